@@ -1,0 +1,2 @@
+//! jaryq
+fn main() {}

@@ -1,0 +1,29 @@
+//! Bytes and their meaning: every protocol that Jaryq speaks, as pure code.
+//!
+//! Nothing in this room opens a socket, asks for the time or starts a task: bytes and times come
+//! in, meanings and bytes go out. So everything here is tested without a network, and fuzzed.
+//! (The one thing taken from the machine is randomness, where a protocol asks for it.)
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`derive`] | a relay's keys: how every secret follows from one, and the buckets that find it again |
+//! | [`classify`] | what a stranger's first bytes could be |
+//! | [`mtproto`] | Telegram: secrets and links, obfuscated2, fake TLS, datacentres |
+//! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
+//! | [`ctr`] | AES-256 in counter mode, as one endless stream |
+
+#![forbid(unsafe_code)]
+
+pub mod classify;
+pub mod ctr;
+pub mod derive;
+pub mod mtproto;
+pub mod tls;
+
+/// Fills `out` from the operating system's random number generator.
+///
+/// # Panics
+/// When the system has no randomness to give; nothing that needs a secret can go on then.
+pub(crate) fn fill_random(out: &mut [u8]) {
+    aws_lc_rs::rand::fill(out).expect("the operating system gives random bytes");
+}

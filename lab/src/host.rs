@@ -1,0 +1,155 @@
+//! A machine on a network.
+
+use std::net::IpAddr;
+use std::process::{Child, Command, Output};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crate::error::{Doing, Error, Result};
+use crate::node::Node;
+
+/// A machine: what is started here sees this host's addresses and links and no others.
+#[derive(Clone, Debug)]
+pub struct Host {
+    node: Arc<Node>,
+    addresses: Vec<IpAddr>,
+}
+
+impl Host {
+    pub(crate) fn new(node: Node, addresses: &[&str]) -> Result<Self> {
+        let parse = |text: &&str| {
+            text.parse::<IpAddr>()
+                .map_err(|error| Error::Unexpected(format!("{text}: {error}")))
+        };
+        let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>>>()?;
+        let lines = addresses.iter().map(|address| match address {
+            IpAddr::V4(v4) => format!("addr add {v4}/32 dev eth0\n"),
+            IpAddr::V6(v6) => format!("addr add {v6}/128 dev eth0 nodad\n"),
+        });
+        node.ip(&lines.collect::<String>())?;
+        node.announce(&addresses)?;
+        let node = Arc::new(node);
+        Ok(Self { node, addresses })
+    }
+
+    /// What the host is called, in messages only.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.node.name()
+    }
+
+    /// All its addresses, in the order in which they were given.
+    #[must_use]
+    pub fn addresses(&self) -> &[IpAddr] {
+        &self.addresses
+    }
+
+    /// Its first IPv4 address.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn v4(&self) -> IpAddr {
+        let mut all = self.addresses.iter().copied();
+        all.find(IpAddr::is_ipv4).expect("the host has IPv4")
+    }
+
+    /// Its first IPv6 address.
+    ///
+    /// # Panics
+    /// When it has none.
+    #[must_use]
+    pub fn v6(&self) -> IpAddr {
+        let mut all = self.addresses.iter().copied();
+        all.find(IpAddr::is_ipv6).expect("the host has IPv6")
+    }
+
+    /// Starts a program on this host. The lab ends it when the lab itself ends.
+    ///
+    /// # Errors
+    /// When there is no such program, or the system refuses.
+    pub fn spawn(&self, command: Command) -> Result<Child> {
+        self.node.namespace().spawn(command)
+    }
+
+    /// Starts a program on this host, as its standard streams are set, and waits for its end.
+    ///
+    /// # Errors
+    /// When there is no such program, or the system refuses.
+    pub fn output(&self, command: Command) -> Result<Output> {
+        let child = self.spawn(command)?;
+        child.wait_with_output().doing("waiting for a program")
+    }
+
+    /// Starts async code on this host, on a thread and a runtime of its own.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn start<T, F>(&self, code: F) -> Result<Task<T>>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce() -> T + Send + 'static,
+    {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .doing("building a runtime")?;
+        let body = move || runtime.block_on(code());
+        let thread = self.node.namespace().thread(self.name(), body)?;
+        Ok(Task(thread))
+    }
+
+    /// Runs async code on this host and waits for what it gives.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    ///
+    /// # Panics
+    /// When the code panics.
+    pub fn run<T, F>(&self, code: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: AsyncFnOnce() -> T + Send + 'static,
+    {
+        Ok(self.start(code)?.join())
+    }
+
+    /// From now on nothing reaches `address`, which is this host's, and nothing says so.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn unplug(&self, address: IpAddr) -> Result {
+        self.node
+            .router()
+            .map_or(Ok(()), |router| router.swallow(address))
+    }
+
+    /// Undoes [`Host::unplug`].
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn plug(&self, address: IpAddr) -> Result {
+        if let Some(router) = self.node.router() {
+            router.forget(address);
+        }
+        self.node.announce(&[address])
+    }
+}
+
+/// Async code that runs on a host.
+#[derive(Debug)]
+pub struct Task<T>(JoinHandle<T>);
+
+impl<T> Task<T> {
+    /// Waits for what it gives.
+    ///
+    /// # Panics
+    /// When the code panicked.
+    #[must_use]
+    pub fn join(self) -> T {
+        match self.0.join() {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! A network namespace without a name, kept by a thread that lives in it.
+//!
+//! Whatever that thread starts, a program or another thread, is born in the same namespace. There
+//! is no name to choose and nothing to remove: the kernel takes the namespace away, with its links
+//! and routes, when the last thread and the last process in it have gone.
+
+use std::io;
+use std::process::{Child, Command};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{Pid, gettid};
+
+use crate::error::{Doing, Result};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A network of its own, empty but for a loopback link that is down.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    keeper: Pid,
+    id: String,
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Namespace {
+    /// Makes one. `name` is only what its thread is called.
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let (jobs, todo) = mpsc::channel::<Job>();
+        let (made, born) = mpsc::channel();
+        thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                let id = unshare(CloneFlags::CLONE_NEWNET)
+                    .map_err(io::Error::from)
+                    .and_then(|()| std::fs::read_link("/proc/thread-self/ns/net"));
+                if made.send(id.map(|id| (gettid(), id))).is_ok() {
+                    todo.into_iter().for_each(|job| job());
+                }
+            })
+            .doing("starting the thread of a namespace")?;
+        let (keeper, id) = born
+            .recv()
+            .expect("the thread answers before it ends")
+            .doing("making a network namespace")?;
+        Ok(Self {
+            keeper,
+            id: id.to_string_lossy().into_owned(),
+            jobs,
+        })
+    }
+
+    /// The thread that lives here, by whose number the kernel finds the namespace.
+    pub(crate) fn keeper(&self) -> Pid {
+        self.keeper
+    }
+
+    /// As `/proc/PID/ns/net` names it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Does something short here, and waits for it.
+    pub(crate) fn enter<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        self.jobs
+            .send(Box::new(move || {
+                let _ = done.send(job());
+            }))
+            .expect("the keeper lives as long as its namespace");
+        result.recv().expect("the keeper finishes what it begins")
+    }
+
+    /// Starts a program here.
+    pub(crate) fn spawn(&self, mut command: Command) -> Result<Child> {
+        let what = format!("starting {}", command.get_program().display());
+        self.enter(move || command.spawn()).doing(what)
+    }
+
+    /// Starts a thread here.
+    pub(crate) fn thread<T: Send + 'static>(
+        &self,
+        name: &str,
+        body: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<JoinHandle<T>> {
+        let builder = thread::Builder::new().name(name.to_owned());
+        self.enter(move || builder.spawn(body))
+            .doing("starting a thread")
+    }
+}

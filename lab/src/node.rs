@@ -1,0 +1,151 @@
+//! Namespaces and the links between them.
+//!
+//! Every link has two ends: `eth0` below, and above, in the network's router, a link that bears the
+//! name of what hangs on it. Addresses belong to hosts alone; a router knows a host by a route for
+//! each of its addresses, and so does every router above it. Nothing leads out of the lab.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::{Doing, Error, Result};
+use crate::namespace::Namespace;
+use crate::warden::Warden;
+
+/// A namespace and its place in the lab: a host, or a network's router.
+#[derive(Debug)]
+pub(crate) struct Node {
+    name: String,
+    namespace: Namespace,
+    /// The router above, and what the link to this node is called there.
+    uplink: Option<(Arc<Node>, String)>,
+    links: AtomicU32,
+    warden: Arc<Warden>,
+}
+
+impl Node {
+    pub(crate) fn new(
+        name: &str,
+        uplink: Option<(Arc<Node>, String)>,
+        warden: Arc<Warden>,
+    ) -> Result<Self> {
+        let namespace = Namespace::new(name)?;
+        warden.watch(&namespace)?;
+        let node = Self {
+            name: name.to_owned(),
+            namespace,
+            uplink,
+            links: AtomicU32::new(0),
+            warden,
+        };
+        node.set("ipv6/conf/all/accept_dad", "0")?;
+        node.set("ipv6/conf/default/accept_dad", "0")?;
+        node.set("ipv6/conf/default/accept_ra", "0")?;
+        node.ip("link set lo up")?;
+        Ok(node)
+    }
+
+    pub(crate) fn below(router: &Arc<Node>, name: &str) -> Result<Self> {
+        let number = router.links.fetch_add(1, Ordering::Relaxed);
+        // The kernel takes 15 bytes.
+        let link = format!("{name:.10}-{number}");
+        let uplink = Some((router.clone(), link.clone()));
+        let node = Self::new(name, uplink, router.warden.clone())?;
+        let [v4, v6] = router.gateway();
+        router.ip(&format!(
+            "link add {link} type veth peer name eth0 netns {keeper}
+             link set {link} up
+             addr add {v4}/32 dev {link}
+             addr add {v6}/64 dev {link} nodad",
+            keeper = node.namespace.keeper(),
+        ))?;
+        node.ip(&format!(
+            "link set eth0 up
+             route add default via {v4} dev eth0 onlink
+             route add default via {v6} dev eth0"
+        ))?;
+        Ok(node)
+    }
+
+    /// What those below send everything to: the same on all links of a router, another one than
+    /// that of the router above.
+    fn gateway(&self) -> [String; 2] {
+        let depth = std::iter::successors(self.router(), |router| router.router()).count();
+        [format!("169.254.{depth}.1"), format!("fe80::{depth}:1")]
+    }
+
+    pub(crate) fn forward(&self) -> Result {
+        self.set("ipv4/ip_forward", "1")?;
+        self.set("ipv6/conf/all/forwarding", "1")
+    }
+
+    /// Tells every router above that these addresses are here.
+    pub(crate) fn announce(&self, addresses: &[IpAddr]) -> Result {
+        let mut node = self;
+        while let Some((router, link)) = &node.uplink {
+            let lines = addresses
+                .iter()
+                .map(|address| format!("route replace {address} dev {link}\n"));
+            router.ip(&lines.collect::<String>())?;
+            node = router;
+        }
+        Ok(())
+    }
+
+    fn set(&self, setting: &str, value: &'static str) -> Result {
+        let path = format!("/proc/sys/net/{setting}");
+        let doing = format!("setting {setting} of {}", self.name);
+        self.namespace
+            .enter(move || std::fs::write(path, value))
+            .doing(doing)
+    }
+
+    /// Lines for `ip -batch`.
+    pub(crate) fn ip(&self, lines: &str) -> Result {
+        let mut command = Command::new("ip");
+        command
+            .args(["-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut ip = self.namespace.spawn(command)?;
+        let mut stdin = ip.stdin.take().expect("piped");
+        // One that gave up does not listen to the end; its status says so.
+        let _ = stdin.write_all(lines.as_bytes());
+        drop(stdin);
+        let output = ip.wait_with_output().doing("waiting for ip")?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Command {
+            command: format!("ip: {lines}"),
+            said: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// From now on this router drops whatever goes to `address`.
+    pub(crate) fn swallow(&self, address: IpAddr) -> Result {
+        self.forget(address);
+        self.ip(&format!("route add blackhole {address}"))
+    }
+
+    /// Takes back what was said of `address` alone, if anything was.
+    pub(crate) fn forget(&self, address: IpAddr) {
+        let _ = self.ip(&format!("route del {address}"));
+    }
+
+    /// The router above.
+    pub(crate) fn router(&self) -> Option<&Arc<Node>> {
+        self.uplink.as_ref().map(|(router, _)| router)
+    }
+
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}

@@ -1,0 +1,109 @@
+//! The lab's own promises: hosts reach each other, nothing else, and leave nothing behind.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lab::{Host, Result, country};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+/// Greets whoever connects to `at`, until its thread ends with the test.
+fn greeter(host: &Host, at: SocketAddr) -> Result {
+    let (ready, up) = std::sync::mpsc::channel();
+    let _ = host.start(async move || {
+        let listener = TcpListener::bind(at).await.expect("a free port");
+        ready.send(()).expect("the test waits");
+        while let Ok((mut stream, from)) = listener.accept().await {
+            let _ = stream.write_all(from.ip().to_string().as_bytes()).await;
+        }
+    })?;
+    up.recv().expect("the greeter comes up");
+    Ok(())
+}
+
+fn greeting(host: &Host, from: SocketAddr) -> Result<std::io::Result<String>> {
+    host.run(async move || {
+        let mut said = String::new();
+        let mut stream = timeout(Duration::from_secs(1), TcpStream::connect(from)).await??;
+        stream.read_to_string(&mut said).await?;
+        Ok(said)
+    })
+}
+
+#[test]
+fn hosts_of_two_networks_reach_each_other_by_both_families() -> Result {
+    country(|lab| {
+        let inside = lab.network("inside")?;
+        let phone = inside.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
+        let server = lab.host("server", &["116.203.7.7", "116.203.7.8", "2a01:4f8:7::7"])?;
+        for (at, from) in [
+            ("116.203.7.8:443", phone.v4()),
+            ("[2a01:4f8:7::7]:443", phone.v6()),
+        ] {
+            let at = at.parse().expect("an address");
+            greeter(&server, at)?;
+            assert_eq!(greeting(&phone, at)??, from.to_string());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_address_can_refuse_be_swallowed_and_come_back() -> Result {
+    country(|lab| {
+        let inside = lab.network("inside")?;
+        let phone = inside.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
+        let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
+        for address in [server.v4(), server.v6()] {
+            let at = SocketAddr::new(address, 443);
+            let kind = |said: std::io::Result<String>| said.expect_err("no answer").kind();
+            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::ConnectionRefused);
+            greeter(&server, at)?;
+            assert!(greeting(&phone, at)?.is_ok());
+
+            inside.swallow(address)?;
+            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::TimedOut);
+            inside.carry(address);
+            assert!(greeting(&phone, at)?.is_ok());
+
+            server.unplug(address)?;
+            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::TimedOut);
+            server.plug(address)?;
+            assert!(greeting(&phone, at)?.is_ok());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn nothing_leads_out_of_the_lab() -> Result {
+    country(|lab| {
+        let phone = lab.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
+        for elsewhere in ["1.1.1.1:443", "[2606:4700::1111]:443"] {
+            let elsewhere = elsewhere.parse().expect("an address");
+            assert!(greeting(&phone, elsewhere)?.is_err());
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn programs_end_with_their_lab() -> Result {
+    let mut left = None;
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "sleep 600 & wait"])
+            .stdout(Stdio::null());
+        left = Some(server.spawn(command)?);
+        Ok(())
+    })?;
+    if let Some(mut shell) = left {
+        assert!(shell.try_wait()?.is_some_and(|status| !status.success()));
+    }
+    Ok(())
+}
