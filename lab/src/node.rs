@@ -14,6 +14,11 @@ use crate::error::{Doing, Error, Result};
 use crate::namespace::Namespace;
 use crate::warden::Warden;
 
+/// The end of a link that its router has, to which those below send everything.
+const UPPER: u8 = 1;
+/// The other end, if it is a router too.
+const LOWER: u8 = 2;
+
 /// A namespace and its place in the lab: a host, or a network's router.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -53,7 +58,7 @@ impl Node {
         let link = format!("{name:.10}-{number}");
         let uplink = Some((router.clone(), link.clone()));
         let node = Self::new(name, uplink, router.warden.clone())?;
-        let [v4, v6] = router.gateway();
+        let [v4, v6] = router.ends(UPPER);
         router.ip(&format!(
             "link add {link} type veth peer name eth0 netns {keeper}
              link set {link} up
@@ -69,26 +74,45 @@ impl Node {
         Ok(node)
     }
 
-    /// What those below send everything to: the same on all links of a router, another one than
-    /// that of the router above.
-    fn gateway(&self) -> [String; 2] {
-        let depth = std::iter::successors(self.router(), |router| router.router()).count();
-        [format!("169.254.{depth}.1"), format!("fe80::{depth}:1")]
-    }
-
+    /// Makes this a network's router.
     pub(crate) fn forward(&self) -> Result {
         self.set("ipv4/ip_forward", "1")?;
-        self.set("ipv6/conf/all/forwarding", "1")
+        self.set("ipv6/conf/all/forwarding", "1")?;
+        let Some((router, _)) = &self.uplink else {
+            return Ok(());
+        };
+        let [v4, v6] = router.ends(LOWER);
+        self.ip(&format!(
+            "addr add {v4}/32 dev eth0 scope link
+             addr add {v6}/64 dev eth0 nodad"
+        ))
+    }
+
+    /// What the ends of this router's links are called, alike on all of them, and differently from
+    /// those of the router above.
+    fn ends(&self, end: u8) -> [String; 2] {
+        let depth = std::iter::successors(self.router(), |router| router.router()).count();
+        [
+            format!("169.254.{depth}.{end}"),
+            format!("fe80::{depth}:{end}"),
+        ]
     }
 
     /// Tells every router above that these addresses are here.
     pub(crate) fn announce(&self, addresses: &[IpAddr]) -> Result {
-        let mut node = self;
+        let Some((router, link)) = &self.uplink else {
+            return Ok(());
+        };
+        let route = |address: &IpAddr| format!("route replace {address} dev {link}\n");
+        router.ip(&addresses.iter().map(route).collect::<String>())?;
+        let mut node = router;
         while let Some((router, link)) = &node.uplink {
-            let lines = addresses
-                .iter()
-                .map(|address| format!("route replace {address} dev {link}\n"));
-            router.ip(&lines.collect::<String>())?;
+            let [v4, v6] = router.ends(LOWER);
+            let route = |address: &IpAddr| {
+                let via = if address.is_ipv4() { &v4 } else { &v6 };
+                format!("route replace {address} via {via} dev {link} onlink\n")
+            };
+            router.ip(&addresses.iter().map(route).collect::<String>())?;
             node = router;
         }
         Ok(())

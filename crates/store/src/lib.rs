@@ -1,1 +1,329 @@
-//! store
+//! What must survive: who this relay is, and which keys it has handed out.
+//!
+//! One SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
+//! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
+//! nothing acknowledged is lost and nothing needs repair. No secret is written down except the one
+//! that all others are derived from, and no address of a person, ever.
+//!
+//! Any number of processes may have the file open; [`Store::revision`] tells one that another has
+//! changed something.
+
+#![forbid(unsafe_code)]
+
+mod keys;
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::Row;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
+
+pub use keys::{BadLabel, Key, Label, NoKey};
+
+/// The name of the file in the state directory.
+const FILE: &str = "jaryq.db";
+
+/// The layout of the file that this version reads and writes.
+const LAYOUT: i64 = 1;
+
+const SCHEMA: &str = "
+    CREATE TABLE identity (
+        only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+        fleet_key BLOB NOT NULL,
+        relay_id BLOB NOT NULL,
+        epoch INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE key (
+        id BLOB PRIMARY KEY,
+        person INTEGER NOT NULL UNIQUE,
+        label TEXT NOT NULL,
+        form TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        revoked INTEGER
+    ) STRICT;
+    CREATE TABLE note (
+        name TEXT PRIMARY KEY,
+        text TEXT NOT NULL
+    ) STRICT;
+    PRAGMA user_version = 1;
+";
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory or the file cannot be used.
+    #[error("cannot use {path}: {source}")]
+    File {
+        /// What cannot be used.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is nothing yet where a command wants to look.
+    #[error("there is no relay's state in {0}")]
+    Absent(PathBuf),
+    /// A newer version has written the file.
+    #[error(
+        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {LAYOUT}"
+    )]
+    Newer(i64),
+    /// The file's content is not what this program wrote.
+    #[error("the state is damaged: {0}")]
+    Damaged(&'static str),
+    /// SQLite says so.
+    #[error("the state cannot be read or written: {0}")]
+    Database(#[from] sqlx::Error),
+    /// No such key.
+    #[error(transparent)]
+    NoKey(#[from] NoKey),
+}
+
+/// Who this relay is, and what its keys follow from.
+#[derive(Clone)]
+pub struct Identity {
+    fleet_key: FleetKey,
+    relay_id: RelayId,
+    epoch: Epoch,
+}
+
+impl Identity {
+    /// What the relay derives its keys' secrets from.
+    #[must_use]
+    pub fn relay_key(&self) -> RelayKey {
+        self.fleet_key.relay_key(&self.relay_id)
+    }
+
+    /// The epoch whose secrets are valid now.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+}
+
+/// The state directory, open.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// One connection, so that [`Store::revision`] counts the others' changes and not our own.
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens the state in `dir`, making the directory and the file if they are not there.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or used, or holds something else.
+    pub async fn open(dir: &Path) -> Result<Self, Error> {
+        let error = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::File { path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(error(dir))?;
+        let file = dir.join(FILE);
+        // SQLite gives its journal the mode of the file, so the mode is set before it looks.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+            .map_err(error(&file))?;
+        Self::connect(&file).await
+    }
+
+    /// Opens the state in `dir` if there is any.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] where there is none, and as [`Store::open`].
+    pub async fn open_existing(dir: &Path) -> Result<Self, Error> {
+        let file = dir.join(FILE);
+        match fs::metadata(&file) {
+            Ok(_) => Self::connect(&file).await,
+            Err(source) if source.kind() == io::ErrorKind::NotFound => {
+                Err(Error::Absent(dir.to_owned()))
+            }
+            Err(source) => Err(Error::File { path: file, source }),
+        }
+    }
+
+    async fn connect(file: &Path) -> Result<Self, Error> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await?;
+        let store = Self { pool };
+        store.lay_out().await?;
+        Ok(store)
+    }
+
+    async fn lay_out(&self) -> Result<(), Error> {
+        // Two processes may start at once: whoever gets to write first lays out the file.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let layout: i64 = sqlx::query("PRAGMA user_version")
+            .fetch_one(&mut *transaction)
+            .await?
+            .try_get(0)?;
+        match layout {
+            0 => {
+                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
+            }
+            LAYOUT => {}
+            newer => return Err(Error::Newer(newer)),
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Who this relay is; made up at the first call.
+    ///
+    /// # Errors
+    /// When the state cannot be read or written.
+    pub async fn identity(&self) -> Result<Identity, Error> {
+        sqlx::query("INSERT OR IGNORE INTO identity VALUES (1, ?, ?, 1)")
+            .bind(FleetKey::generate().as_bytes().to_vec())
+            .bind(RelayId::generate().0.to_vec())
+            .execute(&self.pool)
+            .await?;
+        let row = sqlx::query("SELECT fleet_key, relay_id, epoch FROM identity")
+            .fetch_one(&self.pool)
+            .await?;
+        let fleet_key = row.try_get::<Vec<u8>, _>(0)?;
+        let relay_id = row.try_get::<Vec<u8>, _>(1)?;
+        Ok(Identity {
+            fleet_key: fleet_key
+                .try_into()
+                .map(FleetKey::from_bytes)
+                .map_err(|_| Error::Damaged("the fleet key is not 32 bytes"))?,
+            relay_id: relay_id
+                .try_into()
+                .map(RelayId)
+                .map_err(|_| Error::Damaged("the relay id is not 16 bytes"))?,
+            epoch: Epoch(row.try_get(2)?),
+        })
+    }
+
+    /// A number that changes when another process has changed something.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn revision(&self) -> Result<i64, Error> {
+        Ok(sqlx::query("PRAGMA data_version")
+            .fetch_one(&self.pool)
+            .await?
+            .try_get(0)?)
+    }
+
+    /// Leaves a note for the other commands: what the relay listens on, for instance.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn set_note(&self, name: &str, text: &str) -> Result<(), Error> {
+        sqlx::query("INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2")
+            .bind(name)
+            .bind(text)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// A note, if one was left.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn note(&self, name: &str) -> Result<Option<String>, Error> {
+        let row = sqlx::query("SELECT text FROM note WHERE name = ?")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Puts everything in order on the disk and lets go of it.
+    pub async fn close(self) {
+        self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_owner_can_read_the_state() {
+        let home = tempfile::tempdir().expect("a directory");
+        let dir = home.path().join("deep/state");
+        let store = Store::open(&dir).await.expect("opens");
+        store.identity().await.expect("an identity");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(&dir), 0o700);
+        let mut files = 0;
+        for entry in fs::read_dir(&dir).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            files += 1;
+        }
+        assert!(files >= 2, "the journal is among them");
+    }
+
+    #[tokio::test]
+    async fn a_second_start_finds_the_same_identity() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let first = Store::open(dir.path()).await.expect("opens");
+        let id = first.identity().await.expect("an identity").relay_id;
+        let second = Store::open_existing(dir.path()).await.expect("opens");
+        assert_eq!(second.identity().await.expect("an identity").relay_id, id);
+    }
+
+    #[tokio::test]
+    async fn a_command_does_not_make_state_where_there_is_none() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(matches!(
+            Store::open_existing(dir.path()).await,
+            Err(Error::Absent(_))
+        ));
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_newer_version_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).await.expect("opens");
+        sqlx::query("PRAGMA user_version = 99")
+            .execute(&store.pool)
+            .await
+            .expect("written");
+        store.close().await;
+        assert!(matches!(
+            Store::open(dir.path()).await,
+            Err(Error::Newer(99))
+        ));
+    }
+
+    #[tokio::test]
+    async fn only_others_changes_count_as_a_new_revision() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let ours = Store::open(dir.path()).await.expect("opens");
+        let theirs = Store::open(dir.path()).await.expect("opens");
+        let before = ours.revision().await.expect("a revision");
+        ours.set_note("a", "1").await.expect("written");
+        assert_eq!(ours.revision().await.expect("a revision"), before);
+        theirs.set_note("a", "2").await.expect("written");
+        assert_ne!(ours.revision().await.expect("a revision"), before);
+        assert_eq!(ours.note("a").await.expect("read").as_deref(), Some("2"));
+        assert_eq!(ours.note("b").await.expect("read"), None);
+    }
+}

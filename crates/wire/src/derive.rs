@@ -190,6 +190,22 @@ impl Form {
     }
 }
 
+/// There is nothing of this name that a key could open.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a key opens 'telegram', and nothing else yet")]
+pub struct BadForm;
+
+impl FromStr for Form {
+    type Err = BadForm;
+
+    fn from_str(text: &str) -> Result<Self, BadForm> {
+        [Self::Telegram]
+            .into_iter()
+            .find(|form| form.name() == text)
+            .ok_or(BadForm)
+    }
+}
+
 /// The 16 bytes that a Telegram link carries.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 16]);

@@ -1,0 +1,96 @@
+//! A list of ports, as people write it: `443,80,8000-8010`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How many ports a list may hold: each costs two listeners, and a process has only so many files.
+const MOST: usize = 1000;
+
+/// Ports in the order in which they were named; the first is the one that links carry.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortList(Vec<u16>);
+
+impl PortList {
+    /// The ports, best first, none of them twice and none of them 0.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u16] {
+        &self.0
+    }
+}
+
+impl<const N: usize> From<[u16; N]> for PortList {
+    fn from(ports: [u16; N]) -> Self {
+        Self(ports.into())
+    }
+}
+
+/// This is no list of ports.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum BadPortList {
+    /// A part of it is neither a port nor a range.
+    #[error("'{0}' is no port from 1 to 65535, and no range such as 8000-8010")]
+    Part(String),
+    /// It holds more ports than can be listened on one by one.
+    #[error("a list holds at most {MOST} ports")]
+    Long,
+}
+
+impl FromStr for PortList {
+    type Err = BadPortList;
+
+    fn from_str(text: &str) -> Result<Self, BadPortList> {
+        let mut ports = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let bad = || BadPortList::Part(part.chars().take(20).collect());
+            let port = |text: &str| match text.parse() {
+                Ok(port) if port != 0 => Ok(port),
+                _ => Err(bad()),
+            };
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last): (u16, u16) = (port(first)?, port(last)?);
+            if first > last {
+                return Err(bad());
+            }
+            for port in first..=last {
+                if !ports.contains(&port) {
+                    ports.push(port);
+                }
+                if ports.len() > MOST {
+                    return Err(BadPortList::Long);
+                }
+            }
+        }
+        Ok(Self(ports))
+    }
+}
+
+impl fmt::Display for PortList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(u16::to_string).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_ranges_keep_their_order_and_come_once() {
+        let list: PortList = "443, 80,8000-8002,80".parse().expect("a list");
+        assert_eq!(list.as_slice(), [443, 80, 8000, 8001, 8002]);
+    }
+
+    #[test]
+    fn what_is_no_port_is_named_in_the_error() {
+        for bad in ["", "0", "65536", "9-8", "80,x", "-1", "1-"] {
+            let part = bad.rsplit(',').next().expect("a part").to_owned();
+            assert_eq!(
+                bad.parse::<PortList>(),
+                Err(BadPortList::Part(part)),
+                "{bad}"
+            );
+        }
+        assert_eq!("1-65535".parse::<PortList>(), Err(BadPortList::Long));
+    }
+}

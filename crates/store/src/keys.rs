@@ -1,0 +1,242 @@
+//! Access keys: one person's credential each.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use wire::derive::{Form, KeyId, Person};
+
+use crate::{Error, Store};
+
+/// What the volunteer calls a key; at most 100 characters, none of them a control character.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Label(String);
+
+/// This is no label.
+#[derive(Debug, thiserror::Error)]
+#[error("a label has at most 100 characters and no control characters")]
+pub struct BadLabel;
+
+impl FromStr for Label {
+    type Err = BadLabel;
+
+    fn from_str(text: &str) -> Result<Self, BadLabel> {
+        if text.chars().count() > 100 || text.chars().any(char::is_control) {
+            return Err(BadLabel);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An access key, as it is written down: its secrets are not, they are derived.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// What it is called on this relay.
+    pub id: KeyId,
+    /// What the volunteer calls it.
+    pub label: Label,
+    /// What it opens.
+    pub form: Form,
+    /// When it was made, in Unix seconds.
+    pub created: i64,
+    /// When it was revoked, in Unix seconds.
+    pub revoked: Option<i64>,
+}
+
+/// Which key is meant does not follow from what was given.
+#[derive(Debug, thiserror::Error)]
+pub enum NoKey {
+    /// None begins like that.
+    #[error("there is no key whose id begins with '{0}'")]
+    Unknown(String),
+    /// Several begin like that.
+    #[error("{count} keys' ids begin with '{prefix}'; give more of it")]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// How many there are.
+        count: usize,
+    },
+}
+
+const COLUMNS: &str = "SELECT id, label, form, created, revoked FROM key ORDER BY created, rowid";
+
+impl Store {
+    /// Makes an access key.
+    ///
+    /// # Errors
+    /// When the state cannot be written; there is no key then.
+    pub async fn new_key(&self, label: Label, form: Form) -> Result<Key, Error> {
+        let identity = self.identity().await?;
+        let person = Person::generate();
+        let key = Key {
+            id: identity.fleet_key.pseudonym(&identity.relay_id, person),
+            label,
+            form,
+            created: now(),
+            revoked: None,
+        };
+        sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL)")
+            .bind(key.id.0.to_vec())
+            .bind(person.0.cast_signed())
+            .bind(&key.label.0)
+            .bind(form.name())
+            .bind(key.created)
+            .execute(&self.pool)
+            .await?;
+        Ok(key)
+    }
+
+    /// All keys, the oldest first, revoked ones among them.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub async fn keys(&self) -> Result<Vec<Key>, Error> {
+        let rows = sqlx::query(COLUMNS).fetch_all(&self.pool).await?;
+        rows.iter().map(from_row).collect()
+    }
+
+    /// The key whose id begins with `prefix`.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] when there is none or more than one.
+    pub async fn key(&self, prefix: &str) -> Result<Key, Error> {
+        let prefix = prefix.to_ascii_lowercase();
+        let begins = |key: &Key| key.id.to_string().starts_with(&prefix);
+        let mut found: Vec<Key> = self.keys().await?.into_iter().filter(begins).collect();
+        match (found.pop(), found.len()) {
+            (Some(key), 0) => Ok(key),
+            (None, _) => Err(NoKey::Unknown(prefix).into()),
+            (Some(_), others) => Err(NoKey::Ambiguous {
+                prefix,
+                count: others + 1,
+            }
+            .into()),
+        }
+    }
+
+    /// Ends a key for good. Revoking it again changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`] when no key or more than one is meant.
+    pub async fn revoke(&self, prefix: &str) -> Result<Key, Error> {
+        let mut key = self.key(prefix).await?;
+        if key.revoked.is_none() {
+            key.revoked = Some(now());
+            sqlx::query("UPDATE key SET revoked = ? WHERE id = ? AND revoked IS NULL")
+                .bind(key.revoked)
+                .bind(key.id.0.to_vec())
+                .execute(&self.pool)
+                .await?;
+        }
+        Ok(key)
+    }
+}
+
+fn from_row(row: &SqliteRow) -> Result<Key, Error> {
+    let id = row.try_get::<Vec<u8>, _>(0)?;
+    let form = row.try_get::<&str, _>(2)?.parse();
+    Ok(Key {
+        id: id
+            .try_into()
+            .map(KeyId)
+            .map_err(|_| Error::Damaged("a key id is not 8 bytes"))?,
+        label: Label(row.try_get(1)?),
+        form: form.map_err(|_| Error::Damaged("a key of an unknown form"))?,
+        created: row.try_get(3)?,
+        revoked: row.try_get(4)?,
+    })
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).await.expect("opens");
+        (dir, store)
+    }
+
+    #[tokio::test]
+    async fn keys_are_kept_in_the_order_in_which_they_were_made() {
+        let (dir, store) = store().await;
+        let mut made = Vec::new();
+        for label in ["a", "b", "c"] {
+            let label = label.parse().expect("a label");
+            made.push(store.new_key(label, Form::Telegram).await.expect("made").id);
+        }
+        drop(store);
+        let again = Store::open(dir.path()).await.expect("opens");
+        let kept: Vec<KeyId> = again
+            .keys()
+            .await
+            .expect("read")
+            .iter()
+            .map(|key| key.id)
+            .collect();
+        assert_eq!(kept, made);
+    }
+
+    #[tokio::test]
+    async fn a_key_is_found_by_the_beginning_of_its_id() {
+        let (_dir, store) = store().await;
+        let key = store
+            .new_key(Label::default(), Form::Telegram)
+            .await
+            .expect("made");
+        let id = key.id.to_string();
+        assert_eq!(store.key(&id[..8]).await.expect("found").id, key.id);
+        assert_eq!(
+            store.key(&id.to_uppercase()).await.expect("found").id,
+            key.id
+        );
+        assert!(matches!(
+            store.key("zzzzzzzzz").await,
+            Err(Error::NoKey(NoKey::Unknown(_)))
+        ));
+        store
+            .new_key(Label::default(), Form::Telegram)
+            .await
+            .expect("made");
+        assert!(matches!(
+            store.key("").await,
+            Err(Error::NoKey(NoKey::Ambiguous { count: 2, .. }))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_stays_revoked_since_the_first_time() {
+        let (_dir, store) = store().await;
+        let key = store
+            .new_key(Label::default(), Form::Telegram)
+            .await
+            .expect("made");
+        let first = store.revoke(&key.id.to_string()).await.expect("revoked");
+        assert!(first.revoked.is_some());
+        let again = store.revoke(&key.id.to_string()).await.expect("revoked");
+        assert_eq!(again.revoked, first.revoked);
+    }
+
+    #[test]
+    fn a_label_that_would_garble_a_terminal_is_refused() {
+        assert!("Aunt Aigül, Almaty".parse::<Label>().is_ok());
+        assert!("a\u{1b}[2J".parse::<Label>().is_err());
+        assert!("x".repeat(101).parse::<Label>().is_err());
+    }
+}
