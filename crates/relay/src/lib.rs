@@ -1,1 +1,233 @@
-//! relay
+//! Carries people's traffic: who are you, may you, dial, pump.
+//!
+//! A connection's way is one function, [`connection`]'s `serve`:
+//!
+//! ```text
+//! port -> first bytes (bounded) -> classify -> whose key? -> dial -> pump
+//!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `connection` | the story above |
+//! | `first` | a connection's first bytes, bounded in size and time |
+//! | `keyring` | whose key opens this? among 100,000 |
+//! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
+//! | `replay` | first flights that were seen before |
+//! | `decoy`, `mask` | what everybody else meets |
+//! | `dial` | the datacentre, by whichever of its addresses answers |
+//! | `pump` | bytes from one side to the other |
+//! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
+//! | `notices` | what the volunteer should know, at most once a minute |
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod decoy;
+mod dial;
+mod first;
+mod generations;
+mod keyring;
+mod live;
+mod mask;
+mod notices;
+mod pump;
+mod replay;
+mod sources;
+
+use std::net::TcpListener as BoundListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
+use wire::mtproto::Datacentres;
+
+use dial::Dialer;
+use keyring::Keyring;
+use live::Live;
+pub use mask::{BadMask, Mask};
+use notices::Notices;
+pub use notices::{Notice, NoticeReceiver};
+use replay::Replays;
+use sources::Sources;
+
+/// What a volunteer can set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The website that everybody without a key meets.
+    pub mask: Option<Mask>,
+    /// Where Telegram is.
+    pub datacentres: Datacentres,
+    /// How much, how many, how long.
+    pub limits: Limits,
+}
+
+/// Bounds on what anyone can take up.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at the same time. The next ones wait in the kernel until one ends.
+    pub connections: usize,
+    /// Connections without a key at the same time; more are closed at once.
+    pub strangers: usize,
+    /// The same, from one address (IPv4) or one /64 (IPv6).
+    pub strangers_per_source: usize,
+    /// How long a connection may take to show its key, and again to say what it wants.
+    pub first_flight: Duration,
+    /// Without a mask: when a connection without a key is closed, counted from its start.
+    pub drain: Duration,
+    /// With a mask: how long a connection without a key may last, and how many bytes it may carry
+    /// each way.
+    pub mask_time: Duration,
+    /// See [`Limits::mask_time`].
+    pub mask_bytes: u64,
+    /// How long connections may go on after the relay was told to stop.
+    pub farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 5_000,
+            strangers: 1_000,
+            strangers_per_source: 64,
+            first_flight: Duration::from_secs(10),
+            drain: Duration::from_secs(60),
+            mask_time: Duration::from_secs(600),
+            mask_bytes: 64 << 20,
+            farewell: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// Bounds for a process that may have this many files open: a connection takes two, and two
+    /// more while much flows through it.
+    #[must_use]
+    pub fn for_open_files(files: u64) -> Self {
+        let files = usize::try_from(files).unwrap_or(usize::MAX);
+        let connections = (files.saturating_sub(100) / 3).clamp(50, 1_000_000);
+        Self {
+            connections,
+            strangers: connections / 5,
+            ..Self::default()
+        }
+    }
+}
+
+/// A relay at work.
+#[derive(Clone)]
+pub struct Relay(Arc<Shared>);
+
+/// What all connections share.
+pub(crate) struct Shared {
+    key: RelayKey,
+    epoch: Epoch,
+    buckets: Arc<Buckets>,
+    keyring: ArcSwap<Keyring>,
+    limits: Limits,
+    mask: Option<Mask>,
+    dialer: Dialer,
+    sources: Sources,
+    replays: Replays,
+    strangers: decoy::Strangers,
+    live: Live,
+    room: Arc<Semaphore>,
+    notices: Notices,
+    /// The length of the record that stands for a certificate in the fake TLS handshake.
+    certificate: usize,
+}
+
+impl Relay {
+    /// A relay without keys; [`Relay::set_keys`] gives it some. What it has to tell comes out of the
+    /// receiver.
+    #[must_use]
+    pub fn new(key: RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
+        let (notices, receiver) = Notices::new();
+        let limits = settings.limits;
+        let buckets = Arc::new(Buckets::new(&key, epoch));
+        let shared = Shared {
+            keyring: ArcSwap::from_pointee(Keyring::new(&key, epoch, Arc::clone(&buckets), &[])),
+            mask: settings.mask,
+            dialer: Dialer::new(settings.datacentres),
+            sources: Sources::default(),
+            replays: Replays::default(),
+            strangers: decoy::Strangers::new(limits.strangers, limits.strangers_per_source),
+            live: Live::default(),
+            room: Arc::new(Semaphore::new(limits.connections)),
+            certificate: 2400 + usize::from(key.constant("certificate", 2200)),
+            key,
+            epoch,
+            buckets,
+            limits,
+            notices,
+        };
+        (Self(Arc::new(shared)), receiver)
+    }
+
+    /// From now on these keys are valid and no others; connections of other keys end at once.
+    pub fn set_keys(&self, keys: &[KeyId]) {
+        let shared = &self.0;
+        let keyring = Keyring::new(&shared.key, shared.epoch, Arc::clone(&shared.buckets), keys);
+        shared.keyring.store(Arc::new(keyring));
+        shared.live.end_all_but(&shared.keyring.load());
+    }
+
+    /// Serves until `stop` is done, then closes the listeners, lets the connections go on for
+    /// [`Limits::farewell`] and ends what is left; tells how many those were.
+    ///
+    /// # Errors
+    /// When a listener cannot be used.
+    pub async fn serve(
+        &self,
+        listeners: Vec<BoundListener>,
+        stop: impl Future<Output = ()>,
+    ) -> std::io::Result<usize> {
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let listener = TcpListener::from_std(listener)?;
+            let port = listener.local_addr()?.port();
+            accepting.spawn(accept(Arc::clone(&self.0), listener, port));
+        }
+        stop.await;
+        accepting.shutdown().await;
+        Ok(self.0.live.drain(self.0.limits.farewell).await)
+    }
+
+    /// How many connections of people with keys are open.
+    #[must_use]
+    pub fn connected(&self) -> usize {
+        self.0.live.count()
+    }
+}
+
+/// How long accepting pauses when the system has no more descriptors.
+const BREATH: Duration = Duration::from_millis(100);
+
+async fn accept(shared: Arc<Shared>, listener: TcpListener, port: u16) {
+    loop {
+        let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let shared = Arc::clone(&shared);
+                tokio::spawn(connection::serve(shared, stream, peer, port, room));
+            }
+            Err(error) if is_the_peers(&error) => {}
+            Err(error) => {
+                shared.notices.say(Notice::CannotAccept(error.to_string()));
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+}
+
+/// Whether accepting failed because that one peer went away, and not because of us.
+fn is_the_peers(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset)
+}

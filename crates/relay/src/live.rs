@@ -1,0 +1,83 @@
+//! Who is connected now.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+use wire::derive::KeyId;
+
+use crate::keyring::Keyring;
+
+#[derive(Default)]
+pub(crate) struct Live(Arc<Mutex<Connections>>);
+
+#[derive(Default)]
+struct Connections {
+    last: u64,
+    by_number: HashMap<u64, (KeyId, AbortHandle)>,
+}
+
+/// Takes a connection off the list when it is over, whichever way.
+struct Entry {
+    number: u64,
+    live: Arc<Mutex<Connections>>,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        lock(&self.live).by_number.remove(&self.number);
+    }
+}
+
+fn lock(live: &Mutex<Connections>) -> MutexGuard<'_, Connections> {
+    live.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    /// Starts a key's connection as a task of its own.
+    pub(crate) fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
+        // Locked until the task is listed: it cannot be over before.
+        let mut connections = lock(&self.0);
+        connections.last += 1;
+        let number = connections.last;
+        let entry = Entry {
+            number,
+            live: Arc::clone(&self.0),
+        };
+        let task = tokio::spawn(async move {
+            let _entry = entry;
+            connection.await;
+        });
+        connections
+            .by_number
+            .insert(number, (key, task.abort_handle()));
+    }
+
+    /// Ends the connections of all keys that are not on the ring.
+    pub(crate) fn end_all_but(&self, keyring: &Keyring) {
+        for (key, task) in lock(&self.0).by_number.values() {
+            if !keyring.has(*key) {
+                task.abort();
+            }
+        }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.0).by_number.len()
+    }
+
+    /// Waits until everyone has gone, but not longer than `patience`; then ends what is left and
+    /// tells how many those were.
+    pub(crate) async fn drain(&self, patience: Duration) -> usize {
+        let end = Instant::now() + patience;
+        while self.count() > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let connections = lock(&self.0);
+        for (_, task) in connections.by_number.values() {
+            task.abort();
+        }
+        connections.by_number.len()
+    }
+}

@@ -1,0 +1,133 @@
+//! What the volunteer should know, said at most once a minute and without a word about a person.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::mem::{Discriminant, discriminant};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use wire::mtproto::Datacentre;
+
+/// Where notices come out.
+pub type NoticeReceiver = mpsc::UnboundedReceiver<Notice>;
+
+/// Something that the volunteer can do something about.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// Apps' clocks differ from this server's; beyond ten minutes, fake TLS is refused.
+    ClockSkew {
+        /// How many seconds the app's clock is ahead; negative: behind.
+        seconds: i64,
+        /// Whether it was too much.
+        refused: bool,
+    },
+    /// No address of a datacentre answers.
+    Unreachable(Datacentre),
+    /// The mask host does not answer.
+    MaskUnreachable(String),
+    /// The mask host is this relay itself.
+    MaskIsThisRelay,
+    /// The system gives no more descriptors, or no more memory.
+    CannotAccept(String),
+}
+
+impl Notice {
+    /// A word for machines.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::ClockSkew { .. } => "clock-skew",
+            Self::Unreachable(_) => "datacentre-unreachable",
+            Self::MaskUnreachable(_) => "mask-unreachable",
+            Self::MaskIsThisRelay => "mask-is-this-relay",
+            Self::CannotAccept(_) => "cannot-accept",
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClockSkew { seconds, refused } => {
+                let minutes = seconds.unsigned_abs() / 60;
+                let side = if *seconds > 0 { "ahead of" } else { "behind" };
+                write!(f, "an app's clock is {minutes} min {side} this server's")?;
+                if *refused {
+                    f.write_str(", and its fake-TLS link was refused: 10 min are allowed")?;
+                }
+                f.write_str("; if many are, this server's clock is wrong (see 'timedatectl')")
+            }
+            Self::Unreachable(dc) => write!(
+                f,
+                "no address of Telegram's datacentre {dc} answers; does this server's provider block it?"
+            ),
+            Self::MaskUnreachable(why) => {
+                write!(
+                    f,
+                    "the mask host does not answer ({why}); strangers see that it does not"
+                )
+            }
+            Self::MaskIsThisRelay => f.write_str(
+                "the mask host leads back to this relay; give --mask another host or port",
+            ),
+            Self::CannotAccept(why) => {
+                write!(
+                    f,
+                    "no new connection can be accepted ({why}); those that are open go on"
+                )
+            }
+        }
+    }
+}
+
+pub(crate) struct Notices {
+    said: Mutex<HashMap<Discriminant<Notice>, Instant>>,
+    out: mpsc::UnboundedSender<Notice>,
+}
+
+const ONCE_IN: Duration = Duration::from_secs(60);
+
+impl Notices {
+    pub(crate) fn new() -> (Self, NoticeReceiver) {
+        let (out, receiver) = mpsc::unbounded_channel();
+        (
+            Self {
+                said: Mutex::default(),
+                out,
+            },
+            receiver,
+        )
+    }
+
+    /// Says it, unless something of the kind was said within the last minute.
+    pub(crate) fn say(&self, notice: Notice) {
+        let now = Instant::now();
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = said.get(&discriminant(&notice));
+        if last.is_none_or(|&last| now.duration_since(last) >= ONCE_IN) {
+            said.insert(discriminant(&notice), now);
+            // Nobody listening is no reason to stop working.
+            let _ = self.out.send(notice);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_of_notice_is_said_once_a_minute() {
+        let (notices, mut receiver) = Notices::new();
+        for _ in 0..1000 {
+            notices.say(Notice::CannotAccept("no files".into()));
+            notices.say(Notice::MaskIsThisRelay);
+        }
+        let mut said = Vec::new();
+        while let Ok(notice) = receiver.try_recv() {
+            said.push(notice.kind());
+        }
+        assert_eq!(said, ["cannot-accept", "mask-is-this-relay"]);
+    }
+}

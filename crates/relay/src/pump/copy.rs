@@ -1,0 +1,149 @@
+//! Bytes that change on the way, through a buffer that belongs to the thread.
+
+use std::cell::RefCell;
+use std::io::{self, IoSliceMut};
+
+use tokio::net::TcpStream;
+use wire::tls::record;
+
+use super::{finish, write_all};
+
+/// A record at its largest, with its header.
+const RECORD: usize = record::HEADER + record::MAX_PAYLOAD;
+/// How many records the buffer holds: 256 KiB and their headers.
+const RECORDS: usize = 16;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; RECORDS * RECORD]);
+}
+
+/// How much is read at a time, in records: twice as much after each time that all of it was there
+/// and was taken at once, and one again when something was left over. So what is kept for a slow
+/// reader is small, and a fast one is served in large pieces.
+struct Appetite(usize);
+
+impl Appetite {
+    const fn small() -> Self {
+        Self(1)
+    }
+
+    fn learn(&mut self, filled: bool, left_over: bool) {
+        if left_over {
+            self.0 = 1;
+        } else if filled {
+            self.0 = (self.0 * 2).min(RECORDS);
+        }
+    }
+}
+
+/// What came of one turn.
+enum Turn {
+    /// Everything went through; whether the buffer was full.
+    Done { filled: bool },
+    /// This much the other side did not take.
+    Left(Vec<u8>),
+    /// There was nothing to read after all.
+    Nothing,
+    /// The side that is read has ended.
+    End,
+}
+
+/// Moves bytes after `change` has had them: it changes them in place and tells how many it left.
+pub(super) async fn transformed(
+    from: &TcpStream,
+    to: &TcpStream,
+    mut change: impl FnMut(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<()> {
+    turns(from, to, |buffer, appetite| {
+        let piece = &mut buffer[..appetite * RECORD];
+        let read = from.try_read(piece)?;
+        let length = change(&mut piece[..read])?;
+        Ok(Piece {
+            read,
+            filled: read == piece.len(),
+            length,
+        })
+    })
+    .await
+}
+
+/// Moves bytes into application-data records. They are read with a gap before each 16 KiB, so that
+/// the headers find their place without anything being moved.
+pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
+    turns(from, to, |buffer, appetite| {
+        let read = {
+            let mut records = buffer.chunks_exact_mut(RECORD);
+            let mut gapped: [IoSliceMut<'_>; RECORDS] = std::array::from_fn(|_| {
+                IoSliceMut::new(&mut records.next().expect("one each")[record::HEADER..])
+            });
+            from.try_read_vectored(&mut gapped[..appetite])?
+        };
+        let mut left = read;
+        let mut length = 0;
+        while left > 0 {
+            let payload = left.min(record::MAX_PAYLOAD);
+            buffer[length..length + record::HEADER].copy_from_slice(&record::header(payload));
+            length += record::HEADER + payload;
+            left -= payload;
+        }
+        Ok(Piece {
+            read,
+            filled: read == appetite * record::MAX_PAYLOAD,
+            length,
+        })
+    })
+    .await
+}
+
+/// What was read into the buffer, and how much of the buffer is to be written.
+struct Piece {
+    read: usize,
+    filled: bool,
+    length: usize,
+}
+
+async fn turns(
+    from: &TcpStream,
+    to: &TcpStream,
+    mut fill: impl FnMut(&mut [u8], usize) -> io::Result<Piece>,
+) -> io::Result<()> {
+    let mut appetite = Appetite::small();
+    loop {
+        from.readable().await?;
+        let turn = BUFFER.with_borrow_mut(|buffer| turn(buffer, to, |b| fill(b, appetite.0)))?;
+        match turn {
+            Turn::Done { filled } => appetite.learn(filled, false),
+            Turn::Left(rest) => {
+                appetite.learn(false, true);
+                write_all(to, &rest).await?;
+            }
+            Turn::Nothing => {}
+            Turn::End => return finish(to),
+        }
+    }
+}
+
+fn turn(
+    buffer: &mut [u8],
+    to: &TcpStream,
+    fill: impl FnOnce(&mut [u8]) -> io::Result<Piece>,
+) -> io::Result<Turn> {
+    let piece = match fill(buffer) {
+        Ok(Piece { read: 0, .. }) => return Ok(Turn::End),
+        Ok(piece) => piece,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Turn::Nothing),
+        Err(error) => return Err(error),
+    };
+    let bytes = &buffer[..piece.length];
+    let written = match to.try_write(bytes) {
+        Ok(written) => written,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+        Err(error) => return Err(error),
+    };
+    match &bytes[written..] {
+        [] => Ok(Turn::Done {
+            filled: piece.filled,
+        }),
+        rest => Ok(Turn::Left(rest.to_vec())),
+    }
+}

@@ -1,0 +1,152 @@
+//! Bytes from one side to the other, with as little as possible in between.
+//!
+//! | from | to | how |
+//! |---|---|---|
+//! | datacentre | app, plain or padded | the same bytes (fast mode): [`splice`], in the kernel |
+//! | datacentre | app in fake TLS | the same bytes in records: read with gaps for the headers, one write |
+//! | app | datacentre | decrypted and encrypted anew in a thread's buffer |
+//! | stranger | mask host, and back | the same bytes: [`splice`] |
+//!
+//! An idle connection holds no buffer and no pipe: they belong to the thread, and are borrowed from
+//! the moment when bytes are there until they are written. Only what the other side does not take at
+//! once is kept, and nothing more is read until it is gone: that is all the backpressure there is.
+
+mod copy;
+mod splice;
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use wire::ctr::Ctr;
+use wire::tls::record::Unframer;
+
+/// How long one direction may go on when the other has ended.
+const HALF_OPEN: Duration = Duration::from_secs(30);
+
+/// A person's way to Telegram.
+pub(crate) struct Telegram {
+    pub client: TcpStream,
+    pub upstream: TcpStream,
+    /// Takes off the app's encryption.
+    pub from_client: Ctr,
+    /// Puts on the datacentre's.
+    pub to_server: Ctr,
+    /// Takes off the records of fake TLS, if the app wears it.
+    pub dress: Option<Unframer>,
+}
+
+impl Telegram {
+    /// Sends `beginning` to the datacentre and carries bytes until both sides are done.
+    pub(crate) async fn run(self, beginning: Vec<u8>) {
+        let Self {
+            client,
+            upstream,
+            mut from_client,
+            mut to_server,
+            mut dress,
+        } = self;
+        if write_all(&upstream, &beginning).await.is_err() {
+            return;
+        }
+        drop(beginning);
+        let dressed = dress.is_some();
+        let up = copy::transformed(&client, &upstream, |bytes| {
+            let length = match &mut dress {
+                Some(records) => records.strip(bytes).map_err(io::Error::other)?,
+                None => bytes.len(),
+            };
+            from_client.apply(&mut bytes[..length]);
+            to_server.apply(&mut bytes[..length]);
+            Ok(length)
+        });
+        let down = async {
+            if dressed {
+                copy::in_records(&upstream, &client).await
+            } else {
+                splice::all(&upstream, &client, u64::MAX).await
+            }
+        };
+        // Whichever way it ends, both sockets are closed with it.
+        let _ = both(up, down).await;
+    }
+}
+
+/// Carries a stranger's bytes to the mask host and back, at most `most` each way. However one side
+/// ends, the other sees the same: an end as an end, a reset as a reset.
+pub(crate) async fn bridge(stranger: TcpStream, mask: TcpStream, first: Vec<u8>, most: u64) {
+    let ended = match write_all(&mask, &first).await {
+        Ok(()) => {
+            drop(first);
+            both(
+                splice::all(&stranger, &mask, most),
+                splice::all(&mask, &stranger, most),
+            )
+            .await
+        }
+        Err(error) => Err(error),
+    };
+    if ended.is_err() {
+        for side in [&stranger, &mask] {
+            let _ = SockRef::from(side).set_linger(Some(Duration::ZERO));
+        }
+    }
+}
+
+/// Runs both directions until both are done, one has failed, or one has outlived the other by
+/// [`HALF_OPEN`].
+async fn both(
+    up: impl Future<Output = io::Result<()>>,
+    down: impl Future<Output = io::Result<()>>,
+) -> io::Result<()> {
+    tokio::pin!(up, down);
+    tokio::select! {
+        ended = &mut up => {
+            ended?;
+            timeout(HALF_OPEN, down).await.unwrap_or(Ok(()))
+        }
+        ended = &mut down => {
+            ended?;
+            timeout(HALF_OPEN, up).await.unwrap_or(Ok(()))
+        }
+    }
+}
+
+/// Writes all of `bytes`, waiting where the peer does not take them.
+pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Tells the peer that nothing more will come.
+fn finish(to: &TcpStream) -> io::Result<()> {
+    match SockRef::from(to).shutdown(std::net::Shutdown::Write) {
+        // Gone altogether already.
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        other => other,
+    }
+}
+
+/// What every connection has: no waiting for more bytes to send along, and a peer that went away
+/// without a word is noticed within about two minutes.
+pub(crate) fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15))
+        .with_retries(4);
+    // A socket that does not know these options works without them.
+    let _ = stream.set_nodelay(true);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(300)));
+}
