@@ -38,9 +38,13 @@ pub(crate) async fn serve(
     let source = Source::from(peer.ip());
     let accepted = Instant::now();
     let mut first = First::default();
-    let Some(guest) = first_flight(&shared, &stream, &mut first, source, port, accepted).await
-    else {
-        return decoy::entertain(&shared, stream, first.into_bytes(), source, accepted).await;
+    let caller = first_flight(&shared, &stream, &mut first, source, port, accepted).await;
+    let guest = match caller {
+        Caller::Guest(guest) => *guest,
+        Caller::Stranger => {
+            return decoy::entertain(&shared, stream, first.into_bytes(), source, accepted).await;
+        }
+        Caller::Lost => return,
     };
     let Guest {
         key,
