@@ -2,6 +2,8 @@
 
 use std::io;
 
+use tokio::time::error::Elapsed;
+
 /// Why a lab could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -38,6 +40,12 @@ impl From<io::Error> for Error {
             doing: "in the lab".to_owned(),
             source,
         }
+    }
+}
+
+impl From<Elapsed> for Error {
+    fn from(_: Elapsed) -> Self {
+        Self::Unexpected("nothing happened in time".to_owned())
     }
 }
 

@@ -1,9 +1,15 @@
 //! A machine on a network.
 
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Output};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+
+use tempfile::TempDir;
 
 use crate::error::{Doing, Error, Result};
 use crate::node::Node;
@@ -64,11 +70,39 @@ impl Host {
         all.find(IpAddr::is_ipv6).expect("the host has IPv6")
     }
 
+    /// Lets everybody in the lab find this host by a name too.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn call(&self, name: &str) -> Result {
+        let line = |address| format!("{address} {name}\n");
+        let lines: String = self.addresses.iter().map(line).collect();
+        let hosts = OpenOptions::new()
+            .append(true)
+            .open(self.node.warden().hosts());
+        hosts
+            .and_then(|mut hosts| hosts.write_all(lines.as_bytes()))
+            .doing("writing a name")
+    }
+
+    /// A new folder for what is made during a test. It goes when the lab goes.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn folder(&self) -> Result<PathBuf> {
+        tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir_in(self.node.warden().folder())
+            .map(TempDir::keep)
+            .doing("making a folder")
+    }
+
     /// Starts a program on this host. The lab ends it when the lab itself ends.
     ///
     /// # Errors
     /// When there is no such program, or the system refuses.
-    pub fn spawn(&self, command: Command) -> Result<Child> {
+    pub fn spawn(&self, mut command: Command) -> Result<Child> {
+        command.env("TMPDIR", self.node.warden().folder());
         self.node.namespace().spawn(command)
     }
 
@@ -88,7 +122,7 @@ impl Host {
     pub fn start<T, F>(&self, code: F) -> Result<Task<T>>
     where
         T: Send + 'static,
-        F: AsyncFnOnce() -> T + Send + 'static,
+        F: AsyncFnOnce() -> Result<T> + Send + 'static,
     {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -102,16 +136,16 @@ impl Host {
     /// Runs async code on this host and waits for what it gives.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Those of the code, and what the system refuses.
     ///
     /// # Panics
     /// When the code panics.
     pub fn run<T, F>(&self, code: F) -> Result<T>
     where
         T: Send + 'static,
-        F: AsyncFnOnce() -> T + Send + 'static,
+        F: AsyncFnOnce() -> Result<T> + Send + 'static,
     {
-        Ok(self.start(code)?.join())
+        self.start(code)?.join()
     }
 
     /// From now on nothing reaches `address`, which is this host's, and nothing says so.
@@ -138,17 +172,19 @@ impl Host {
 
 /// Async code that runs on a host.
 #[derive(Debug)]
-pub struct Task<T>(JoinHandle<T>);
+pub struct Task<T>(JoinHandle<Result<T>>);
 
 impl<T> Task<T> {
     /// Waits for what it gives.
     ///
+    /// # Errors
+    /// Those of the code.
+    ///
     /// # Panics
     /// When the code panicked.
-    #[must_use]
-    pub fn join(self) -> T {
+    pub fn join(self) -> Result<T> {
         match self.0.join() {
-            Ok(value) => value,
+            Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }

@@ -1,15 +1,60 @@
-//! lab
+//! A country in a box: networks, Telegram, a volunteer's server and people with phones, all on one
+//! machine, each in a network namespace of its own. What runs in it is real: the kernel's own TCP,
+//! the real `jaryq`, the client library of Telegram's own apps.
+//!
+//! ```no_run
+//! use lab::{Blockade, Relay, country, tdlib};
+//!
+//! fn a_person_inside_gets_through() -> lab::Result {
+//!     country(|lab| {
+//!         let world = Blockade::new(lab)?;
+//!         let relay = Relay::on(&world.server).ports("443,8443").start()?;
+//!         tdlib::ping_all(&world.phone, relay.key()?.links)
+//!     })
+//! }
+//! ```
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `lab`, `network`, `host` | the world: networks, hosts, and code and programs that run on them |
+//! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
+//! | `scene` | [`Blockade`], the world that most tests begin with |
+//! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
+//! | [`website`] | what a relay hides behind |
+//! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
+//! | [`tdlib`] | the real client, which takes links as they were printed |
+//! | [`client`] | a client that does what no app can be made to do |
+//! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
+//! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
+//!
+//! Nothing leads out of a lab, and nothing of it stays: its namespaces have no names, its programs
+//! are ended and its folder is removed when it is dropped, and no less when its process is killed.
+
 #![forbid(unsafe_code)]
 
+mod channel;
+pub mod client;
 mod error;
 mod host;
 mod lab;
+mod message;
 mod namespace;
 mod network;
 mod node;
+mod pattern;
+pub mod relay;
+mod scene;
+pub mod tdlib;
+pub mod telegram;
+mod tools;
 mod warden;
+pub mod website;
 
 pub use error::{Error, Result};
 pub use host::{Host, Task};
 pub use lab::{Lab, country};
 pub use network::Network;
+pub use relay::Relay;
+pub use scene::Blockade;
+pub use telegram::Telegram;
+pub use website::Website;

@@ -3,12 +3,16 @@
 //! Whatever that thread starts, a program or another thread, is born in the same namespace. There
 //! is no name to choose and nothing to remove: the kernel takes the namespace away, with its links
 //! and routes, when the last thread and the last process in it have gone.
+//!
+//! It has a mount namespace too, so that its names are the lab's and not the machine's.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Pid, gettid};
 
@@ -25,16 +29,16 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// Makes one. `name` is only what its thread is called.
-    pub(crate) fn new(name: &str) -> Result<Self> {
+    /// Makes one, in which each of `files` stands in place of a file of the machine. `name` is only
+    /// what its thread is called.
+    pub(crate) fn new(name: &str, files: Vec<(PathBuf, &'static str)>) -> Result<Self> {
         let (jobs, todo) = mpsc::channel::<Job>();
         let (made, born) = mpsc::channel();
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let id = unshare(CloneFlags::CLONE_NEWNET)
-                    .map_err(io::Error::from)
-                    .and_then(|()| std::fs::read_link("/proc/thread-self/ns/net"));
+                let id = settle(&files).map_err(io::Error::from);
+                let id = id.and_then(|()| std::fs::read_link("/proc/thread-self/ns/net"));
                 if made.send(id.map(|id| (gettid(), id))).is_ok() {
                     todo.into_iter().for_each(|job| job());
                 }
@@ -88,4 +92,16 @@ impl Namespace {
         self.enter(move || builder.spawn(body))
             .doing("starting a thread")
     }
+}
+
+/// Moves this thread into namespaces of its own.
+fn settle(files: &[(PathBuf, &str)]) -> nix::Result<()> {
+    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS)?;
+    let none = None::<&str>;
+    // What is mounted here stays here.
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+    for (ours, theirs) in files {
+        mount(Some(ours), *theirs, none, MsFlags::MS_BIND, none)?;
+    }
+    Ok(())
 }

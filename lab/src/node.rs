@@ -36,7 +36,11 @@ impl Node {
         uplink: Option<(Arc<Node>, String)>,
         warden: Arc<Warden>,
     ) -> Result<Self> {
-        let namespace = Namespace::new(name)?;
+        let files = vec![
+            (warden.hosts(), "/etc/hosts"),
+            (warden.resolver(), "/etc/resolv.conf"),
+        ];
+        let namespace = Namespace::new(name, files)?;
         warden.watch(&namespace)?;
         let node = Self {
             name: name.to_owned(),
@@ -167,6 +171,10 @@ impl Node {
 
     pub(crate) fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    pub(crate) fn warden(&self) -> &Warden {
+        &self.warden
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -1,7 +1,10 @@
 //! Nothing outlives its lab, however the lab ends.
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,7 +12,8 @@ use crate::error::{Doing, Result};
 use crate::namespace::Namespace;
 
 /// Reads the namespaces to watch, a line each. When no more can come, because the lab was dropped
-/// or its process killed, it ends every process in them, until it finds none.
+/// or its process killed, it ends every process in them, until it finds none, and removes the lab's
+/// folder.
 const SCRIPT: &str = r#"
 watched=
 while read -r namespace; do watched="$watched'$namespace'"; done
@@ -25,7 +29,8 @@ end_all() {
         return $found
     }
 }
-for _ in 1 2 3 4 5 6 7 8 9; do end_all || exit 0; sleep 0.05; done
+for _ in 1 2 3 4 5 6 7 8 9; do end_all || break; sleep 0.05; done
+rm -rf "$1"
 "#;
 
 /// A shell outside the lab that waits for the lab's end.
@@ -33,12 +38,21 @@ for _ in 1 2 3 4 5 6 7 8 9; do end_all || exit 0; sleep 0.05; done
 pub(crate) struct Warden {
     shell: Child,
     watch: Mutex<Option<ChildStdin>>,
+    folder: PathBuf,
 }
 
 impl Warden {
     pub(crate) fn new() -> Result<Self> {
+        let folder = tempfile::Builder::new()
+            .prefix("jaryq-lab-")
+            // Programs that give up root must still find what is theirs.
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir()
+            .doing("making the lab's folder")?
+            .keep();
         let mut shell = Command::new("sh")
-            .args(["-c", SCRIPT])
+            .args(["-c", SCRIPT, "warden"])
+            .arg(&folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -47,7 +61,31 @@ impl Warden {
             .spawn()
             .doing("starting the lab's warden")?;
         let watch = Mutex::new(shell.stdin.take());
-        Ok(Self { shell, watch })
+        let warden = Self {
+            shell,
+            watch,
+            folder,
+        };
+        // Of names, a lab knows only its own; and it asks no name server.
+        fs::write(warden.hosts(), "127.0.0.1 localhost\n::1 localhost\n")
+            .and_then(|()| fs::write(warden.resolver(), ""))
+            .doing("writing the lab's names")?;
+        Ok(warden)
+    }
+
+    /// For whatever is made during a test; it goes when the lab goes.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What every host has as `/etc/hosts`.
+    pub(crate) fn hosts(&self) -> PathBuf {
+        self.folder.join("hosts")
+    }
+
+    /// What every host has as `/etc/resolv.conf`.
+    pub(crate) fn resolver(&self) -> PathBuf {
+        self.folder.join("resolv.conf")
     }
 
     pub(crate) fn watch(&self, namespace: &Namespace) -> Result<()> {

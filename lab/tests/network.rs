@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lab::{Host, Result, country};
+use lab::{Error, Host, Result, country};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -14,20 +14,23 @@ use tokio::time::timeout;
 fn greeter(host: &Host, at: SocketAddr) -> Result {
     let (ready, up) = std::sync::mpsc::channel();
     let _ = host.start(async move || {
-        let listener = TcpListener::bind(at).await.expect("a free port");
+        let listener = TcpListener::bind(at).await?;
         ready.send(()).expect("the test waits");
         while let Ok((mut stream, from)) = listener.accept().await {
             let _ = stream.write_all(from.ip().to_string().as_bytes()).await;
         }
+        Ok(())
     })?;
     up.recv().expect("the greeter comes up");
     Ok(())
 }
 
-fn greeting(host: &Host, from: SocketAddr) -> Result<std::io::Result<String>> {
+/// What the greeter at `from` says to `host`.
+fn greeting(host: &Host, from: SocketAddr) -> Result<String> {
     host.run(async move || {
         let mut said = String::new();
-        let mut stream = timeout(Duration::from_secs(1), TcpStream::connect(from)).await??;
+        let moment = Duration::from_millis(400);
+        let mut stream = timeout(moment, TcpStream::connect(from)).await??;
         stream.read_to_string(&mut said).await?;
         Ok(said)
     })
@@ -45,7 +48,7 @@ fn hosts_of_two_networks_reach_each_other_by_both_families() -> Result {
         ] {
             let at = at.parse().expect("an address");
             greeter(&server, at)?;
-            assert_eq!(greeting(&phone, at)??, from.to_string());
+            assert_eq!(greeting(&phone, at)?, from.to_string());
         }
         Ok(())
     })
@@ -59,20 +62,24 @@ fn an_address_can_refuse_be_swallowed_and_come_back() -> Result {
         let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
         for address in [server.v4(), server.v6()] {
             let at = SocketAddr::new(address, 443);
-            let kind = |said: std::io::Result<String>| said.expect_err("no answer").kind();
-            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::ConnectionRefused);
+            let refused = |said| {
+                matches!(said, Err(Error::Io { source, .. })
+                if source.kind() == ErrorKind::ConnectionRefused)
+            };
+            let swallowed = |said| matches!(said, Err(Error::Unexpected(_)));
+            assert!(refused(greeting(&phone, at)));
             greeter(&server, at)?;
-            assert!(greeting(&phone, at)?.is_ok());
+            greeting(&phone, at)?;
 
             inside.swallow(address)?;
-            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::TimedOut);
+            assert!(swallowed(greeting(&phone, at)));
             inside.carry(address);
-            assert!(greeting(&phone, at)?.is_ok());
+            greeting(&phone, at)?;
 
             server.unplug(address)?;
-            assert_eq!(kind(greeting(&phone, at)?), ErrorKind::TimedOut);
+            assert!(swallowed(greeting(&phone, at)));
             server.plug(address)?;
-            assert!(greeting(&phone, at)?.is_ok());
+            greeting(&phone, at)?;
         }
         Ok(())
     })
@@ -84,7 +91,7 @@ fn nothing_leads_out_of_the_lab() -> Result {
         let phone = lab.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
         for elsewhere in ["1.1.1.1:443", "[2606:4700::1111]:443"] {
             let elsewhere = elsewhere.parse().expect("an address");
-            assert!(greeting(&phone, elsewhere)?.is_err());
+            assert!(greeting(&phone, elsewhere).is_err());
         }
         Ok(())
     })

@@ -1,2 +1,49 @@
-//! jaryq
-fn main() {}
+//! The command: one small file per verb, wiring only. What it wires is in the other rooms.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
+//! | `up`, `key` | the verbs |
+//! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
+//! | `address` | which addresses this machine has |
+//! | `root` | giving root up |
+//! | `print` | for people, or for programs with `--json` |
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod args;
+mod config;
+mod face;
+mod key;
+mod print;
+mod root;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Verb};
+use config::Config;
+use print::Printer;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let printer = Printer::new(args.json);
+    match run(args, &printer) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
+    let config = Config::gather(args.options)?;
+    match args.verb {
+        Verb::Up => up::run(&config, printer),
+        Verb::Key(verb) => key::run(verb, &config, printer),
+    }
+}

@@ -158,7 +158,7 @@ impl Relay {
             strangers: decoy::Strangers::new(limits.strangers, limits.strangers_per_source),
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
-            certificate: 2400 + usize::from(key.constant("certificate", 2200)),
+            certificate: 2400 + key.constant("certificate", 2200),
             key,
             epoch,
             buckets,

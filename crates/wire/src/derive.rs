@@ -239,9 +239,9 @@ impl RelayKey {
     /// # Panics
     /// When `bound` is 0.
     #[must_use]
-    pub fn constant(&self, what: &str, bound: u16) -> u16 {
-        let number = u64::from_be_bytes(derive(&self.0, &[b"constant", what.as_bytes()]));
-        u16::try_from(number % u64::from(bound)).expect("below a 16-bit bound")
+    pub fn constant(&self, what: &str, bound: usize) -> usize {
+        let drawn: [u8; 2] = derive(&self.0, &[b"constant", what.as_bytes()]);
+        usize::from(u16::from_be_bytes(drawn)) % bound
     }
 }
 

@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use ports::PortList;
+use relay::Mask;
+use store::Label;
+use wire::derive::Form;
+
+use crate::config::{Address, DatacentreTable};
+
+/// Puts this server to work: people who are cut off from the internet get through it to Telegram,
+/// with the app they already have.
+#[derive(Parser)]
+#[command(name = "jaryq", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub verb: Verb,
+
+    #[command(flatten)]
+    pub options: Options,
+
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What every verb takes; the same names stand in `jaryq.toml`.
+#[derive(clap::Args, Default)]
+pub(crate) struct Options {
+    /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
+    #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
+    pub state: Option<PathBuf>,
+
+    /// This server's public address or name, for the links; several with commas, the best first
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "JARYQ_ADDRESS",
+        value_delimiter = ','
+    )]
+    pub address: Option<Vec<Address>>,
+
+    /// Ports to answer on, as in 443,80,8000-8010; the first one stands in the links
+    #[arg(long, global = true, value_name = "LIST", env = "JARYQ_PORTS")]
+    pub ports: Option<PortList>,
+
+    /// The website that everybody without a key meets: yours, or one that suits this server's place
+    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "JARYQ_MASK")]
+    pub mask: Option<Mask>,
+
+    /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
+    #[arg(
+        long,
+        global = true,
+        value_name = "TABLE",
+        env = "JARYQ_DATACENTRES",
+        hide = true
+    )]
+    pub datacentres: Option<DatacentreTable>,
+
+    /// A file with the same settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "JARYQ_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Start the relay and print the links to send to people
+    Up,
+    /// Make, show and end access keys, one for each person
+    #[command(subcommand)]
+    Key(KeyVerb),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyVerb {
+    /// Make a key for one more person
+    New {
+        /// What you want to call it; nobody else sees it
+        #[arg(long, default_value = "")]
+        label: Label,
+        /// What it opens
+        #[arg(long = "for", value_name = "APP", default_value = "telegram")]
+        form: Form,
+    },
+    /// List all keys
+    List,
+    /// Print a key's links again
+    Show {
+        /// The key's id, or enough of its beginning
+        id: String,
+        /// With a QR code of the best link
+        #[arg(long)]
+        qr: bool,
+    },
+    /// End a key: its links stop working at once, everybody else's go on
+    Revoke {
+        /// The key's id, or enough of its beginning
+        id: String,
+    },
+}

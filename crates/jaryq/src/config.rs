@@ -1,0 +1,306 @@
+//! What was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+use nix::unistd::geteuid;
+use ports::PortList;
+use relay::Mask;
+use serde::Deserialize;
+use wire::mtproto::datacentre::Host;
+use wire::mtproto::{Datacentre, Datacentres, ServerName};
+
+use crate::args::Options;
+
+/// An address or a host name, as it stands in a link.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Address(String);
+
+impl FromStr for Address {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let bare = text.trim().trim_start_matches('[').trim_end_matches(']');
+        if let Ok(ip) = bare.parse::<IpAddr>() {
+            return Ok(Self(ip.to_string()));
+        }
+        let name: ServerName = bare
+            .parse()
+            .map_err(|_| anyhow::anyhow!("'{text}' is neither an IP address nor a host name"))?;
+        if name
+            .as_str()
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'.')
+        {
+            bail!("'{text}' is no IP address");
+        }
+        Ok(Self(name.to_string()))
+    }
+}
+
+impl From<IpAddr> for Address {
+    fn from(ip: IpAddr) -> Self {
+        Self(ip.to_string())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Places of datacentres that differ from what Telegram's apps have built in.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct DatacentreTable(Vec<(Datacentre, Vec<Host>)>);
+
+impl FromStr for DatacentreTable {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let mut table = Vec::new();
+        for row in text.split(';').map(str::trim).filter(|row| !row.is_empty()) {
+            let (name, hosts) = row
+                .split_once('=')
+                .with_context(|| format!("'{row}' has no '='; write 2=192.0.2.1"))?;
+            table.push(row_of(name.trim(), hosts.split(',').map(str::trim))?);
+        }
+        Ok(Self(table))
+    }
+}
+
+fn row_of<'a>(
+    name: &str,
+    hosts: impl Iterator<Item = &'a str>,
+) -> anyhow::Result<(Datacentre, Vec<Host>)> {
+    Ok((
+        name.parse()?,
+        hosts.map(str::parse).collect::<Result<_, _>>()?,
+    ))
+}
+
+/// The file, as it is written.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct File {
+    state: Option<PathBuf>,
+    address: Option<OneOrMany<String>>,
+    ports: Option<OneOrMany<PortText>>,
+    mask: Option<String>,
+    datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany<T> {
+    Many(Vec<T>),
+    One(T),
+}
+
+/// A port as a number, or several as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PortText {
+    Number(u16),
+    Text(String),
+}
+
+impl fmt::Display for PortText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(port) => write!(f, "{port}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+impl<T> OneOrMany<T> {
+    fn into_vec(self) -> Vec<T> {
+        match self {
+            Self::Many(all) => all,
+            Self::One(one) => vec![one],
+        }
+    }
+}
+
+impl File {
+    /// Settings of the file, for those that were not given before.
+    fn fill(self, options: &mut Options) -> anyhow::Result<()> {
+        if options.state.is_none() {
+            options.state = self.state;
+        }
+        if let (None, Some(addresses)) = (&options.address, self.address) {
+            let read = addresses
+                .into_vec()
+                .iter()
+                .map(|text| text.parse())
+                .collect::<Result<_, _>>();
+            options.address = Some(read.context("address")?);
+        }
+        if let (None, Some(ports)) = (&options.ports, self.ports) {
+            let texts: Vec<String> = ports.into_vec().iter().map(PortText::to_string).collect();
+            options.ports = Some(texts.join(",").parse().context("ports")?);
+        }
+        if let (None, Some(mask)) = (&options.mask, self.mask) {
+            options.mask = Some(mask.parse().context("mask")?);
+        }
+        if let (None, Some(rows)) = (&options.datacentres, self.datacentres) {
+            let mut table = DatacentreTable::default();
+            for (name, hosts) in rows {
+                let hosts = hosts.into_vec();
+                table
+                    .0
+                    .push(row_of(&name, hosts.iter().map(String::as_str)).context("datacentres")?);
+            }
+            options.datacentres = Some(table);
+        }
+        Ok(())
+    }
+}
+
+/// Everything that was asked for, with defaults where nothing was.
+pub(crate) struct Config {
+    pub state: PathBuf,
+    /// Empty: to be found out.
+    pub addresses: Vec<Address>,
+    /// `None`: [`DEFAULT_PORTS`].
+    pub ports: Option<PortList>,
+    pub mask: Option<Mask>,
+    pub datacentres: Datacentres,
+}
+
+/// Where a relay answers unless it is told otherwise. 443, 8443 and 80 are everybody's; in the
+/// shutdown of January 2022 the ports of routers among themselves stayed open: BGP (179), LDP (646)
+/// and BFD (3784, 3785, 4784). Those above 1023 need no root.
+pub(crate) const DEFAULT_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
+
+impl Config {
+    pub(crate) fn gather(mut options: Options) -> anyhow::Result<Self> {
+        let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
+        let is_root = geteuid().is_root();
+        if let Some((path, file)) = read_file(&options, &home, is_root)? {
+            file.fill(&mut options)
+                .with_context(|| format!("in {}", path.display()))?;
+        }
+        let default_state = || {
+            if is_root {
+                return PathBuf::from("/var/lib/jaryq");
+            }
+            let states = env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty());
+            states
+                .map_or_else(|| home.join(".local/state"), PathBuf::from)
+                .join("jaryq")
+        };
+        let mut datacentres = Datacentres::default();
+        for (dc, hosts) in options.datacentres.unwrap_or_default().0 {
+            datacentres.set(dc, hosts);
+        }
+        Ok(Self {
+            state: options.state.unwrap_or_else(default_state),
+            addresses: options.address.unwrap_or_default(),
+            ports: options.ports,
+            mask: options.mask,
+            datacentres,
+        })
+    }
+}
+
+/// The file that was named, or the usual one if it is there.
+fn read_file(
+    options: &Options,
+    home: &Path,
+    is_root: bool,
+) -> anyhow::Result<Option<(PathBuf, File)>> {
+    let usual = || {
+        if is_root {
+            return PathBuf::from("/etc/jaryq.toml");
+        }
+        let configs = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty());
+        configs
+            .map_or_else(|| home.join(".config"), PathBuf::from)
+            .join("jaryq.toml")
+    };
+    let path = options.config.clone().unwrap_or_else(usual);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if options.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    let file = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+    Ok(Some((path, file)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, mut options: Options) -> anyhow::Result<Options> {
+        toml::from_str::<File>(text)?.fill(&mut options)?;
+        Ok(options)
+    }
+
+    #[test]
+    fn the_file_says_the_same_as_the_flags() {
+        let text = r#"
+            state = "/srv/jaryq"
+            address = ["203.0.113.5", "relay.example.org"]
+            ports = [443, "8000-8001"]
+            mask = "example.org:8443"
+            [datacentres]
+            2 = ["192.0.2.1:443", "192.0.2.2"]
+            203 = "192.0.2.3"
+        "#;
+        let options = filled(text, Options::default()).expect("a good file");
+        assert_eq!(options.state, Some("/srv/jaryq".into()));
+        assert_eq!(options.ports.expect("ports").as_slice(), [443, 8000, 8001]);
+        assert_eq!(
+            options.mask.expect("a mask").to_string(),
+            "example.org:8443"
+        );
+        let addresses: Vec<String> = options
+            .address
+            .expect("some")
+            .iter()
+            .map(Address::to_string)
+            .collect();
+        assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);
+        let from_file = options.datacentres.expect("a table");
+        let from_flag: DatacentreTable = "2=192.0.2.1:443,192.0.2.2;203=192.0.2.3"
+            .parse()
+            .expect("a table");
+        let mut rows = [from_file.0, from_flag.0];
+        rows.iter_mut()
+            .for_each(|rows| rows.sort_by_key(|row| row.0));
+        assert_eq!(rows[0], rows[1]);
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let given = Options {
+            ports: "9000".parse().ok(),
+            ..Options::default()
+        };
+        let options = filled("ports = 443", given).expect("a good file");
+        assert_eq!(options.ports.expect("ports").as_slice(), [9000]);
+    }
+
+    #[test]
+    fn a_mistyped_setting_is_an_error_and_not_passed_over() {
+        for bad in [
+            "port = 443",
+            "ports = 70000",
+            "mask = \"\"",
+            "address = \"1.2.3\"",
+            "[datacentres]\n6 = \"192.0.2.1\"",
+        ] {
+            assert!(filled(bad, Options::default()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The real `jaryq`, on a host of the lab.
+
+mod key;
+mod process;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+pub use key::{Form, Key, forged};
+use process::Process;
+
+use crate::error::{Doing, Error, Result};
+use crate::host::Host;
+use crate::tools;
+
+/// How long a relay may take to come up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A relay that is still to be started.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    host: &'a Host,
+    ports: String,
+    arguments: Vec<String>,
+}
+
+impl Plan<'_> {
+    /// The ports that it is to listen on, as its `--ports` takes them.
+    #[must_use]
+    pub fn ports(mut self, ports: &str) -> Self {
+        ports.clone_into(&mut self.ports);
+        self
+    }
+
+    /// Where it is to send strangers: the name of a website, and its port if that is not 443.
+    #[must_use]
+    pub fn mask(self, site: &str) -> Self {
+        self.arguments(&["--mask", site])
+    }
+
+    /// Whatever else its `up` is to be given.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        let owned = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.extend(owned);
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when it is not built, and when it does not come up.
+    pub fn start(self) -> Result<Relay> {
+        let state = self.host.folder()?.join("state");
+        Relay::start(self, state)
+    }
+}
+
+/// A running relay; dropped, it is killed.
+#[derive(Debug)]
+pub struct Relay {
+    host: Host,
+    process: Process,
+    state: PathBuf,
+    ready: Value,
+}
+
+impl Relay {
+    /// A relay on this host, on all its addresses, with the ports 443 and 8443 unless others are
+    /// asked for.
+    #[must_use]
+    pub fn on(host: &Host) -> Plan<'_> {
+        Plan {
+            host,
+            ports: "443,8443".to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+
+    fn start(plan: Plan<'_>, state: PathBuf) -> Result<Self> {
+        let mut command = jaryq(&["up", "--json", "--ports", &plan.ports], &state)?;
+        let addresses = plan.host.addresses().iter().map(IpAddr::to_string);
+        command
+            .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
+            .args(plan.arguments);
+        let process = Process::start(plan.host, command)?;
+        let ready = process.event("ready", PATIENCE)?;
+        Ok(Self {
+            host: plan.host.clone(),
+            process,
+            state,
+            ready,
+        })
+    }
+
+    /// The first key that it printed when it came up.
+    ///
+    /// # Errors
+    /// When it printed none.
+    pub fn key(&self) -> Result<Key> {
+        let mut keys = Key::all_in(&self.ready).into_iter();
+        let none = || Error::Unexpected(format!("no key in {}", self.ready));
+        keys.next().ok_or_else(none)
+    }
+
+    /// What it said of itself when it came up.
+    #[must_use]
+    pub fn ready(&self) -> &Value {
+        &self.ready
+    }
+
+    /// Makes another key, as its owner would, while it runs.
+    ///
+    /// # Errors
+    /// When the command fails or prints no key.
+    pub fn new_key(&self) -> Result<Key> {
+        let printed = self.command(&["key", "new", "--json"])?;
+        let none = || Error::Unexpected(format!("no key in {printed:?}"));
+        printed.iter().flat_map(Key::all_in).next().ok_or_else(none)
+    }
+
+    /// Takes a key back.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn revoke(&self, key: &Key) -> Result {
+        self.command(&["key", "revoke", &key.id, "--json"])?;
+        Ok(())
+    }
+
+    /// Runs another verb of `jaryq` on this relay's state; the objects that it printed.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let mut command = jaryq(arguments, &self.state)?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let output = self.host.output(command)?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            return Err(Error::Command {
+                command: format!("jaryq {}", arguments.join(" ")),
+                said: format!("{said}{}", String::from_utf8_lossy(&output.stderr)),
+            });
+        }
+        let parse = |line: &str| {
+            serde_json::from_str(line)
+                .map_err(|error| Error::Unexpected(format!("jaryq printed {line}: {error}")))
+        };
+        said.lines().map(parse).collect()
+    }
+
+    /// Waits for an event that it prints.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub fn event(&self, name: &str, limit: Duration) -> Result<Value> {
+        self.process.event(name, limit)
+    }
+
+    /// The memory that it holds now, in bytes.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn memory(&self) -> Result<u64> {
+        self.process.memory()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&self, signal: Signal) -> Result {
+        self.process.signal(signal)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.process.ended(limit)
+    }
+
+    /// Kills it without a warning and starts it again on the same state, with the same arguments.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn crash_and_restart(self, plan: Plan<'_>) -> Result<Self> {
+        let Self { process, state, .. } = self;
+        drop(process);
+        Self::start(plan, state)
+    }
+}
+
+/// A command with these settings and no others, whatever the machine's own relay has.
+fn jaryq(arguments: &[&str], state: &Path) -> Result<Command> {
+    let hint = "no jaryq (cargo build)";
+    let mut command = Command::new(tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?);
+    for setting in ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE"] {
+        command.env_remove(format!("JARYQ_{setting}"));
+    }
+    let config = state.with_extension("toml");
+    std::fs::write(&config, "").doing("writing an empty configuration")?;
+    command
+        .args(arguments)
+        .arg("--state")
+        .arg(state)
+        .arg("--config")
+        .arg(config);
+    Ok(command)
+}

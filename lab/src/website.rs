@@ -1,0 +1,132 @@
+//! An ordinary website: what a relay hides behind, and what strangers should find there.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use crate::error::{Doing, Error, Result};
+use crate::host::Host;
+use crate::tools;
+
+/// A website that runs until it is dropped.
+#[derive(Debug)]
+pub struct Website {
+    server: Child,
+    at: SocketAddr,
+}
+
+impl Website {
+    /// Opens an HTTPS site on a host, which bears this name from now on, with a certificate that
+    /// nobody vouches for.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without Python or OpenSSL, and whatever the system refuses.
+    pub fn https(host: &Host, port: u16, name: &str) -> Result<Self> {
+        host.call(name)?;
+        Self::start(host, port, &certificate(host, name)?)
+    }
+
+    /// Opens an HTTP site on a host, which bears this name from now on.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without Python, and whatever the system refuses.
+    pub fn http(host: &Host, port: u16, name: &str) -> Result<Self> {
+        host.call(name)?;
+        Self::start(host, port, &[])
+    }
+
+    /// Where it is: on the first IPv4 address of its host.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.at
+    }
+
+    fn start(host: &Host, port: u16, certificate: &[PathBuf]) -> Result<Self> {
+        tools::need("python3")?;
+        let at = SocketAddr::new(host.v4(), port);
+        let mut command = Command::new("python3");
+        command
+            .arg(tools::own("servers/website.py"))
+            .args([at.ip().to_string(), port.to_string()])
+            .args(certificate)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut server = host.spawn(command)?;
+        let stdout = server.stdout.take().expect("piped");
+        let site = Self { server, at };
+        let mut lines = BufReader::new(stdout).lines();
+        let first = lines.next().transpose().doing("starting a website")?;
+        if first.as_deref() != Some("listening") {
+            return Err(Error::Unexpected(format!("website.py printed {first:?}")));
+        }
+        // Read on, or it would stop when the pipe is full.
+        thread::spawn(move || lines.for_each(drop));
+        Ok(site)
+    }
+}
+
+impl Drop for Website {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The files of a new certificate and its key.
+fn certificate(host: &Host, name: &str) -> Result<[PathBuf; 2]> {
+    tools::need("openssl")?;
+    let folder = host.folder()?;
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|file| folder.join(file));
+    let mut command = Command::new("openssl");
+    command
+        .args(["req", "-x509", "-nodes", "-days", "30", "-newkey", "ec"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["-subj", &format!("/CN={name}")])
+        .args(["-addext", &format!("subjectAltName=DNS:{name}")])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let output = command.output().doing("making a certificate")?;
+    if output.status.success() {
+        return Ok([certificate, key]);
+    }
+    Err(Error::Command {
+        command: "openssl req".to_owned(),
+        said: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// What curl on `host` gets from `at` when it is told that the site `url` is there: status, headers
+/// and page, or what curl said.
+///
+/// # Errors
+/// [`Error::Missing`] without curl, and whatever the system refuses.
+pub fn fetch(host: &Host, url: &str, at: SocketAddr) -> Result<Result<String, String>> {
+    tools::need("curl")?;
+    let mut command = Command::new("curl");
+    command
+        .args([
+            "--silent",
+            "--show-error",
+            "--insecure",
+            "--include",
+            "--max-time",
+            "10",
+        ])
+        .args(["--connect-to", &format!("::{at}"), url])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let output = host.output(command)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() {
+        return Ok(Ok(text(&output.stdout)));
+    }
+    Ok(Err(text(&output.stderr)))
+}
