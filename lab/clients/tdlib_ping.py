@@ -60,6 +60,16 @@ class Tdlib:
         return {"seconds": answer["seconds"]}
 
 
+    def close(self):
+        """Lets TDLib finish; Python must not end before its threads have."""
+        tdjson.td_send(self.client, json.dumps({"@type": "close"}).encode())
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            received = tdjson.td_receive(1)
+            if received and b"authorizationStateClosed" in received:
+                return
+
+
 def execute(request):
     tdjson.td_execute(json.dumps(request).encode())
 
@@ -75,6 +85,7 @@ def main():
                 outcome = {"error": str(error)}
             outcome["took"] = time.monotonic() - started
             print(json.dumps({"link": link, **outcome}), flush=True)
+        tdlib.close()
 
 
 if __name__ == "__main__":

@@ -125,9 +125,7 @@ impl Channel {
         if self.fill(length).await? {
             return Ok(());
         }
-        Err(Error::Unexpected(
-            "the connection ended within a frame".to_owned(),
-        ))
+        Err(Error::Unexpected("the connection ended within a frame".to_owned()))
     }
 
     /// Reads until so many bytes are in the inbox; whether they are. An end is fine in between two
@@ -176,11 +174,7 @@ impl Channel {
 
 /// Writes at a pace.
 pub(crate) async fn write_at(stream: &mut TcpStream, bytes: &[u8], pace: Option<Pace>) -> Result {
-    let Some(Pace {
-        bytes: piece,
-        pause,
-    }) = pace
-    else {
+    let Some(Pace { bytes: piece, pause }) = pace else {
         return Ok(stream.write_all(bytes).await?);
     };
     for piece in bytes.chunks(piece) {

@@ -36,10 +36,7 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
 impl From<io::Error> for Error {
     fn from(source: io::Error) -> Self {
-        Self::Io {
-            doing: "in the lab".to_owned(),
-            source,
-        }
+        Self::Io { doing: "in the lab".to_owned(), source }
     }
 }
 
@@ -56,9 +53,6 @@ pub(crate) trait Doing<T> {
 
 impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
     fn doing(self, what: impl Into<String>) -> Result<T> {
-        self.map_err(|error| Error::Io {
-            doing: what.into(),
-            source: error.into(),
-        })
+        self.map_err(|error| Error::Io { doing: what.into(), source: error.into() })
     }
 }

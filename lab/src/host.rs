@@ -24,8 +24,7 @@ pub struct Host {
 impl Host {
     pub(crate) fn new(node: Node, addresses: &[&str]) -> Result<Self> {
         let parse = |text: &&str| {
-            text.parse::<IpAddr>()
-                .map_err(|error| Error::Unexpected(format!("{text}: {error}")))
+            text.parse::<IpAddr>().map_err(|error| Error::Unexpected(format!("{text}: {error}")))
         };
         let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>>>()?;
         let lines = addresses.iter().map(|address| match address {
@@ -77,12 +76,8 @@ impl Host {
     pub fn call(&self, name: &str) -> Result {
         let line = |address| format!("{address} {name}\n");
         let lines: String = self.addresses.iter().map(line).collect();
-        let hosts = OpenOptions::new()
-            .append(true)
-            .open(self.node.warden().hosts());
-        hosts
-            .and_then(|mut hosts| hosts.write_all(lines.as_bytes()))
-            .doing("writing a name")
+        let hosts = OpenOptions::new().append(true).open(self.node.warden().hosts());
+        hosts.and_then(|mut hosts| hosts.write_all(lines.as_bytes())).doing("writing a name")
     }
 
     /// A new folder for what is made during a test. It goes when the lab goes.
@@ -102,7 +97,7 @@ impl Host {
     /// # Errors
     /// When there is no such program, or the system refuses.
     pub fn spawn(&self, mut command: Command) -> Result<Child> {
-        command.env("TMPDIR", self.node.warden().folder());
+        self.node.warden().mark(&mut command);
         self.node.namespace().spawn(command)
     }
 
@@ -153,9 +148,7 @@ impl Host {
     /// # Errors
     /// When the system refuses.
     pub fn unplug(&self, address: IpAddr) -> Result {
-        self.node
-            .router()
-            .map_or(Ok(()), |router| router.swallow(address))
+        self.node.router().map_or(Ok(()), |router| router.swallow(address))
     }
 
     /// Undoes [`Host::unplug`].

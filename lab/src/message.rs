@@ -89,9 +89,7 @@ pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
 
 /// The body of a message, without the padding of its frame.
 pub(crate) fn unwrap(message: &[u8]) -> Result<&[u8]> {
-    let (header, rest) = message
-        .split_first_chunk::<HEADER>()
-        .ok_or_else(|| bad(message))?;
+    let (header, rest) = message.split_first_chunk::<HEADER>().ok_or_else(|| bad(message))?;
     if header[..8] != [0; 8] {
         return Err(bad(message));
     }
@@ -113,11 +111,7 @@ mod tests {
 
     #[test]
     fn requests_are_read_back() {
-        for request in [
-            Request::Ping([7; 16]),
-            Request::Send(1 << 40),
-            Request::Count(3),
-        ] {
+        for request in [Request::Ping([7; 16]), Request::Send(1 << 40), Request::Count(3)] {
             let mut message = request.to_message();
             message.extend([9; 3]);
             assert_eq!(Request::read(&message).expect("a request"), request);

@@ -6,7 +6,6 @@
 //!
 //! It has a mount namespace too, so that its names are the lab's and not the machine's.
 
-use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::mpsc;
@@ -24,7 +23,6 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct Namespace {
     keeper: Pid,
-    id: String,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -37,32 +35,21 @@ impl Namespace {
         thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let id = settle(&files).map_err(io::Error::from);
-                let id = id.and_then(|()| std::fs::read_link("/proc/thread-self/ns/net"));
-                if made.send(id.map(|id| (gettid(), id))).is_ok() {
+                if made.send(settle(&files).map(|()| gettid())).is_ok() {
                     todo.into_iter().for_each(|job| job());
                 }
             })
             .doing("starting the thread of a namespace")?;
-        let (keeper, id) = born
+        let keeper = born
             .recv()
             .expect("the thread answers before it ends")
             .doing("making a network namespace")?;
-        Ok(Self {
-            keeper,
-            id: id.to_string_lossy().into_owned(),
-            jobs,
-        })
+        Ok(Self { keeper, jobs })
     }
 
     /// The thread that lives here, by whose number the kernel finds the namespace.
     pub(crate) fn keeper(&self) -> Pid {
         self.keeper
-    }
-
-    /// As `/proc/PID/ns/net` names it.
-    pub(crate) fn id(&self) -> &str {
-        &self.id
     }
 
     /// Does something short here, and waits for it.
@@ -89,8 +76,7 @@ impl Namespace {
         body: impl FnOnce() -> T + Send + 'static,
     ) -> Result<JoinHandle<T>> {
         let builder = thread::Builder::new().name(name.to_owned());
-        self.enter(move || builder.spawn(body))
-            .doing("starting a thread")
+        self.enter(move || builder.spawn(body)).doing("starting a thread")
     }
 }
 

@@ -36,19 +36,10 @@ impl Node {
         uplink: Option<(Arc<Node>, String)>,
         warden: Arc<Warden>,
     ) -> Result<Self> {
-        let files = vec![
-            (warden.hosts(), "/etc/hosts"),
-            (warden.resolver(), "/etc/resolv.conf"),
-        ];
+        let files = vec![(warden.hosts(), "/etc/hosts"), (warden.resolver(), "/etc/resolv.conf")];
         let namespace = Namespace::new(name, files)?;
-        warden.watch(&namespace)?;
-        let node = Self {
-            name: name.to_owned(),
-            namespace,
-            uplink,
-            links: AtomicU32::new(0),
-            warden,
-        };
+        let node =
+            Self { name: name.to_owned(), namespace, uplink, links: AtomicU32::new(0), warden };
         node.set("ipv6/conf/all/accept_dad", "0")?;
         node.set("ipv6/conf/default/accept_dad", "0")?;
         node.set("ipv6/conf/default/accept_ra", "0")?;
@@ -96,10 +87,7 @@ impl Node {
     /// those of the router above.
     fn ends(&self, end: u8) -> [String; 2] {
         let depth = std::iter::successors(self.router(), |router| router.router()).count();
-        [
-            format!("169.254.{depth}.{end}"),
-            format!("fe80::{depth}:{end}"),
-        ]
+        [format!("169.254.{depth}.{end}"), format!("fe80::{depth}:{end}")]
     }
 
     /// Tells every router above that these addresses are here.
@@ -125,9 +113,7 @@ impl Node {
     fn set(&self, setting: &str, value: &'static str) -> Result {
         let path = format!("/proc/sys/net/{setting}");
         let doing = format!("setting {setting} of {}", self.name);
-        self.namespace
-            .enter(move || std::fs::write(path, value))
-            .doing(doing)
+        self.namespace.enter(move || std::fs::write(path, value)).doing(doing)
     }
 
     /// Lines for `ip -batch`.

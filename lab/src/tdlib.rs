@@ -45,10 +45,7 @@ pub fn ping(host: &Host, links: impl IntoIterator<Item = impl Into<String>>) -> 
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let command = "tdlib_ping.py".to_owned();
-        return Err(Error::Command {
-            command,
-            said: format!("{text}{said}"),
-        });
+        return Err(Error::Command { command, said: format!("{}\n{text}{said}", output.status) });
     }
     text.lines().map(read).collect()
 }
@@ -64,9 +61,7 @@ pub fn ping_all(host: &Host, links: impl IntoIterator<Item = impl Into<String>>)
         return Ok(());
     }
     let (bad, all) = (failed.len(), pings.len());
-    Err(Error::Unexpected(format!(
-        "{bad} of {all} links do not work: {failed:#?}"
-    )))
+    Err(Error::Unexpected(format!("{bad} of {all} links do not work: {failed:#?}")))
 }
 
 fn read(line: &str) -> Result<Ping> {

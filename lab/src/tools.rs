@@ -14,9 +14,7 @@ pub(crate) fn find(variable: &str, default: &str, missing: &str) -> Result<PathB
         return Ok(path);
     }
     let shown = path.display();
-    Err(Error::Missing(format!(
-        "{missing}; looked for {shown}, see {variable}"
-    )))
+    Err(Error::Missing(format!("{missing}; looked for {shown}, see {variable}")))
 }
 
 /// The Python that has TDLib.

@@ -1,35 +1,28 @@
 //! Nothing outlives its lab, however the lab ends.
 
 use std::fs::{self, Permissions};
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::process::{Child, Command, Stdio};
 
 use crate::error::{Doing, Result};
-use crate::namespace::Namespace;
 
-/// Reads the namespaces to watch, a line each. When no more can come, because the lab was dropped
-/// or its process killed, it ends every process in them, until it finds none, and removes the lab's
-/// folder.
+/// Waits until its pipe is closed, because the lab was dropped or its process killed. Then it ends
+/// every process of the lab, until it finds none, and removes the lab's folder.
+///
+/// A process belongs to the lab if its environment says so. (Its namespace would not do: the kernel
+/// gives the number of one that has gone to the next one that is made.)
 const SCRIPT: &str = r#"
-watched=
-while read -r namespace; do watched="$watched'$namespace'"; done
+cat > /dev/null
 end_all() {
-    stat -c %N /proc/[0-9]*/ns/net 2>/dev/null | {
-        found=1
-        while read -r link arrow namespace; do
-            case $watched in *"$namespace"*)
-                process=${link#??proc/}
-                kill -9 "${process%%/*}" && found=0 ;;
-            esac
-        done
-        return $found
-    }
+    found=$(grep -lszxF "TMPDIR=$1" /proc/[0-9]*/environ) || return
+    for environ in $found; do
+        process=${environ#/proc/}
+        kill -9 "${process%/environ}"
+    done
 }
-for _ in 1 2 3 4 5 6 7 8 9; do end_all || break; sleep 0.05; done
+for _ in 1 2 3 4 5 6 7 8 9; do end_all "$1" || break; sleep 0.02; done
 rm -rf "$1"
 "#;
 
@@ -37,7 +30,6 @@ rm -rf "$1"
 #[derive(Debug)]
 pub(crate) struct Warden {
     shell: Child,
-    watch: Mutex<Option<ChildStdin>>,
     folder: PathBuf,
 }
 
@@ -50,7 +42,7 @@ impl Warden {
             .tempdir()
             .doing("making the lab's folder")?
             .keep();
-        let mut shell = Command::new("sh")
+        let shell = Command::new("sh")
             .args(["-c", SCRIPT, "warden"])
             .arg(&folder)
             .stdin(Stdio::piped())
@@ -60,12 +52,7 @@ impl Warden {
             .process_group(0)
             .spawn()
             .doing("starting the lab's warden")?;
-        let watch = Mutex::new(shell.stdin.take());
-        let warden = Self {
-            shell,
-            watch,
-            folder,
-        };
+        let warden = Self { shell, folder };
         // Of names, a lab knows only its own; and it asks no name server.
         fs::write(warden.hosts(), "127.0.0.1 localhost\n::1 localhost\n")
             .and_then(|()| fs::write(warden.resolver(), ""))
@@ -88,16 +75,15 @@ impl Warden {
         self.folder.join("resolv.conf")
     }
 
-    pub(crate) fn watch(&self, namespace: &Namespace) -> Result<()> {
-        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        let pipe = watch.as_mut().expect("open until the warden is dropped");
-        writeln!(pipe, "{}", namespace.id()).doing("speaking to the lab's warden")
+    /// Marks a program that is to end with the lab.
+    pub(crate) fn mark(&self, command: &mut Command) {
+        command.env("TMPDIR", &self.folder);
     }
 }
 
 impl Drop for Warden {
     fn drop(&mut self) {
-        drop(self.watch.get_mut().map(Option::take));
+        // Closes the pipe first.
         let _ = self.shell.wait();
     }
 }

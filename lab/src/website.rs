@@ -111,14 +111,7 @@ pub fn fetch(host: &Host, url: &str, at: SocketAddr) -> Result<Result<String, St
     tools::need("curl")?;
     let mut command = Command::new("curl");
     command
-        .args([
-            "--silent",
-            "--show-error",
-            "--insecure",
-            "--include",
-            "--max-time",
-            "10",
-        ])
+        .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "10"])
         .args(["--connect-to", &format!("::{at}"), url])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

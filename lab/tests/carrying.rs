@@ -54,10 +54,7 @@ fn a_slow_reader_costs_the_relay_no_memory_and_loses_nothing() -> Result {
             let grown = relay.memory()?.saturating_sub(before);
             let _ = go_on.send(());
             reader.join()?;
-            assert!(
-                grown < 8 * MIB,
-                "{form:?}: {grown} bytes more while nothing was read"
-            );
+            assert!(grown < 8 * MIB, "{form:?}: {grown} bytes more while nothing was read");
         }
         Ok(())
     })

@@ -30,20 +30,10 @@ fn each_datacentre_is_reached_by_its_own_addresses() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
         let relay = Relay::on(&world.server).start()?;
-        for (dc, meant) in [
-            (1, 1),
-            (-2, 2),
-            (3, 3),
-            (4, 4),
-            (-5, 5),
-            (203, 203),
-            (10_002, 10_002),
-        ] {
+        for (dc, meant) in [(1, 1), (-2, 2), (3, 3), (4, 4), (-5, 5), (203, 203), (10_002, 10_002)]
+        {
             let at = ping(&world, &relay, dc)?;
-            assert!(
-                world.telegram.endpoints(meant).contains(&at),
-                "{dc} led to {at}"
-            );
+            assert!(world.telegram.endpoints(meant).contains(&at), "{dc} led to {at}");
             let visit = world.telegram.visits().pop().expect("one just came");
             assert_eq!(visit.dc, dc);
             assert!(world.server.addresses().contains(&visit.from.ip()));

@@ -42,10 +42,7 @@ fn hosts_of_two_networks_reach_each_other_by_both_families() -> Result {
         let inside = lab.network("inside")?;
         let phone = inside.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
         let server = lab.host("server", &["116.203.7.7", "116.203.7.8", "2a01:4f8:7::7"])?;
-        for (at, from) in [
-            ("116.203.7.8:443", phone.v4()),
-            ("[2a01:4f8:7::7]:443", phone.v6()),
-        ] {
+        for (at, from) in [("116.203.7.8:443", phone.v4()), ("[2a01:4f8:7::7]:443", phone.v6())] {
             let at = at.parse().expect("an address");
             greeter(&server, at)?;
             assert_eq!(greeting(&phone, at)?, from.to_string());
@@ -103,9 +100,7 @@ fn programs_end_with_their_lab() -> Result {
     country(|lab| {
         let server = lab.host("server", &["116.203.7.7"])?;
         let mut command = Command::new("sh");
-        command
-            .args(["-c", "sleep 600 & wait"])
-            .stdout(Stdio::null());
+        command.args(["-c", "sleep 600 & wait"]).stdout(Stdio::null());
         left = Some(server.spawn(command)?);
         Ok(())
     })?;

@@ -20,12 +20,7 @@ fn every_datacentre_answers_on_every_address_and_port_in_every_framing() -> Resu
         let framings = [Tag::Abridged, Tag::Intermediate, Tag::Padded];
         phone.run(async move || {
             for (at, tag) in endpoints.into_iter().zip(framings.into_iter().cycle()) {
-                client::straight_to(at)
-                    .framed(tag)
-                    .connect()
-                    .await?
-                    .ping()
-                    .await?;
+                client::straight_to(at).framed(tag).connect().await?.ping().await?;
             }
             Ok(())
         })?;

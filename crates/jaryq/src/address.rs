@@ -7,11 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 pub(crate) fn own() -> Vec<IpAddr> {
     let far: [SocketAddr; 2] = [
         (Ipv4Addr::new(149, 154, 167, 51), 443).into(),
-        (
-            Ipv6Addr::new(0x2001, 0x67c, 0x4e8, 0xf002, 0, 0, 0, 0xa),
-            443,
-        )
-            .into(),
+        (Ipv6Addr::new(0x2001, 0x67c, 0x4e8, 0xf002, 0, 0, 0, 0xa), 443).into(),
     ];
     let mut own: Vec<IpAddr> = far.into_iter().filter_map(towards).collect();
     own.sort_by_key(|&ip| !is_public(ip));
@@ -62,11 +58,7 @@ mod tests {
             ("fd00::1", false),
             ("fe80::1", false),
         ] {
-            assert_eq!(
-                is_public(text.parse().expect("an address")),
-                public,
-                "{text}"
-            );
+            assert_eq!(is_public(text.parse().expect("an address")), public, "{text}");
         }
     }
 }

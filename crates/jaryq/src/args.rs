@@ -52,13 +52,7 @@ pub(crate) struct Options {
     pub mask: Option<Mask>,
 
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
-    #[arg(
-        long,
-        global = true,
-        value_name = "TABLE",
-        env = "JARYQ_DATACENTRES",
-        hide = true
-    )]
+    #[arg(long, global = true, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
 
     /// A file with the same settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]

@@ -32,11 +32,7 @@ impl FromStr for Address {
         let name: ServerName = bare
             .parse()
             .map_err(|_| anyhow::anyhow!("'{text}' is neither an IP address nor a host name"))?;
-        if name
-            .as_str()
-            .bytes()
-            .all(|b| b.is_ascii_digit() || b == b'.')
-        {
+        if name.as_str().bytes().all(|b| b.is_ascii_digit() || b == b'.') {
             bail!("'{text}' is no IP address");
         }
         Ok(Self(name.to_string()))
@@ -78,10 +74,7 @@ fn row_of<'a>(
     name: &str,
     hosts: impl Iterator<Item = &'a str>,
 ) -> anyhow::Result<(Datacentre, Vec<Host>)> {
-    Ok((
-        name.parse()?,
-        hosts.map(str::parse).collect::<Result<_, _>>()?,
-    ))
+    Ok((name.parse()?, hosts.map(str::parse).collect::<Result<_, _>>()?))
 }
 
 /// The file, as it is written.
@@ -135,11 +128,8 @@ impl File {
             options.state = self.state;
         }
         if let (None, Some(addresses)) = (&options.address, self.address) {
-            let read = addresses
-                .into_vec()
-                .iter()
-                .map(|text| text.parse())
-                .collect::<Result<_, _>>();
+            let read =
+                addresses.into_vec().iter().map(|text| text.parse()).collect::<Result<_, _>>();
             options.address = Some(read.context("address")?);
         }
         if let (None, Some(ports)) = (&options.ports, self.ports) {
@@ -184,17 +174,14 @@ impl Config {
         let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let is_root = geteuid().is_root();
         if let Some((path, file)) = read_file(&options, &home, is_root)? {
-            file.fill(&mut options)
-                .with_context(|| format!("in {}", path.display()))?;
+            file.fill(&mut options).with_context(|| format!("in {}", path.display()))?;
         }
         let default_state = || {
             if is_root {
                 return PathBuf::from("/var/lib/jaryq");
             }
             let states = env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty());
-            states
-                .map_or_else(|| home.join(".local/state"), PathBuf::from)
-                .join("jaryq")
+            states.map_or_else(|| home.join(".local/state"), PathBuf::from).join("jaryq")
         };
         let mut datacentres = Datacentres::default();
         for (dc, hosts) in options.datacentres.unwrap_or_default().0 {
@@ -221,9 +208,7 @@ fn read_file(
             return PathBuf::from("/etc/jaryq.toml");
         }
         let configs = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty());
-        configs
-            .map_or_else(|| home.join(".config"), PathBuf::from)
-            .join("jaryq.toml")
+        configs.map_or_else(|| home.join(".config"), PathBuf::from).join("jaryq.toml")
     };
     let path = options.config.clone().unwrap_or_else(usual);
     let text = match std::fs::read_to_string(&path) {
@@ -260,33 +245,21 @@ mod tests {
         let options = filled(text, Options::default()).expect("a good file");
         assert_eq!(options.state, Some("/srv/jaryq".into()));
         assert_eq!(options.ports.expect("ports").as_slice(), [443, 8000, 8001]);
-        assert_eq!(
-            options.mask.expect("a mask").to_string(),
-            "example.org:8443"
-        );
-        let addresses: Vec<String> = options
-            .address
-            .expect("some")
-            .iter()
-            .map(Address::to_string)
-            .collect();
+        assert_eq!(options.mask.expect("a mask").to_string(), "example.org:8443");
+        let addresses: Vec<String> =
+            options.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);
         let from_file = options.datacentres.expect("a table");
-        let from_flag: DatacentreTable = "2=192.0.2.1:443,192.0.2.2;203=192.0.2.3"
-            .parse()
-            .expect("a table");
+        let from_flag: DatacentreTable =
+            "2=192.0.2.1:443,192.0.2.2;203=192.0.2.3".parse().expect("a table");
         let mut rows = [from_file.0, from_flag.0];
-        rows.iter_mut()
-            .for_each(|rows| rows.sort_by_key(|row| row.0));
+        rows.iter_mut().for_each(|rows| rows.sort_by_key(|row| row.0));
         assert_eq!(rows[0], rows[1]);
     }
 
     #[test]
     fn a_flag_wins_over_the_file() {
-        let given = Options {
-            ports: "9000".parse().ok(),
-            ..Options::default()
-        };
+        let given = Options { ports: "9000".parse().ok(), ..Options::default() };
         let options = filled("ports = 443", given).expect("a good file");
         assert_eq!(options.ports.expect("ports").as_slice(), [9000]);
     }

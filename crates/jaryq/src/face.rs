@@ -30,8 +30,7 @@ impl Face {
     /// As it was saved, if the relay was ever started.
     pub(crate) async fn load(store: &Store) -> anyhow::Result<Option<Self>> {
         let text = store.note(NOTE).await?;
-        text.map(|text| serde_json::from_str(&text).context("the state is damaged"))
-            .transpose()
+        text.map(|text| serde_json::from_str(&text).context("the state is damaged")).transpose()
     }
 }
 
@@ -57,11 +56,7 @@ pub(crate) struct Links {
 
 impl Links {
     pub(crate) fn best(&self) -> &Link {
-        if self.best == "ee" {
-            &self.ee
-        } else {
-            &self.dd
-        }
+        if self.best == "ee" { &self.ee } else { &self.dd }
     }
 }
 
@@ -92,13 +87,7 @@ impl LinkMaker {
         let key = identity.relay_key();
         let mask = face.mask.as_deref().map(str::parse).transpose()?;
         let buckets = Buckets::new(&key, identity.epoch());
-        Ok(Self {
-            face,
-            key,
-            identity: identity.clone(),
-            mask,
-            buckets,
-        })
+        Ok(Self { face, key, identity: identity.clone(), mask, buckets })
     }
 
     pub(crate) fn face(&self) -> &Face {
@@ -106,24 +95,13 @@ impl LinkMaker {
     }
 
     pub(crate) fn links(&self, key: &Key) -> anyhow::Result<Links> {
-        let server = self
-            .face
-            .addresses
-            .first()
-            .context("the relay has no address yet")?;
+        let server = self.face.addresses.first().context("the relay has no address yet")?;
         let port = self.face.ports.first().copied().and_then(NonZeroU16::new);
         let port = port.context("the relay answers on no port yet")?;
         let secret = self.key.secret(key.form, key.id, self.identity.epoch());
         let link = |secret| {
-            let link = ProxyLink {
-                server: server.clone(),
-                port,
-                secret,
-            };
-            Link {
-                tg: link.tg(),
-                https: link.https(),
-            }
+            let link = ProxyLink { server: server.clone(), port, secret };
+            Link { tg: link.tg(), https: link.https() }
         };
         let (best, ee_is) = match &self.mask {
             Some(_) => ("ee", None),
@@ -140,21 +118,15 @@ impl LinkMaker {
 
     /// The name that a key's fake-TLS link shows to whoever watches the line.
     fn server_name(&self, id: KeyId) -> anyhow::Result<ServerName> {
-        let named = |mask: &Mask| {
-            mask.server_name()
-                .map(|name| (name.clone(), mask.is_wildcard()))
-        };
+        let named = |mask: &Mask| mask.server_name().map(|name| (name.clone(), mask.is_wildcard()));
         if let Some((name, wildcard)) = self.mask.as_ref().and_then(named) {
             if !wildcard {
                 return Ok(name);
             }
             return Ok(format!("{}.{name}", self.buckets.label(self.buckets.of(id))).parse()?);
         }
-        let own = self
-            .face
-            .addresses
-            .first()
-            .and_then(|address| address.parse::<ServerName>().ok());
+        let own =
+            self.face.addresses.first().and_then(|address| address.parse::<ServerName>().ok());
         let own = own.filter(|name| name.as_str().bytes().any(|b| b.is_ascii_alphabetic()));
         let familiar = FAMILIAR[self.key.constant("familiar name", FAMILIAR.len())];
         own.map_or_else(|| Ok(familiar.parse()?), Ok)

@@ -13,9 +13,7 @@ use crate::face::{Face, LinkMaker, Links};
 use crate::print::{Printer, key_name, key_object};
 
 pub(crate) fn run(verb: KeyVerb, config: &Config, printer: &Printer) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = match &verb {
             KeyVerb::New { .. } => Store::open(&config.state).await?,
@@ -73,10 +71,7 @@ async fn show(
         None => printer.line("Its links can be shown once the relay has been started: jaryq up"),
         Some(_) if !printer.may_show_links() => {
             // The hint goes where it does not end up among what was asked for.
-            let _ = writeln!(
-                io::stderr(),
-                "Links are printed on a terminal only, or with --json."
-            );
+            let _ = writeln!(io::stderr(), "Links are printed on a terminal only, or with --json.");
         }
         Some(links) => printer.links(&links, qr),
     }
@@ -99,16 +94,9 @@ fn list(keys: &[Key], printer: &Printer) {
     if keys.is_empty() {
         return printer.line("No keys yet; make one with 'jaryq key new --label NAME'.");
     }
-    printer.line(format!(
-        "{:<15}{:<10}{:<12}{:<9}{}",
-        "id", "for", "made", "state", "label"
-    ));
+    printer.line(format!("{:<15}{:<10}{:<12}{:<9}{}", "id", "for", "made", "state", "label"));
     for key in keys {
-        let state = if key.revoked.is_some() {
-            "revoked"
-        } else {
-            "valid"
-        };
+        let state = if key.revoked.is_some() { "revoked" } else { "valid" };
         let row = format!(
             "{:<15}{:<10}{:<12}{state:<9}{}",
             key.id,

@@ -16,10 +16,7 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(json: bool) -> Self {
-        Self {
-            json,
-            terminal: io::stdout().is_terminal(),
-        }
+        Self { json, terminal: io::stdout().is_terminal() }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -52,11 +49,7 @@ impl Printer {
 
     /// A key's links, the best form first, and a QR code of it if that is wanted.
     pub(crate) fn links(&self, links: &Links, qr: bool) {
-        let mut forms = [
-            ("dd", &links.dd),
-            ("ee", &links.ee),
-            ("plain", &links.plain),
-        ];
+        let mut forms = [("dd", &links.dd), ("ee", &links.ee), ("plain", &links.plain)];
         forms.sort_by_key(|(name, _)| *name != links.best);
         for (name, Link { tg, https }) in forms {
             let remark = match (name, links.ee_is) {

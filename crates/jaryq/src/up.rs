@@ -24,28 +24,17 @@ use crate::root;
 const KEYS_CHECK: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
     let files = raise_open_files();
-    let wanted = config
-        .ports
-        .clone()
-        .unwrap_or_else(|| PortList::from(DEFAULT_PORTS));
+    let wanted = config.ports.clone().unwrap_or_else(|| PortList::from(DEFAULT_PORTS));
     let mut bound = ports::bind(&wanted);
     if bound.open.is_empty() {
-        bail!(
-            "none of the ports could be had:\n  {}",
-            explain(&bound.refused).join("\n  ")
-        );
+        bail!("none of the ports could be had:\n  {}", explain(&bound.refused).join("\n  "));
     }
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root.
     let listeners = std::mem::take(&mut bound.listeners);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served: anyhow::Result<usize> = runtime.block_on(async {
         let store = Store::open(&config.state).await?;
         let identity = store.identity().await?;
@@ -61,16 +50,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let face = face(config, &bound);
         face.save(&store).await?;
         let maker = LinkMaker::new(face, &identity)?;
-        announce(
-            &Start {
-                config,
-                bound: &bound,
-                user,
-                maker: &maker,
-                keys: &keys,
-            },
-            printer,
-        )?;
+        announce(&Start { config, bound: &bound, user, maker: &maker, keys: &keys }, printer)?;
 
         let stop = stop_signal()?;
         tokio::spawn(watch_keys(store.clone(), relay.clone()));
@@ -108,10 +88,7 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
 }
 
 fn valid(keys: &[Key]) -> Vec<KeyId> {
-    keys.iter()
-        .filter(|key| key.revoked.is_none())
-        .map(|key| key.id)
-        .collect()
+    keys.iter().filter(|key| key.revoked.is_none()).map(|key| key.id).collect()
 }
 
 fn face(config: &Config, bound: &Bound) -> Face {
@@ -255,11 +232,8 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
 
 fn summary(start: &Start<'_>) -> Vec<String> {
     let face = start.maker.face();
-    let families = if start.bound.ipv6 {
-        "IPv4 and IPv6"
-    } else {
-        "IPv4; this machine has no IPv6"
-    };
+    let families =
+        if start.bound.ipv6 { "IPv4 and IPv6" } else { "IPv4; this machine has no IPv6" };
     let ports: Vec<String> = face.ports.iter().map(u16::to_string).collect();
     let mut lines = vec![
         format!("Jaryq {} carries Telegram.", env!("CARGO_PKG_VERSION")),
@@ -267,10 +241,7 @@ fn summary(start: &Start<'_>) -> Vec<String> {
         format!("  answers on  {}  ({families})", ports.join(", ")),
     ];
     for (number, why) in explain(&start.bound.refused).iter().enumerate() {
-        lines.push(format!(
-            "  {:<12}{why}",
-            if number == 0 { "but not on" } else { "" }
-        ));
+        lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
     }
     lines.push(format!("  address     {}", face.addresses.join(", ")));
     if let Some(warning) = start.address_warning() {
@@ -313,27 +284,13 @@ fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
 /// A line for each reason why ports could not be had.
 fn explain(refused: &[Refused]) -> Vec<String> {
     let list = |of: fn(&Refused) -> Option<u16>| {
-        let ports: Vec<String> = refused
-            .iter()
-            .filter_map(of)
-            .map(|port| port.to_string())
-            .collect();
+        let ports: Vec<String> =
+            refused.iter().filter_map(of).map(|port| port.to_string()).collect();
         ports.join(", ")
     };
-    let taken = list(|one| {
-        if let Refused::Taken(port) = one {
-            Some(*port)
-        } else {
-            None
-        }
-    });
-    let forbidden = list(|one| {
-        if let Refused::NotAllowed(port) = one {
-            Some(*port)
-        } else {
-            None
-        }
-    });
+    let taken = list(|one| if let Refused::Taken(port) = one { Some(*port) } else { None });
+    let forbidden =
+        list(|one| if let Refused::NotAllowed(port) = one { Some(*port) } else { None });
     let mut lines = Vec::new();
     if !taken.is_empty() {
         lines.push(format!("{taken}: another program listens there"));

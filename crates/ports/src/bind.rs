@@ -51,10 +51,8 @@ impl Refused {
 /// make a link work on some networks and not on others.
 #[must_use]
 pub fn bind(ports: &PortList) -> Bound {
-    let mut bound = Bound {
-        ipv6: Socket::new(Domain::IPV6, Type::STREAM, None).is_ok(),
-        ..Bound::default()
-    };
+    let mut bound =
+        Bound { ipv6: Socket::new(Domain::IPV6, Type::STREAM, None).is_ok(), ..Bound::default() };
     for &port in ports.as_slice() {
         match bind_port(port, bound.ipv6) {
             Ok(listeners) => {
@@ -76,11 +74,7 @@ fn bind_port(port: u16, ipv6: bool) -> io::Result<Vec<TcpListener>> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
@@ -98,10 +92,7 @@ mod tests {
     #[test]
     fn a_port_that_another_program_holds_is_named_and_the_others_are_had() {
         let taken = TcpListener::bind("0.0.0.0:0").expect("a port");
-        let taken = taken
-            .local_addr()
-            .map(|at| (at.port(), taken))
-            .expect("its number");
+        let taken = taken.local_addr().map(|at| (at.port(), taken)).expect("its number");
         let free = TcpListener::bind("0.0.0.0:0")
             .and_then(|free| free.local_addr())
             .expect("a port")

@@ -85,11 +85,7 @@ mod tests {
     fn what_is_no_port_is_named_in_the_error() {
         for bad in ["", "0", "65536", "9-8", "80,x", "-1", "1-"] {
             let part = bad.rsplit(',').next().expect("a part").to_owned();
-            assert_eq!(
-                bad.parse::<PortList>(),
-                Err(BadPortList::Part(part)),
-                "{bad}"
-            );
+            assert_eq!(bad.parse::<PortList>(), Err(BadPortList::Part(part)), "{bad}");
         }
         assert_eq!("1-65535".parse::<PortList>(), Err(BadPortList::Long));
     }

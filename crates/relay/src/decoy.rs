@@ -2,66 +2,88 @@
 //! itself where there is one, and otherwise a server that listens and says nothing.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
-use crate::first::read_some;
-use crate::mask::Mask;
+use crate::arrival::{Arrival, read_some};
 use crate::sources::Source;
-use crate::{Notice, Shared, pump};
+use crate::{Limits, Notice, Shared, pump};
 
-/// Entertains a stranger until one side has had enough. `first` is what was read already.
-pub(crate) async fn entertain(
-    shared: &Shared,
-    stream: TcpStream,
-    first: Vec<u8>,
-    source: Source,
-    accepted: Instant,
-) {
-    // Where there are too many, the next one meets a closed door: nobody can be made to wait.
-    let Some(_place) = shared.strangers.admit(source) else {
-        return;
-    };
-    match &shared.mask {
-        Some(mask) => carry_to_mask(shared, mask, stream, first).await,
-        None => {
-            drop(first);
-            // Closed at the same time after every start, so that nothing can be learnt from it.
-            let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
+/// Entertains a stranger until one side has had enough.
+pub(crate) async fn entertain(arrival: Arrival<'_>) {
+    let Arrival { shared, source, accepted, stream, first, shadow, asked, .. } = arrival;
+    if shared.mask.is_some() {
+        let shadow = match shadow {
+            None if !asked => Shadow::meet(shared, &stream, source).await,
+            met => met,
+        };
+        if let Some(shadow) = shadow {
+            shadow.take_over(stream, first, &shared.limits).await;
         }
+        return;
+    }
+    drop(first);
+    // Closed at the same time after every start, so that nothing can be learnt from it.
+    if let Some(_place) = shared.strangers.admit(source) {
+        let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
     }
 }
 
-async fn carry_to_mask(shared: &Shared, mask: &Mask, stream: TcpStream, first: Vec<u8>) {
-    let upstream = match mask.connect().await {
-        Ok(upstream) => upstream,
-        Err(error) => {
-            return shared
-                .notices
-                .say(Notice::MaskUnreachable(error.to_string()));
+/// The mask host, listening to what a caller says.
+pub(crate) struct Shadow {
+    mask: TcpStream,
+    /// How many of the caller's bytes it has heard.
+    told: usize,
+    _place: Place,
+}
+
+impl Shadow {
+    /// Connects to the mask host on behalf of a caller, if there is room for one more.
+    pub(crate) async fn meet(shared: &Shared, caller: &TcpStream, source: Source) -> Option<Self> {
+        let place = shared.strangers.admit(source)?;
+        let mask = match shared.mask.as_ref()?.connect().await {
+            Ok(mask) => mask,
+            Err(error) => {
+                shared.notices.say(Notice::MaskUnreachable(error.to_string()));
+                return None;
+            }
+        };
+        if leads_back(caller, &mask) {
+            shared.notices.say(Notice::MaskIsThisRelay);
+            return None;
         }
-    };
-    if leads_back(&stream, &upstream) {
-        return shared.notices.say(Notice::MaskIsThisRelay);
+        pump::tune(&mask);
+        Some(Self { mask, told: 0, _place: place })
     }
-    pump::tune(&upstream);
-    let limits = &shared.limits;
-    let _ = timeout(
-        limits.mask_time,
-        pump::bridge(stream, upstream, first, limits.mask_bytes),
-    )
-    .await;
+
+    /// Passes on what the caller has said since the last time.
+    pub(crate) async fn tell(&mut self, first: &[u8]) -> io::Result<()> {
+        pump::write_all(&self.mask, &first[self.told..]).await?;
+        self.told = first.len();
+        Ok(())
+    }
+
+    /// Waits until the mask host has said something, or has had enough.
+    pub(crate) async fn answers(&self) {
+        // An error is an answer too: the caller will see it.
+        let _ = self.mask.readable().await;
+    }
+
+    /// From now on the caller talks with the mask host alone.
+    async fn take_over(mut self, caller: TcpStream, first: Vec<u8>, limits: &Limits) {
+        let told = self.tell(&first).await;
+        drop(first);
+        let talk = pump::bridge(caller, self.mask, told, limits.mask_bytes);
+        let _ = timeout(limits.mask_time, talk).await;
+    }
 }
 
 /// Whether the mask host is this machine, on the very port that the stranger came to.
 fn leads_back(stranger: &TcpStream, upstream: &TcpStream) -> bool {
-    match (
-        upstream.local_addr(),
-        upstream.peer_addr(),
-        stranger.local_addr(),
-    ) {
+    match (upstream.local_addr(), upstream.peer_addr(), stranger.local_addr()) {
         (Ok(from), Ok(to), Ok(asked)) => from.ip() == to.ip() && to.port() == asked.port(),
         _ => true,
     }
@@ -97,11 +119,7 @@ pub(crate) struct Place {
 
 impl Strangers {
     pub(crate) fn new(most: usize, most_per_source: usize) -> Self {
-        Self {
-            most,
-            most_per_source,
-            now: Arc::default(),
-        }
+        Self { most, most_per_source, now: Arc::default() }
     }
 
     fn admit(&self, source: Source) -> Option<Place> {
@@ -112,10 +130,7 @@ impl Strangers {
         }
         now.all += 1;
         now.by_source.insert(source, here + 1);
-        Some(Place {
-            source,
-            now: Arc::clone(&self.now),
-        })
+        Some(Place { source, now: Arc::clone(&self.now) })
     }
 }
 
@@ -147,16 +162,10 @@ mod tests {
         let strangers = Strangers::new(3, 2);
         let first = strangers.admit(source(1)).expect("room");
         let _second = strangers.admit(source(1)).expect("room");
-        assert!(
-            strangers.admit(source(1)).is_none(),
-            "one source has two at most"
-        );
+        assert!(strangers.admit(source(1)).is_none(), "one source has two at most");
         let _third = strangers.admit(source(2)).expect("room");
         assert!(strangers.admit(source(3)).is_none(), "three in all");
         drop(first);
-        assert!(
-            strangers.admit(source(1)).is_some(),
-            "a place is free again"
-        );
+        assert!(strangers.admit(source(1)).is_some(), "a place is free again");
     }
 }

@@ -29,10 +29,7 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     pub(crate) fn new(datacentres: Datacentres) -> Self {
-        Self {
-            datacentres,
-            failed: Mutex::default(),
-        }
+        Self { datacentres, failed: Mutex::default() }
     }
 
     /// Connects; `None` when no address of the datacentre answers.
@@ -46,11 +43,7 @@ impl Dialer {
                 attempts.spawn(async move { (address, connect(address).await) });
             }
             // With nobody left to try, there is nothing to do but wait for those under way.
-            let patience = if waiting.peek().is_some() {
-                STAGGER
-            } else {
-                PATIENCE
-            };
+            let patience = if waiting.peek().is_some() { STAGGER } else { PATIENCE };
             match timeout(patience, attempts.join_next()).await {
                 Ok(Some(Ok((address, Some(stream))))) => {
                     pending.retain(|other| *other != address);
@@ -91,10 +84,7 @@ impl Dialer {
 }
 
 async fn connect(address: SocketAddr) -> Option<TcpStream> {
-    timeout(PATIENCE, TcpStream::connect(address))
-        .await
-        .ok()?
-        .ok()
+    timeout(PATIENCE, TcpStream::connect(address)).await.ok()?.ok()
 }
 
 #[cfg(test)]
@@ -107,10 +97,7 @@ mod tests {
 
     fn dialer(addresses: &[SocketAddr]) -> Dialer {
         let mut table = Datacentres::default();
-        let host = |at: &SocketAddr| Host {
-            ip: at.ip(),
-            port: Some(at.port()),
-        };
+        let host = |at: &SocketAddr| Host { ip: at.ip(), port: Some(at.port()) };
         table.set(DC, addresses.iter().map(host).collect());
         Dialer::new(table)
     }

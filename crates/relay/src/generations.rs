@@ -14,11 +14,7 @@ pub(crate) struct Generations<K, V> {
 
 impl<K: Eq + Hash, V> Generations<K, V> {
     pub(crate) fn new(half: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            half,
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), half }
     }
 
     /// The value of `key`, which counts as used now.

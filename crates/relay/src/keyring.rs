@@ -52,12 +52,7 @@ impl Keyring {
             entries.push((id, key.secret(Form::Telegram, id, epoch)));
         }
         let by_id = ids.iter().copied().zip(0..).collect();
-        Self {
-            entries,
-            by_id,
-            by_bucket,
-            buckets,
-        }
+        Self { entries, by_id, by_bucket, buckets }
     }
 
     pub(crate) fn has(&self, id: KeyId) -> bool {
@@ -72,40 +67,23 @@ impl Keyring {
         mut opens: impl FnMut(&Secret) -> Option<T>,
     ) -> Search<T> {
         let port = self.buckets.at_port(hints.port);
-        let name = hints
-            .server_name
-            .and_then(|name| self.buckets.at_name(name));
+        let name = hints.server_name.and_then(|name| self.buckets.at_name(name));
         let in_bucket =
             |bucket: Bucket| self.by_bucket[bucket.index()].iter().map(|&at| at as usize);
-        let recent = hints
-            .recent
-            .iter()
-            .filter_map(|id| self.by_id.get(id).copied());
-        let likely = port
-            .into_iter()
-            .chain(name)
-            .flat_map(in_bucket)
-            .chain(recent);
+        let recent = hints.recent.iter().filter_map(|id| self.by_id.get(id).copied());
+        let likely = port.into_iter().chain(name).flat_map(in_bucket).chain(recent);
 
         let mut attempt = |place: usize| {
             let (id, secret) = &self.entries[place];
             opens(secret).map(|opened| (*id, opened))
         };
-        let mut search = Search {
-            found: None,
-            trials: 0,
-            cursor: hints.cursor,
-        };
+        let mut search = Search { found: None, trials: 0, cursor: hints.cursor };
         search.found = likely.into_iter().find_map(&mut attempt);
         if search.found.is_some() || self.entries.is_empty() {
             return search;
         }
         let total = self.entries.len();
-        let most = if total <= FEW {
-            total
-        } else {
-            total.min(hints.budget)
-        };
+        let most = if total <= FEW { total } else { total.min(hints.budget) };
         for step in 0..most {
             let place = (hints.cursor + step) % total;
             search.trials += 1;
@@ -137,16 +115,9 @@ mod tests {
         let (fleet, relay) = (FleetKey::from_bytes([1; 32]), RelayId([2; 16]));
         let key = fleet.relay_key(&relay);
         let buckets = Arc::new(Buckets::new(&key, EPOCH));
-        let ids: Vec<KeyId> = (0..people)
-            .map(|n| fleet.pseudonym(&relay, Person(n)))
-            .collect();
+        let ids: Vec<KeyId> = (0..people).map(|n| fleet.pseudonym(&relay, Person(n))).collect();
         let keyring = Keyring::new(&key, EPOCH, Arc::clone(&buckets), &ids);
-        House {
-            key,
-            buckets,
-            ids,
-            keyring,
-        }
+        House { key, buckets, ids, keyring }
     }
 
     impl House {
@@ -168,14 +139,8 @@ mod tests {
         let wanted = house.ids[12_345];
         let bucket = house.buckets.of(wanted);
         let name = format!("{}.example.org", house.buckets.label(bucket));
-        let by_port = Hints {
-            port: house.buckets.port(bucket),
-            ..Hints::default()
-        };
-        let by_name = Hints {
-            server_name: Some(&name),
-            ..Hints::default()
-        };
+        let by_port = Hints { port: house.buckets.port(bucket), ..Hints::default() };
+        let by_name = Hints { server_name: Some(&name), ..Hints::default() };
         for hints in [by_port, by_name] {
             let (tried, search) = house.search(wanted, &hints);
             assert_eq!(search.found, Some((wanted, ())));
@@ -188,11 +153,7 @@ mod tests {
     fn a_key_lately_seen_from_an_address_is_found_first() {
         let house = house(20_000);
         let recent = [house.ids[7], house.ids[9_999]];
-        let hints = Hints {
-            port: 443,
-            recent: &recent,
-            ..Hints::default()
-        };
+        let hints = Hints { port: 443, recent: &recent, ..Hints::default() };
         let (tried, search) = house.search(house.ids[9_999], &hints);
         assert_eq!((tried, search.found), (2, Some((house.ids[9_999], ()))));
     }
@@ -201,11 +162,7 @@ mod tests {
     fn without_a_hint_the_trial_is_bounded_and_goes_on_where_it_stopped() {
         let house = house(1000);
         let wanted = house.ids[700];
-        let mut hints = Hints {
-            port: 443,
-            budget: 400,
-            ..Hints::default()
-        };
+        let mut hints = Hints { port: 443, budget: 400, ..Hints::default() };
         let (tried, first) = house.search(wanted, &hints);
         assert_eq!((tried, first.trials, first.found), (400, 400, None));
         hints.cursor = first.cursor;
@@ -223,13 +180,8 @@ mod tests {
     #[test]
     fn no_keys_open_nothing() {
         let house = house(0);
-        let (tried, search) = house.search(
-            KeyId([0; 8]),
-            &Hints {
-                budget: 10,
-                ..Hints::default()
-            },
-        );
+        let (tried, search) =
+            house.search(KeyId([0; 8]), &Hints { budget: 10, ..Hints::default() });
         assert_eq!((tried, search.found), (0, None));
     }
 }

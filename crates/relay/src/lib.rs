@@ -10,7 +10,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `connection` | the story above |
-//! | `first` | a connection's first bytes, bounded in size and time |
+//! | `arrival` | a connection until it is known whose it is: its first bytes, bounded in size and time |
 //! | `keyring` | whose key opens this? among 100,000 |
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
 //! | `replay` | first flights that were seen before |
@@ -22,10 +22,10 @@
 
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod connection;
 mod decoy;
 mod dial;
-mod first;
 mod generations;
 mod keyring;
 mod live;
@@ -110,11 +110,7 @@ impl Limits {
     pub fn for_open_files(files: u64) -> Self {
         let files = usize::try_from(files).unwrap_or(usize::MAX);
         let connections = (files.saturating_sub(100) / 3).clamp(50, 1_000_000);
-        Self {
-            connections,
-            strangers: connections / 5,
-            ..Self::default()
-        }
+        Self { connections, strangers: connections / 5, ..Self::default() }
     }
 }
 

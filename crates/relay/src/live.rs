@@ -41,17 +41,12 @@ impl Live {
         let mut connections = lock(&self.0);
         connections.last += 1;
         let number = connections.last;
-        let entry = Entry {
-            number,
-            live: Arc::clone(&self.0),
-        };
+        let entry = Entry { number, live: Arc::clone(&self.0) };
         let task = tokio::spawn(async move {
             let _entry = entry;
             connection.await;
         });
-        connections
-            .by_number
-            .insert(number, (key, task.abort_handle()));
+        connections.by_number.insert(number, (key, task.abort_handle()));
     }
 
     /// Ends the connections of all keys that are not on the ring.

@@ -63,11 +63,7 @@ impl Mask {
             Host::Address(ip) => return Ok(vec![(*ip, self.port).into()]),
             Host::Name(name) => name,
         };
-        let old = self
-            .known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let old = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((when, addresses)) = &old
             && when.elapsed() < KNOWN_FOR
         {
@@ -122,14 +118,7 @@ impl FromStr for Mask {
 
     fn from_str(text: &str) -> Result<Self, BadMask> {
         let bad = || BadMask(text.chars().take(200).collect());
-        let new = |host, port, wildcard| {
-            Ok(Self {
-                host,
-                port,
-                wildcard,
-                known: Arc::default(),
-            })
-        };
+        let new = |host, port, wildcard| Ok(Self { host, port, wildcard, known: Arc::default() });
         if let Ok(ip) = text.parse() {
             return new(Host::Address(ip), 443, false);
         }
@@ -141,13 +130,9 @@ impl FromStr for Mask {
             };
         }
         let (name, port) = match text.rsplit_once(':') {
-            Some((name, port)) => (
-                name,
-                port.parse()
-                    .ok()
-                    .filter(|&port| port != 0)
-                    .ok_or_else(bad)?,
-            ),
+            Some((name, port)) => {
+                (name, port.parse().ok().filter(|&port| port != 0).ok_or_else(bad)?)
+            }
             None => (text, 443),
         };
         let (wildcard, name) = match name.strip_prefix("*.") {
@@ -159,11 +144,7 @@ impl FromStr for Mask {
         // mistyped address.
         let is_name =
             name.as_str().len() >= 4 && name.as_str().bytes().any(|b| b.is_ascii_alphabetic());
-        if is_name {
-            new(Host::Name(name), port, wildcard)
-        } else {
-            Err(bad())
-        }
+        if is_name { new(Host::Name(name), port, wildcard) } else { Err(bad()) }
     }
 }
 
@@ -185,15 +166,9 @@ mod tests {
             assert_eq!(mask.to_string(), shown);
             assert_eq!(mask.server_name().map(ServerName::as_str), name);
         }
-        for bad in [
-            "",
-            "example.org:0",
-            "https://example.org",
-            "a b",
-            "x:y:z",
-            "192.0.2.300",
-            "x.y",
-        ] {
+        for bad in
+            ["", "example.org:0", "https://example.org", "a b", "x:y:z", "192.0.2.300", "x.y"]
+        {
             assert!(bad.parse::<Mask>().is_err(), "{bad}");
         }
     }

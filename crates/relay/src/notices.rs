@@ -63,19 +63,13 @@ impl fmt::Display for Notice {
                 "no address of Telegram's datacentre {dc} answers; does this server's provider block it?"
             ),
             Self::MaskUnreachable(why) => {
-                write!(
-                    f,
-                    "the mask host does not answer ({why}); strangers see that it does not"
-                )
+                write!(f, "the mask host does not answer ({why}); strangers see that it does not")
             }
             Self::MaskIsThisRelay => f.write_str(
                 "the mask host leads back to this relay; give --mask another host or port",
             ),
             Self::CannotAccept(why) => {
-                write!(
-                    f,
-                    "no new connection can be accepted ({why}); those that are open go on"
-                )
+                write!(f, "no new connection can be accepted ({why}); those that are open go on")
             }
         }
     }
@@ -91,13 +85,7 @@ const ONCE_IN: Duration = Duration::from_secs(60);
 impl Notices {
     pub(crate) fn new() -> (Self, NoticeReceiver) {
         let (out, receiver) = mpsc::unbounded_channel();
-        (
-            Self {
-                said: Mutex::default(),
-                out,
-            },
-            receiver,
-        )
+        (Self { said: Mutex::default(), out }, receiver)
     }
 
     /// Says it, unless something of the kind was said within the last minute.

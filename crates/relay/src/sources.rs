@@ -44,12 +44,7 @@ struct Record {
 
 impl Record {
     fn new(now: Instant) -> Self {
-        Self {
-            recent: Vec::new(),
-            budget: BUDGET,
-            since: now,
-            cursor: 0,
-        }
+        Self { recent: Vec::new(), budget: BUDGET, since: now, cursor: 0 }
     }
 
     fn refresh(&mut self, now: Instant) {
@@ -81,12 +76,7 @@ impl Sources {
             record.refresh(now);
             (record.recent.clone(), record.budget, record.cursor)
         });
-        let result = search(&Hints {
-            recent: &recent,
-            budget,
-            cursor,
-            ..hints
-        });
+        let result = search(&Hints { recent: &recent, budget, cursor, ..hints });
         self.with(source, now, |record| {
             record.cursor = result.cursor;
             record.budget = record.budget.saturating_sub(result.trials);
@@ -125,11 +115,7 @@ mod tests {
         let mut tried = 0;
         sources.search(from, Hints::default(), |hints| {
             tried = wanted.min(hints.budget);
-            Search {
-                found: found.then_some((KeyId([1; 8]), ())),
-                trials: tried,
-                cursor: 0,
-            }
+            Search { found: found.then_some((KeyId([1; 8]), ())), trials: tried, cursor: 0 }
         });
         tried
     }
@@ -155,11 +141,7 @@ mod tests {
     fn keys_seen_from_an_address_are_suggested_there_and_nowhere_else() {
         let sources = Sources::default();
         let found = |key: u8| {
-            move |_: &Hints<'_>| Search {
-                found: Some((KeyId([key; 8]), ())),
-                trials: 0,
-                cursor: 0,
-            }
+            move |_: &Hints<'_>| Search { found: Some((KeyId([key; 8]), ())), trials: 0, cursor: 0 }
         };
         sources.search(source(1), Hints::default(), found(1));
         sources.search(source(1), Hints::default(), found(2));
@@ -167,11 +149,7 @@ mod tests {
             let mut seen = Vec::new();
             sources.search(from, Hints::default(), |hints| {
                 seen = hints.recent.to_vec();
-                Search {
-                    found: None::<(KeyId, ())>,
-                    trials: 0,
-                    cursor: 0,
-                }
+                Search { found: None::<(KeyId, ())>, trials: 0, cursor: 0 }
             });
             seen
         };

@@ -115,11 +115,7 @@ impl Store {
         match (found.pop(), found.len()) {
             (Some(key), 0) => Ok(key),
             (None, _) => Err(NoKey::Unknown(prefix).into()),
-            (Some(_), others) => Err(NoKey::Ambiguous {
-                prefix,
-                count: others + 1,
-            }
-            .into()),
+            (Some(_), others) => Err(NoKey::Ambiguous { prefix, count: others + 1 }.into()),
         }
     }
 
@@ -145,10 +141,7 @@ fn from_row(row: &SqliteRow) -> Result<Key, Error> {
     let id = row.try_get::<Vec<u8>, _>(0)?;
     let form = row.try_get::<&str, _>(2)?.parse();
     Ok(Key {
-        id: id
-            .try_into()
-            .map(KeyId)
-            .map_err(|_| Error::Damaged("a key id is not 8 bytes"))?,
+        id: id.try_into().map(KeyId).map_err(|_| Error::Damaged("a key id is not 8 bytes"))?,
         label: Label(row.try_get(1)?),
         form: form.map_err(|_| Error::Damaged("a key of an unknown form"))?,
         created: row.try_get(3)?,
@@ -157,9 +150,7 @@ fn from_row(row: &SqliteRow) -> Result<Key, Error> {
 }
 
 fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -183,37 +174,19 @@ mod tests {
         }
         drop(store);
         let again = Store::open(dir.path()).await.expect("opens");
-        let kept: Vec<KeyId> = again
-            .keys()
-            .await
-            .expect("read")
-            .iter()
-            .map(|key| key.id)
-            .collect();
+        let kept: Vec<KeyId> = again.keys().await.expect("read").iter().map(|key| key.id).collect();
         assert_eq!(kept, made);
     }
 
     #[tokio::test]
     async fn a_key_is_found_by_the_beginning_of_its_id() {
         let (_dir, store) = store().await;
-        let key = store
-            .new_key(Label::default(), Form::Telegram)
-            .await
-            .expect("made");
+        let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
         let id = key.id.to_string();
         assert_eq!(store.key(&id[..8]).await.expect("found").id, key.id);
-        assert_eq!(
-            store.key(&id.to_uppercase()).await.expect("found").id,
-            key.id
-        );
-        assert!(matches!(
-            store.key("zzzzzzzzz").await,
-            Err(Error::NoKey(NoKey::Unknown(_)))
-        ));
-        store
-            .new_key(Label::default(), Form::Telegram)
-            .await
-            .expect("made");
+        assert_eq!(store.key(&id.to_uppercase()).await.expect("found").id, key.id);
+        assert!(matches!(store.key("zzzzzzzzz").await, Err(Error::NoKey(NoKey::Unknown(_)))));
+        store.new_key(Label::default(), Form::Telegram).await.expect("made");
         assert!(matches!(
             store.key("").await,
             Err(Error::NoKey(NoKey::Ambiguous { count: 2, .. }))
@@ -223,10 +196,7 @@ mod tests {
     #[tokio::test]
     async fn a_revoked_key_stays_revoked_since_the_first_time() {
         let (_dir, store) = store().await;
-        let key = store
-            .new_key(Label::default(), Form::Telegram)
-            .await
-            .expect("made");
+        let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
         let first = store.revoke(&key.id.to_string()).await.expect("revoked");
         assert!(first.revoked.is_some());
         let again = store.revoke(&key.id.to_string()).await.expect("revoked");

@@ -123,11 +123,7 @@ impl Store {
             let path = path.to_owned();
             move |source| Error::File { path, source }
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(error(dir))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error(dir))?;
         let file = dir.join(FILE);
         // SQLite gives its journal the mode of the file, so the mode is set before it looks.
         OpenOptions::new()
@@ -161,10 +157,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options)
-            .await?;
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         let store = Self { pool };
         store.lay_out().await?;
         Ok(store)
@@ -173,10 +166,8 @@ impl Store {
     async fn lay_out(&self) -> Result<(), Error> {
         // Two processes may start at once: whoever gets to write first lays out the file.
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let layout: i64 = sqlx::query("PRAGMA user_version")
-            .fetch_one(&mut *transaction)
-            .await?
-            .try_get(0)?;
+        let layout: i64 =
+            sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
         match layout {
             0 => {
                 sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
@@ -221,10 +212,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be read.
     pub async fn revision(&self) -> Result<i64, Error> {
-        Ok(sqlx::query("PRAGMA data_version")
-            .fetch_one(&self.pool)
-            .await?
-            .try_get(0)?)
+        Ok(sqlx::query("PRAGMA data_version").fetch_one(&self.pool).await?.try_get(0)?)
     }
 
     /// Leaves a note for the other commands: what the relay listens on, for instance.
@@ -291,10 +279,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_does_not_make_state_where_there_is_none() {
         let dir = tempfile::tempdir().expect("a directory");
-        assert!(matches!(
-            Store::open_existing(dir.path()).await,
-            Err(Error::Absent(_))
-        ));
+        assert!(matches!(Store::open_existing(dir.path()).await, Err(Error::Absent(_))));
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
     }
 
@@ -302,15 +287,9 @@ mod tests {
     async fn a_file_of_a_newer_version_is_left_alone() {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Store::open(dir.path()).await.expect("opens");
-        sqlx::query("PRAGMA user_version = 99")
-            .execute(&store.pool)
-            .await
-            .expect("written");
+        sqlx::query("PRAGMA user_version = 99").execute(&store.pool).await.expect("written");
         store.close().await;
-        assert!(matches!(
-            Store::open(dir.path()).await,
-            Err(Error::Newer(99))
-        ));
+        assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99))));
     }
 
     #[tokio::test]

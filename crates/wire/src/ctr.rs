@@ -21,12 +21,7 @@ impl Ctr {
         let key = UnboundCipherKey::new(&AES_256, key)
             .and_then(EncryptingKey::ctr)
             .expect("32 bytes are an AES-256 key");
-        Self {
-            key,
-            counter: u128::from_be_bytes(*iv),
-            begun: [0; BLOCK],
-            used: BLOCK,
-        }
+        Self { key, counter: u128::from_be_bytes(*iv), begun: [0; BLOCK], used: BLOCK }
     }
 
     /// Combines `data` in place with the next `data.len()` bytes of key stream.
@@ -57,9 +52,7 @@ impl Ctr {
         }
         let count = (blocks.len() / BLOCK) as u128;
         let context = EncryptionContext::Iv128((&self.counter.to_be_bytes()).into());
-        self.key
-            .less_safe_encrypt(blocks, context)
-            .expect("counter mode takes any length");
+        self.key.less_safe_encrypt(blocks, context).expect("counter mode takes any length");
         self.counter = self.counter.wrapping_add(count);
     }
 }
@@ -80,16 +73,12 @@ mod tests {
         let key = data_encoding::HEXLOWER
             .decode(b"603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
             .expect("hex");
-        let iv = data_encoding::HEXLOWER
-            .decode(b"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff")
-            .expect("hex");
+        let iv = data_encoding::HEXLOWER.decode(b"f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff").expect("hex");
         let mut data = data_encoding::HEXLOWER
             .decode(b"6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
             .expect("hex");
-        let mut ctr = Ctr::new(
-            &key.try_into().expect("32 bytes"),
-            &iv.try_into().expect("16 bytes"),
-        );
+        let mut ctr =
+            Ctr::new(&key.try_into().expect("32 bytes"), &iv.try_into().expect("16 bytes"));
         ctr.apply(&mut data);
         assert_eq!(
             data_encoding::HEXLOWER.encode(&data),

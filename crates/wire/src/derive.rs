@@ -199,10 +199,7 @@ impl FromStr for Form {
     type Err = BadForm;
 
     fn from_str(text: &str) -> Result<Self, BadForm> {
-        [Self::Telegram]
-            .into_iter()
-            .find(|form| form.name() == text)
-            .ok_or(BadForm)
+        [Self::Telegram].into_iter().find(|form| form.name() == text).ok_or(BadForm)
     }
 }
 
@@ -224,12 +221,7 @@ impl RelayKey {
     /// The secret of the key `id` for one form, in one epoch.
     #[must_use]
     pub fn secret(&self, form: Form, id: KeyId, epoch: Epoch) -> Secret {
-        let parts: [&[u8]; 4] = [
-            b"secret",
-            form.name().as_bytes(),
-            &id.0,
-            &epoch.0.to_be_bytes(),
-        ];
+        let parts: [&[u8]; 4] = [b"secret", form.name().as_bytes(), &id.0, &epoch.0.to_be_bytes()];
         Secret(derive(&self.0, &parts))
     }
 
@@ -287,10 +279,7 @@ impl Buckets {
 
         let mut draw = [0; BUCKETS as usize * 5];
         expand(&key.0, &[b"bucket labels", &at], &mut draw);
-        let labels: Vec<String> = draw
-            .chunks(5)
-            .map(|chunk| CROCKFORD.encode(chunk))
-            .collect();
+        let labels: Vec<String> = draw.chunks(5).map(|chunk| CROCKFORD.encode(chunk)).collect();
 
         let all = || (0..BUCKETS).map(Bucket);
         Self {
@@ -306,10 +295,7 @@ impl Buckets {
     /// Where the key `id` belongs.
     #[must_use]
     pub fn of(&self, id: KeyId) -> Bucket {
-        let drawn: [u8; 2] = derive(
-            &self.key.0,
-            &[b"bucket", &id.0, &self.epoch.0.to_be_bytes()],
-        );
+        let drawn: [u8; 2] = derive(&self.key.0, &[b"bucket", &id.0, &self.epoch.0.to_be_bytes()]);
         Bucket(u16::from_be_bytes(drawn) % BUCKETS)
     }
 
@@ -359,10 +345,7 @@ mod tests {
         let id = FLEET.pseudonym(&HERE, Person(1));
         let secret = key.secret(Form::Telegram, id, Epoch(1));
         assert_eq!(
-            (
-                id.to_string().as_str(),
-                data_encoding::HEXLOWER.encode(&secret.0).as_str()
-            ),
+            (id.to_string().as_str(), data_encoding::HEXLOWER.encode(&secret.0).as_str()),
             ("nne53ax8tr6k6", "a3d7869e2a6b0e518ace06c21270907b"),
             "computed apart from this program, from RFC 5869"
         );
@@ -376,12 +359,7 @@ mod tests {
         let key = FLEET.relay_key(&HERE);
         let secret = key.secret(Form::Telegram, here, Epoch(1));
         assert!(secret != key.secret(Form::Telegram, here, Epoch(2)));
-        assert!(
-            secret
-                != FLEET
-                    .relay_key(&THERE)
-                    .secret(Form::Telegram, here, Epoch(1))
-        );
+        assert!(secret != FLEET.relay_key(&THERE).secret(Form::Telegram, here, Epoch(1)));
     }
 
     #[test]
@@ -389,13 +367,7 @@ mod tests {
         let id = KeyId([0, 1, 2, 3, 4, 5, 6, 7]);
         let text = id.to_string();
         assert_eq!(text.len(), 13);
-        assert_eq!(
-            text.to_uppercase()
-                .replace('1', "l")
-                .replace('0', "O")
-                .parse(),
-            Ok(id)
-        );
+        assert_eq!(text.to_uppercase().replace('1', "l").replace('0', "O").parse(), Ok(id));
         assert_eq!("tooshort".parse::<KeyId>(), Err(BadKeyId));
     }
 
@@ -412,10 +384,7 @@ mod tests {
         let shared = (0..BUCKETS)
             .filter(|&index| other.at_port(buckets.port(Bucket(index))).is_some())
             .count();
-        assert!(
-            shared < usize::from(BUCKETS) / 4,
-            "two relays share {shared} of {BUCKETS} ports"
-        );
+        assert!(shared < usize::from(BUCKETS) / 4, "two relays share {shared} of {BUCKETS} ports");
     }
 
     #[test]
@@ -425,13 +394,7 @@ mod tests {
         for person in 0..20_000 {
             load[buckets.of(FLEET.pseudonym(&HERE, Person(person))).index()] += 1;
         }
-        let (least, most) = (
-            load.iter().min().expect("some"),
-            load.iter().max().expect("some"),
-        );
-        assert!(
-            *least > 0 && *most < 60,
-            "from {least} to {most} keys in a bucket"
-        );
+        let (least, most) = (load.iter().min().expect("some"), load.iter().max().expect("some"));
+        assert!(*least > 0 && *most < 60, "from {least} to {most} keys in a bucket");
     }
 }

@@ -13,13 +13,7 @@ pub(super) fn record(server_name: &str) -> Vec<u8> {
     let hybrid = [ml_kem_key(), x25519.to_vec()].concat();
 
     let name = [&[0][..], &list(server_name.as_bytes())].concat();
-    let shares = [
-        &[0x11, 0xec][..],
-        &list(&hybrid),
-        &[0x00, 0x1d],
-        &list(&x25519),
-    ]
-    .concat();
+    let shares = [&[0x11, 0xec][..], &list(&hybrid), &[0x00, 0x1d], &list(&x25519)].concat();
     let extensions = [
         extension(0x0000, &list(&name)),
         extension(0x000a, &list(&[0x11, 0xec, 0x00, 0x1d, 0x00, 0x17])),

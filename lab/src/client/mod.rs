@@ -40,30 +40,22 @@ pub struct Approach {
 /// # Errors
 /// When it is none.
 pub fn through(link: &str) -> Result<Approach> {
-    let link: ProxyLink = link
-        .parse()
-        .map_err(|error| Error::Unexpected(format!("{link}: {error}")))?;
+    let link: ProxyLink =
+        link.parse().map_err(|error| Error::Unexpected(format!("{link}: {error}")))?;
     let server = link.server.trim_matches(['[', ']']);
-    let server: IpAddr = server
-        .parse()
-        .map_err(|error| Error::Unexpected(format!("{server}: {error}")))?;
+    let server: IpAddr =
+        server.parse().map_err(|error| Error::Unexpected(format!("{server}: {error}")))?;
     let tag = match link.secret {
         ProxySecret::Plain(_) => Tag::Intermediate,
         ProxySecret::Padded(_) | ProxySecret::FakeTls(..) => Tag::Padded,
     };
-    Ok(Approach {
-        tag,
-        secret: Some(link.secret),
-        ..straight_to((server, link.port.get()).into())
-    })
+    Ok(Approach { tag, secret: Some(link.secret), ..straight_to((server, link.port.get()).into()) })
 }
 
 /// Goes to a datacentre without a relay, as apps do where nothing is blocked.
 #[must_use]
 pub fn straight_to(server: SocketAddr) -> Approach {
-    let now = SystemTime::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |now| now.as_secs());
+    let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs());
     Approach {
         server,
         secret: None,
@@ -109,11 +101,8 @@ impl Approach {
             return signed_hello(name, key, self.now);
         }
         let key = self.secret.as_ref().map(ProxySecret::key);
-        let Dial {
-            flight,
-            mut to_server,
-            ..
-        } = Dial::new(Tag::Intermediate, DcId(self.dc), key.as_ref());
+        let Dial { flight, mut to_server, .. } =
+            Dial::new(Tag::Intermediate, DcId(self.dc), key.as_ref());
         let message = Request::Ping([7; 16]).to_message();
         let length = u32::try_from(message.len()).expect("a message is short");
         let mut frame = [&length.to_le_bytes()[..], &message].concat();
@@ -148,10 +137,7 @@ impl Approach {
         channel.most_padding = 15;
         channel.pace = self.pace;
         channel.write(&dial.flight).await?;
-        Ok(Client {
-            channel,
-            received: 0,
-        })
+        Ok(Client { channel, received: 0 })
     }
 }
 
@@ -170,9 +156,7 @@ async fn server_flight(stream: &mut TcpStream) -> Result<Vec<u8>> {
         stream.read_exact(&mut flight[start..]).await?;
         let header = &flight[start..];
         if header[..3] != [kind, 3, 3] {
-            return Err(Error::Unexpected(format!(
-                "a record {header:02x?} in its flight"
-            )));
+            return Err(Error::Unexpected(format!("a record {header:02x?} in its flight")));
         }
         let length = u16::from_be_bytes([header[3], header[4]]);
         flight.resize(start + 5 + usize::from(length), 0);
@@ -197,9 +181,7 @@ impl Client {
     pub async fn ping(&mut self) -> Result {
         let mut nonce = [0; 16];
         rand::fill(&mut nonce).expect("the system gives random bytes");
-        self.channel
-            .send(&Request::Ping(nonce).to_message())
-            .await?;
+        self.channel.send(&Request::Ping(nonce).to_message()).await?;
         let answer = self.answer().await?;
         if !message::answers(&answer, nonce) {
             return Err(Error::Unexpected("another ping's answer".to_owned()));
@@ -248,9 +230,7 @@ impl Client {
     /// # Errors
     /// When the datacentre got other bytes, or too few.
     pub async fn upload(&mut self, bytes: u64) -> Result {
-        self.channel
-            .send(&Request::Count(bytes).to_message())
-            .await?;
+        self.channel.send(&Request::Count(bytes).to_message()).await?;
         let mut sum = digest::Context::new(&digest::SHA256);
         let mut body = Vec::new();
         let mut sent = 0;
@@ -264,9 +244,7 @@ impl Client {
         let due = [&bytes.to_le_bytes()[..], sum.finish().as_ref()].concat();
         let answer = self.answer().await?;
         if message::unwrap(&answer)? != due {
-            return Err(Error::Unexpected(
-                "the datacentre got other bytes".to_owned(),
-            ));
+            return Err(Error::Unexpected("the datacentre got other bytes".to_owned()));
         }
         Ok(())
     }

@@ -52,10 +52,7 @@ impl Key {
             (Some(Value::String(id)), Some(printed)) => {
                 let mut links = Vec::new();
                 collect(printed, &mut links);
-                vec![Self {
-                    id: id.clone(),
-                    links,
-                }]
+                vec![Self { id: id.clone(), links }]
             }
             _ => object.values().flat_map(Self::all_in).collect(),
         }
@@ -78,15 +75,9 @@ impl Key {
     /// # Errors
     /// When no link of this form was printed.
     pub fn link_to(&self, form: Form, at: SocketAddr) -> Result<String> {
-        let query = self
-            .link(form)?
-            .split_once("secret=")
-            .expect("a link has a secret")
-            .1;
+        let query = self.link(form)?.split_once("secret=").expect("a link has a secret").1;
         let (server, port) = (at.ip(), at.port());
-        Ok(format!(
-            "tg://proxy?server={server}&port={port}&secret={query}"
-        ))
+        Ok(format!("tg://proxy?server={server}&port={port}&secret={query}"))
     }
 }
 
@@ -95,9 +86,8 @@ impl Key {
 /// # Errors
 /// When it is no link.
 pub fn forged(link: &str) -> Result<String> {
-    let link: ProxyLink = link
-        .parse()
-        .map_err(|error| Error::Unexpected(format!("{link}: {error}")))?;
+    let link: ProxyLink =
+        link.parse().map_err(|error| Error::Unexpected(format!("{link}: {error}")))?;
     let secret = match link.secret {
         ProxySecret::Plain(_) => ProxySecret::Plain(Secret([7; 16])),
         ProxySecret::Padded(_) => ProxySecret::Padded(Secret([7; 16])),

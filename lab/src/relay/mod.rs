@@ -75,27 +75,16 @@ impl Relay {
     /// asked for.
     #[must_use]
     pub fn on(host: &Host) -> Plan<'_> {
-        Plan {
-            host,
-            ports: "443,8443".to_owned(),
-            arguments: Vec::new(),
-        }
+        Plan { host, ports: "443,8443".to_owned(), arguments: Vec::new() }
     }
 
     fn start(plan: Plan<'_>, state: PathBuf) -> Result<Self> {
         let mut command = jaryq(&["up", "--json", "--ports", &plan.ports], &state)?;
         let addresses = plan.host.addresses().iter().map(IpAddr::to_string);
-        command
-            .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
-            .args(plan.arguments);
+        command.args(["--address", &addresses.collect::<Vec<_>>().join(",")]).args(plan.arguments);
         let process = Process::start(plan.host, command)?;
         let ready = process.event("ready", PATIENCE)?;
-        Ok(Self {
-            host: plan.host.clone(),
-            process,
-            state,
-            ready,
-        })
+        Ok(Self { host: plan.host.clone(), process, state, ready })
     }
 
     /// The first key that it printed when it came up.
@@ -139,10 +128,7 @@ impl Relay {
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
         let mut command = jaryq(arguments, &self.state)?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = self.host.output(command)?;
         let said = String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
@@ -210,11 +196,6 @@ fn jaryq(arguments: &[&str], state: &Path) -> Result<Command> {
     }
     let config = state.with_extension("toml");
     std::fs::write(&config, "").doing("writing an empty configuration")?;
-    command
-        .args(arguments)
-        .arg("--state")
-        .arg(state)
-        .arg("--config")
-        .arg(config);
+    command.args(arguments).arg("--state").arg(state).arg("--config").arg(config);
     Ok(command)
 }

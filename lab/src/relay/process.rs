@@ -37,33 +37,19 @@ struct Lines {
 
 impl Process {
     pub(super) fn start(host: &Host, mut command: Command) -> Result<Self> {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = host.spawn(command)?;
         let said = Arc::<Said>::default();
         let stdout = child.stdout.take().expect("piped");
         let stderr = child.stderr.take().expect("piped");
-        let readers = vec![
-            listen(stdout, said.clone(), true),
-            listen(stderr, said.clone(), false),
-        ];
-        Ok(Self {
-            child,
-            said,
-            readers,
-        })
+        let readers = vec![listen(stdout, said.clone(), true), listen(stderr, said.clone(), false)];
+        Ok(Self { child, said, readers })
     }
 
     /// Waits for an event of this name; the first that was ever printed.
     pub(super) fn event(&self, name: &str, limit: Duration) -> Result<Value> {
         let named = |event: &&Value| event["event"] == name;
-        let lines = self
-            .said
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = |lines: &mut Lines| !lines.silent && !lines.events.iter().any(|e| named(&e));
         let waited = self.said.more.wait_timeout_while(lines, limit, waiting);
         let (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -107,16 +93,8 @@ impl Drop for Process {
             let _ = reader.join();
         }
         if thread::panicking() {
-            let lines = self
-                .said
-                .lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            eprintln!(
-                "the program said:\n{:?}\n{}",
-                lines.events,
-                lines.other.join("\n")
-            );
+            let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            eprintln!("the program said:\n{:?}\n{}", lines.events, lines.other.join("\n"));
         }
     }
 }

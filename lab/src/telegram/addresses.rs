@@ -6,10 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 /// A datacentre's number, as apps call it: 1 to 5, 203, and 10,001 to 10,003 for tests.
 pub(super) const DATACENTRES: [(u16, &[&str]); 9] = [
     (1, &["149.154.175.50", "2001:b28:f23d:f001::a"]),
-    (
-        2,
-        &["149.154.167.51", "95.161.76.100", "2001:67c:4e8:f002::a"],
-    ),
+    (2, &["149.154.167.51", "95.161.76.100", "2001:67c:4e8:f002::a"]),
     (3, &["149.154.175.100", "2001:b28:f23d:f003::a"]),
     (4, &["149.154.167.91", "2001:67c:4e8:f004::a"]),
     (5, &["149.154.171.5", "2001:b28:f23f:f005::a"]),
@@ -24,11 +21,7 @@ const PORTS: [u16; 3] = [443, 80, 5222];
 
 /// Every address of every datacentre.
 pub(super) fn all() -> Vec<&'static str> {
-    DATACENTRES
-        .iter()
-        .flat_map(|(_, addresses)| *addresses)
-        .copied()
-        .collect()
+    DATACENTRES.iter().flat_map(|(_, addresses)| *addresses).copied().collect()
 }
 
 /// Every address and port of one datacentre.

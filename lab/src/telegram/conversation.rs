@@ -53,10 +53,7 @@ async fn send(channel: &mut Channel, bytes: u64) -> Result {
     let mut body = Vec::new();
     let mut sent = 0;
     while sent < bytes {
-        body.resize(
-            usize::try_from(PIECE.min(bytes - sent)).expect("a piece is short"),
-            0,
-        );
+        body.resize(usize::try_from(PIECE.min(bytes - sent)).expect("a piece is short"), 0);
         pattern::fill(sent, &mut body);
         channel.send(&message::wrap(&body)).await?;
         sent += body.len() as u64;
@@ -69,9 +66,7 @@ async fn count(channel: &mut Channel, bytes: u64) -> Result {
     let mut counted = 0;
     while counted < bytes {
         let Some(frame) = channel.receive().await? else {
-            return Err(Error::Unexpected(format!(
-                "{counted} of {bytes} bytes came"
-            )));
+            return Err(Error::Unexpected(format!("{counted} of {bytes} bytes came")));
         };
         let body = message::unwrap(&frame)?;
         sum.update(body);

@@ -150,10 +150,7 @@ impl Telegram {
             let _ = done.send(Ok(()));
             serve(listener, manner, witness).await;
         });
-        bound
-            .recv()
-            .expect("the door tells")
-            .doing(format!("listening on {at}"))?;
+        bound.recv().expect("the door tells").doing(format!("listening on {at}"))?;
         let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
         doors.insert(at, door);
         Ok(())

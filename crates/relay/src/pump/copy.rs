@@ -58,11 +58,7 @@ pub(super) async fn transformed(
         let piece = &mut buffer[..appetite * RECORD];
         let read = from.try_read(piece)?;
         let length = change(&mut piece[..read])?;
-        Ok(Piece {
-            read,
-            filled: read == piece.len(),
-            length,
-        })
+        Ok(Piece { read, filled: read == piece.len(), length })
     })
     .await
 }
@@ -86,11 +82,7 @@ pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<(
             length += record::HEADER + payload;
             left -= payload;
         }
-        Ok(Piece {
-            read,
-            filled: read == appetite * record::MAX_PAYLOAD,
-            length,
-        })
+        Ok(Piece { read, filled: read == appetite * record::MAX_PAYLOAD, length })
     })
     .await
 }
@@ -141,9 +133,7 @@ fn turn(
         Err(error) => return Err(error),
     };
     match &bytes[written..] {
-        [] => Ok(Turn::Done {
-            filled: piece.filled,
-        }),
+        [] => Ok(Turn::Done { filled: piece.filled }),
         rest => Ok(Turn::Left(rest.to_vec())),
     }
 }

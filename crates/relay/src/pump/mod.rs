@@ -41,13 +41,7 @@ pub(crate) struct Telegram {
 impl Telegram {
     /// Sends `beginning` to the datacentre and carries bytes until both sides are done.
     pub(crate) async fn run(self, beginning: Vec<u8>) {
-        let Self {
-            client,
-            upstream,
-            mut from_client,
-            mut to_server,
-            mut dress,
-        } = self;
+        let Self { client, upstream, mut from_client, mut to_server, mut dress } = self;
         if write_all(&upstream, &beginning).await.is_err() {
             return;
         }
@@ -74,17 +68,18 @@ impl Telegram {
     }
 }
 
-/// Carries a stranger's bytes to the mask host and back, at most `most` each way. However one side
-/// ends, the other sees the same: an end as an end, a reset as a reset.
-pub(crate) async fn bridge(stranger: TcpStream, mask: TcpStream, first: Vec<u8>, most: u64) {
-    let ended = match write_all(&mask, &first).await {
+/// Carries a stranger's bytes to the mask host and back, at most `most` each way, unless it went
+/// wrong already. However one side ends, the other sees the same: an end as an end, a reset as a
+/// reset.
+pub(crate) async fn bridge(
+    stranger: TcpStream,
+    mask: TcpStream,
+    so_far: io::Result<()>,
+    most: u64,
+) {
+    let ended = match so_far {
         Ok(()) => {
-            drop(first);
-            both(
-                splice::all(&stranger, &mask, most),
-                splice::all(&mask, &stranger, most),
-            )
-            .await
+            both(splice::all(&stranger, &mask, most), splice::all(&mask, &stranger, most)).await
         }
         Err(error) => Err(error),
     };

@@ -99,10 +99,7 @@ impl FromStr for Host {
             return Ok(Self { ip, port: None });
         }
         match text.parse::<SocketAddr>() {
-            Ok(at) if at.port() != 0 => Ok(Self {
-                ip: at.ip(),
-                port: Some(at.port()),
-            }),
+            Ok(at) if at.port() != 0 => Ok(Self { ip: at.ip(), port: Some(at.port()) }),
             _ => Err(BadHost(text.chars().take(80).collect())),
         }
     }
@@ -149,54 +146,21 @@ impl Default for Datacentres {
         let four = |a, b, c, d| IpAddr::from(Ipv4Addr::new(a, b, c, d));
         let six = |text: &str| IpAddr::from(text.parse::<Ipv6Addr>().expect("an address"));
         let known = [
-            (
-                Datacentre::Main(1),
-                vec![four(149, 154, 175, 50), six("2001:b28:f23d:f001::a")],
-            ),
+            (Datacentre::Main(1), vec![four(149, 154, 175, 50), six("2001:b28:f23d:f001::a")]),
             (
                 Datacentre::Main(2),
-                vec![
-                    four(149, 154, 167, 51),
-                    four(95, 161, 76, 100),
-                    six("2001:67c:4e8:f002::a"),
-                ],
+                vec![four(149, 154, 167, 51), four(95, 161, 76, 100), six("2001:67c:4e8:f002::a")],
             ),
-            (
-                Datacentre::Main(3),
-                vec![four(149, 154, 175, 100), six("2001:b28:f23d:f003::a")],
-            ),
-            (
-                Datacentre::Main(4),
-                vec![four(149, 154, 167, 91), six("2001:67c:4e8:f004::a")],
-            ),
-            (
-                Datacentre::Main(5),
-                vec![four(149, 154, 171, 5), six("2001:b28:f23f:f005::a")],
-            ),
-            (
-                Datacentre::Media,
-                vec![four(91, 105, 192, 100), six("2a0a:f280:203:a:5000::100")],
-            ),
-            (
-                Datacentre::Test(1),
-                vec![four(149, 154, 175, 10), six("2001:b28:f23d:f001::e")],
-            ),
-            (
-                Datacentre::Test(2),
-                vec![four(149, 154, 167, 40), six("2001:67c:4e8:f002::e")],
-            ),
-            (
-                Datacentre::Test(3),
-                vec![four(149, 154, 175, 117), six("2001:b28:f23d:f003::e")],
-            ),
+            (Datacentre::Main(3), vec![four(149, 154, 175, 100), six("2001:b28:f23d:f003::a")]),
+            (Datacentre::Main(4), vec![four(149, 154, 167, 91), six("2001:67c:4e8:f004::a")]),
+            (Datacentre::Main(5), vec![four(149, 154, 171, 5), six("2001:b28:f23f:f005::a")]),
+            (Datacentre::Media, vec![four(91, 105, 192, 100), six("2a0a:f280:203:a:5000::100")]),
+            (Datacentre::Test(1), vec![four(149, 154, 175, 10), six("2001:b28:f23d:f001::e")]),
+            (Datacentre::Test(2), vec![four(149, 154, 167, 40), six("2001:67c:4e8:f002::e")]),
+            (Datacentre::Test(3), vec![four(149, 154, 175, 117), six("2001:b28:f23d:f003::e")]),
         ];
         let host = |ip| Host { ip, port: None };
-        Self(
-            known
-                .into_iter()
-                .map(|(dc, ips)| (dc, ips.into_iter().map(host).collect()))
-                .collect(),
-        )
+        Self(known.into_iter().map(|(dc, ips)| (dc, ips.into_iter().map(host).collect())).collect())
     }
 }
 
@@ -253,10 +217,7 @@ mod tests {
         let mut table = Datacentres::default();
         let host = "127.0.0.1:9000".parse().expect("a host");
         table.set(Datacentre::Main(2), vec![host]);
-        assert_eq!(
-            table.endpoints(Datacentre::Main(2)),
-            ["127.0.0.1:9000".parse().expect("it")]
-        );
+        assert_eq!(table.endpoints(Datacentre::Main(2)), ["127.0.0.1:9000".parse().expect("it")]);
         assert!("telegram.org:443".parse::<Host>().is_err());
         assert!("127.0.0.1:0".parse::<Host>().is_err());
     }

@@ -54,9 +54,7 @@ pub fn open(hello: &ClientHello<'_>, secret: &Secret) -> Option<ClientTime> {
     let (digest, mask) = tag.as_ref().split_at(28);
     constant_time::verify_slices_are_equal(proof, digest).ok()?;
     let (time, mask) = (time.try_into().ok()?, mask.try_into().ok()?);
-    Some(ClientTime(
-        u32::from_le_bytes(time) ^ u32::from_le_bytes(mask),
-    ))
+    Some(ClientTime(u32::from_le_bytes(time) ^ u32::from_le_bytes(mask)))
 }
 
 /// What a client does: signs its hello record in place.
@@ -83,10 +81,8 @@ pub fn sign_hello(hello_record: &mut [u8], secret: &Secret, now: u32) {
 #[must_use]
 pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, appdata: usize) -> Vec<u8> {
     let (group, share) = hybrid_share(hello).unwrap_or_else(|| (X25519, x25519_public()));
-    let cipher: u16 = [0x1301, 0x1302, 0x1303]
-        .into_iter()
-        .find(|&cipher| hello.offers(cipher))
-        .unwrap_or(0x1301);
+    let cipher: u16 =
+        [0x1301, 0x1302, 0x1303].into_iter().find(|&cipher| hello.offers(cipher)).unwrap_or(0x1301);
 
     let mut extensions = vec![0x00, 0x33];
     put_list(&mut extensions, |body| {
@@ -252,10 +248,7 @@ mod tests {
 
         let last = record.len() - 1;
         record[last] ^= 1;
-        assert_eq!(
-            ClientHello::read(&record).and_then(|read| open(&read, &KEY)),
-            None
-        );
+        assert_eq!(ClientHello::read(&record).and_then(|read| open(&read, &KEY)), None);
     }
 
     #[test]
@@ -267,11 +260,7 @@ mod tests {
         assert_eq!(flight[0x7f..0x7f + 9], [0x14, 3, 3, 0, 1, 1, 0x17, 3, 3]);
         assert_eq!(flight.len(), 0x7f + 6 + 5 + 2000);
         assert_eq!(flight[44..76], [0x5e; 32], "the session id comes back");
-        assert_eq!(
-            flight[76..78],
-            [0x13, 0x01],
-            "a cipher suite that was offered"
-        );
+        assert_eq!(flight[76..78], [0x13, 0x01], "a cipher suite that was offered");
         assert!(flight_is_valid(&flight, read.random, &KEY));
         assert_ne!(flight, server_flight(&read, &KEY, 2000), "nothing repeats");
     }
@@ -282,11 +271,7 @@ mod tests {
         let public = client.encapsulation_key().expect("its public half");
         let mut key = public.key_bytes().expect("bytes").as_ref().to_vec();
         key.extend([9; 32]);
-        let record = hello(&[
-            (Group(0x2a2a), &[0]),
-            (X25519_MLKEM768, &key),
-            (X25519, &[9; 32]),
-        ]);
+        let record = hello(&[(Group(0x2a2a), &[0]), (X25519_MLKEM768, &key), (X25519, &[9; 32])]);
         let read = ClientHello::read(&record).expect("a hello");
         let flight = server_flight(&read, &KEY, 100);
         let share = 5 + 4 + 2 + 32 + 33 + 2 + 1 + 2 + 4;

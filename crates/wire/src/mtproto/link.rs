@@ -40,9 +40,7 @@ impl FromStr for ServerName {
     fn from_str(text: &str) -> Result<Self, BadServerName> {
         let label_is_good = |label: &str| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         };
@@ -124,17 +122,11 @@ impl FromStr for ProxySecret {
         if text.len() > 400 {
             return Err(BadSecret::Form);
         }
-        [
-            HEXLOWER_PERMISSIVE,
-            BASE64URL_NOPAD,
-            BASE64URL,
-            BASE64_NOPAD,
-            BASE64,
-        ]
-        .iter()
-        .find_map(|encoding| encoding.decode(text.as_bytes()).ok())
-        .ok_or(BadSecret::Encoding)
-        .and_then(|bytes| Self::from_bytes(&bytes))
+        [HEXLOWER_PERMISSIVE, BASE64URL_NOPAD, BASE64URL, BASE64_NOPAD, BASE64]
+            .iter()
+            .find_map(|encoding| encoding.decode(text.as_bytes()).ok())
+            .ok_or(BadSecret::Encoding)
+            .and_then(|bytes| Self::from_bytes(&bytes))
     }
 }
 
@@ -163,10 +155,7 @@ impl ProxyLink {
     }
 
     fn query(&self) -> String {
-        format!(
-            "server={}&port={}&secret={}",
-            self.server, self.port, self.secret
-        )
+        format!("server={}&port={}&secret={}", self.server, self.port, self.secret)
     }
 }
 
@@ -224,10 +213,7 @@ mod tests {
     fn secrets_are_written_as_the_apps_expect_them() {
         assert_eq!(ProxySecret::Plain(KEY).to_string(), HEX);
         assert_eq!(ProxySecret::Padded(KEY).to_string(), format!("dd{HEX}"));
-        assert_eq!(
-            fake_tls().to_string(),
-            format!("ee{HEX}6578616d706c652e636f6d")
-        );
+        assert_eq!(fake_tls().to_string(), format!("ee{HEX}6578616d706c652e636f6d"));
     }
 
     #[test]
@@ -253,15 +239,9 @@ mod tests {
     fn what_is_no_secret_is_refused() {
         assert_eq!("xyz!".parse::<ProxySecret>(), Err(BadSecret::Encoding));
         assert_eq!("00".parse::<ProxySecret>(), Err(BadSecret::Form));
-        assert_eq!(
-            format!("ff{HEX}").parse::<ProxySecret>(),
-            Err(BadSecret::Form)
-        );
+        assert_eq!(format!("ff{HEX}").parse::<ProxySecret>(), Err(BadSecret::Form));
         let spaced = format!("ee{HEX}{}", HEXLOWER.encode(b"not a name"));
-        assert!(matches!(
-            spaced.parse::<ProxySecret>(),
-            Err(BadSecret::Name(_))
-        ));
+        assert!(matches!(spaced.parse::<ProxySecret>(), Err(BadSecret::Name(_))));
     }
 
     #[test]

@@ -178,25 +178,14 @@ impl Dial {
         let mut encrypted = flight;
         to_server.apply(&mut encrypted);
         flight[56..].copy_from_slice(&encrypted[56..]);
-        Self {
-            flight,
-            to_server,
-            from_server,
-        }
+        Self { flight, to_server, from_server }
     }
 }
 
 /// Whether a server will not mistake these bytes for one of the other transports.
 fn may_be_sent(flight: &[u8; LENGTH]) -> bool {
-    const TAKEN: [[u8; 4]; 7] = [
-        *b"HEAD",
-        *b"POST",
-        *b"GET ",
-        *b"OPTI",
-        [0xee; 4],
-        [0xdd; 4],
-        [0x16, 0x03, 0x01, 0x02],
-    ];
+    const TAKEN: [[u8; 4]; 7] =
+        [*b"HEAD", *b"POST", *b"GET ", *b"OPTI", [0xee; 4], [0xdd; 4], [0x16, 0x03, 0x01, 0x02]];
     flight[0] != 0xef
         && !TAKEN.iter().any(|taken| flight.starts_with(taken))
         && flight[4..8] != [0; 4]
@@ -287,14 +276,8 @@ mod tests {
         let at_relay = open(&client.flight, Some(&KEY)).expect("the secret fits");
         let onward = Dial::fast(&at_relay);
         let at_datacentre = open(&onward.flight, None).expect("no secret is needed");
-        assert_eq!(
-            (at_datacentre.tag, at_datacentre.dc),
-            (Tag::Padded, DcId(-4))
-        );
-        assert_eq!(
-            keystream(&mut at_datacentre.to_client()),
-            keystream(&mut client.from_server)
-        );
+        assert_eq!((at_datacentre.tag, at_datacentre.dc), (Tag::Padded, DcId(-4)));
+        assert_eq!(keystream(&mut at_datacentre.to_client()), keystream(&mut client.from_server));
     }
 
     #[test]

@@ -92,14 +92,8 @@ impl<'a> ClientHello<'a> {
         let session_id = fields.short_list()?;
         let ciphers = fields.list()?;
         let _compression = fields.short_list()?;
-        let mut hello = Self {
-            record,
-            random,
-            session_id,
-            ciphers,
-            server_name: None,
-            shares: &[],
-        };
+        let mut hello =
+            Self { record, random, session_id, ciphers, server_name: None, shares: &[] };
         let mut extensions = Fields(fields.list()?);
         while !extensions.0.is_empty() {
             let kind = extensions.number()?;
@@ -116,11 +110,7 @@ impl<'a> ClientHello<'a> {
     /// Whether the client offers this cipher suite.
     #[must_use]
     pub fn offers(&self, cipher: u16) -> bool {
-        self.ciphers
-            .as_chunks()
-            .0
-            .iter()
-            .any(|&offered| u16::from_be_bytes(offered) == cipher)
+        self.ciphers.as_chunks().0.iter().any(|&offered| u16::from_be_bytes(offered) == cipher)
     }
 
     /// The client's key for a group, if it sent one.

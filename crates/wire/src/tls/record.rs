@@ -19,10 +19,7 @@ const APPLICATION_DATA: u8 = 0x17;
 #[must_use]
 pub fn header(length: usize) -> [u8; HEADER] {
     let length = u16::try_from(length).expect("a record is short");
-    assert!(
-        usize::from(length) <= MAX_PAYLOAD,
-        "a record holds {MAX_PAYLOAD} bytes, not {length}"
-    );
+    assert!(usize::from(length) <= MAX_PAYLOAD, "a record holds {MAX_PAYLOAD} bytes, not {length}");
     let [high, low] = length.to_be_bytes();
     [APPLICATION_DATA, 3, 3, high, low]
 }
@@ -51,13 +48,7 @@ pub struct Unframer {
 
 impl Default for Unframer {
     fn default() -> Self {
-        Self {
-            header: [0; HEADER],
-            have: 0,
-            left: 0,
-            hidden: false,
-            may_hide: true,
-        }
+        Self { header: [0; HEADER], have: 0, left: 0, hidden: false, may_hide: true }
     }
 }
 
@@ -154,11 +145,7 @@ mod tests {
             &[0x17, 3, 3, 0x41, 1],
             &[0x17, 3, 1, 0, 1, 1],
         ] {
-            assert_eq!(
-                Unframer::default().strip(&mut bad.to_vec()),
-                Err(BadRecord),
-                "{bad:?}"
-            );
+            assert_eq!(Unframer::default().strip(&mut bad.to_vec()), Err(BadRecord), "{bad:?}");
         }
     }
 }
