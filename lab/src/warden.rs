@@ -16,7 +16,8 @@ use crate::error::{Doing, Result};
 const SCRIPT: &str = r#"
 cat > /dev/null
 end_all() {
-    found=$(grep -lszxF "TMPDIR=$1" /proc/[0-9]*/environ) || return
+    found=$(grep -lszxF "TMPDIR=$1" /proc/[0-9]*/environ)
+    [ -n "$found" ] || return
     for environ in $found; do
         process=${environ#/proc/}
         kill -9 "${process%/environ}"

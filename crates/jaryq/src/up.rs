@@ -43,6 +43,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             datacentres: config.datacentres.clone(),
             limits: Limits::for_open_files(files),
         };
+        // Before anybody is told that it is ready: who is told may also tell it to stop.
+        let stop = stop_signal()?;
         let (relay, notices) = Relay::new(identity.relay_key(), identity.epoch(), settings);
         let keys = keys_with_a_first(&store).await?;
         relay.set_keys(&valid(&keys));
@@ -52,7 +54,6 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let maker = LinkMaker::new(face, &identity)?;
         announce(&Start { config, bound: &bound, user, maker: &maker, keys: &keys }, printer)?;
 
-        let stop = stop_signal()?;
         tokio::spawn(watch_keys(store.clone(), relay.clone()));
         tokio::spawn(pass_on(notices, printer.is_json()));
         tokio::spawn(check_mask(config.mask.clone()));
