@@ -32,6 +32,7 @@ impl Host {
             IpAddr::V6(v6) => format!("addr add {v6}/128 dev eth0 nodad\n"),
         });
         node.ip(&lines.collect::<String>())?;
+        node.settle("eth0")?;
         node.announce(&addresses)?;
         let node = Arc::new(node);
         Ok(Self { node, addresses })

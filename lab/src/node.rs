@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use crate::error::{Doing, Error, Result};
 use crate::namespace::Namespace;
@@ -16,7 +17,7 @@ use crate::warden::Warden;
 
 /// The end of a link that its router has, to which those below send everything.
 const UPPER: u8 = 1;
-/// The other end, if it is a router too.
+/// The other end, in IPv4 only if it is a router too.
 const LOWER: u8 = 2;
 
 /// A namespace and its place in the lab: a host, or a network's router.
@@ -53,20 +54,46 @@ impl Node {
         let link = format!("{name:.10}-{number}");
         let uplink = Some((router.clone(), link.clone()));
         let node = Self::new(name, uplink, router.warden.clone())?;
-        let [v4, v6] = router.ends(UPPER);
+        let ([v4, v6], [_, below]) = (router.ends(UPPER), router.ends(LOWER));
         router.ip(&format!(
             "link add {link} type veth peer name eth0 netns {keeper}
-             link set {link} up
+             link set {link} addrgenmode none up
              addr add {v4}/32 dev {link}
              addr add {v6}/64 dev {link} nodad",
             keeper = node.namespace.keeper(),
         ))?;
         node.ip(&format!(
-            "link set eth0 up
+            "link set eth0 addrgenmode none up
+             addr add {below}/64 dev eth0 nodad
              route add default via {v4} dev eth0 onlink
              route add default via {v6} dev eth0"
         ))?;
+        router.settle(&link)?;
+        node.settle("eth0")?;
         Ok(node)
+    }
+
+    /// Waits until a link carries, and until the kernel has taken every IPv6 address on it into
+    /// use. Before that, what is sent is lost, and sent again only after a second.
+    pub(crate) fn settle(&self, link: &str) -> Result {
+        // Address, interface index, prefix, scope, flags, link.
+        const TENTATIVE: u8 = 0x40;
+        let usable = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+            [_, _, _, _, flags, name] if name == link => {
+                u8::from_str_radix(flags, 16).ok().map(|flags| flags & TENTATIVE == 0)
+            }
+            _ => None,
+        };
+        for _ in 0..1000 {
+            let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6");
+            let addresses = self.namespace.enter(read).doing("reading a host's addresses")?;
+            let mut usable = addresses.lines().filter_map(usable).peekable();
+            if usable.peek().is_some() && usable.all(|usable| usable) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Err(Error::Unexpected(format!("{link} of {} does not come up", self.name)))
     }
 
     /// Makes this a network's router.
@@ -76,11 +103,8 @@ impl Node {
         let Some((router, _)) = &self.uplink else {
             return Ok(());
         };
-        let [v4, v6] = router.ends(LOWER);
-        self.ip(&format!(
-            "addr add {v4}/32 dev eth0 scope link
-             addr add {v6}/64 dev eth0 nodad"
-        ))
+        let [v4, _] = router.ends(LOWER);
+        self.ip(&format!("addr add {v4}/32 dev eth0 scope link"))
     }
 
     /// What the ends of this router's links are called, alike on all of them, and differently from

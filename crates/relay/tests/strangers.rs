@@ -1,0 +1,77 @@
+//! Without a mask, everyone without a key meets the same silence and the same end.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use relay::{Limits, Relay, Settings};
+use wire::derive::{Epoch, FleetKey, RelayId, Secret};
+use wire::mtproto::DcId;
+use wire::mtproto::obfuscated::{Dial, Tag};
+
+const DRAIN: Duration = Duration::from_millis(1200);
+
+/// A relay that has no keys and little patience, for as long as the test runs.
+fn relay() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let address = listener.local_addr().expect("its address");
+    let limits =
+        Limits { first_flight: Duration::from_millis(400), drain: DRAIN, ..Limits::default() };
+    let key = FleetKey::generate().relay_key(&RelayId::generate());
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let settings = Settings { limits, ..Settings::default() };
+            let (relay, _notices) = Relay::new(key, Epoch(1), settings);
+            relay.serve(vec![listener], std::future::pending()).await
+        })
+    });
+    address
+}
+
+#[test]
+fn whatever_a_stranger_sends_the_connection_is_closed_at_the_same_time_and_without_a_word() {
+    let address = relay();
+    let flight = Dial::new(Tag::Padded, DcId(2), Some(&Secret([5; 16]))).flight;
+    let half_hello = include_bytes!("../../wire/tests/flights/curl-tls")[..200].to_vec();
+    let probes = [
+        Vec::new(),
+        vec![0x16],
+        half_hello,
+        include_bytes!("../../wire/tests/flights/curl-tls").to_vec(),
+        include_bytes!("../../wire/tests/flights/tdlib-ee").to_vec(),
+        include_bytes!("../../wire/tests/flights/curl-http").to_vec(),
+        flight.to_vec(),
+        b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
+        vec![0x55; 100_000],
+    ];
+    let probers: Vec<_> = probes
+        .into_iter()
+        .map(|probe| {
+            thread::spawn(move || {
+                let mut stream = TcpStream::connect(address).expect("it answers");
+                let start = Instant::now();
+                stream.write_all(&probe).expect("it reads");
+                let mut heard = Vec::new();
+                stream.read_to_end(&mut heard).expect("closed in an orderly way");
+                (probe.len(), heard, start.elapsed())
+            })
+        })
+        .collect();
+    for prober in probers {
+        let (length, heard, after) = prober.join().expect("no panic");
+        assert_eq!(heard, [], "after {length} bytes");
+        // That it is not earlier is the promise; how much later depends on this machine.
+        assert!(after >= DRAIN - Duration::from_millis(100), "{length} bytes: {after:?}");
+    }
+}
+
+#[test]
+fn a_stranger_who_is_done_is_not_kept() {
+    let mut stream = TcpStream::connect(relay()).expect("it answers");
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("it reads");
+    stream.shutdown(Shutdown::Write).expect("done");
+    assert_eq!(stream.read(&mut [0; 10]).expect("closed in an orderly way"), 0);
+}
