@@ -29,7 +29,7 @@ impl Host {
         let addresses = addresses.iter().map(parse).collect::<Result<Vec<_>>>()?;
         let lines = addresses.iter().map(|address| match address {
             IpAddr::V4(v4) => format!("addr add {v4}/32 dev eth0\n"),
-            IpAddr::V6(v6) => format!("addr add {v6}/128 dev eth0 nodad\n"),
+            IpAddr::V6(v6) => format!("addr add {v6}/128 dev eth0\n"),
         });
         node.ip(&lines.collect::<String>())?;
         node.settle("eth0")?;

@@ -59,12 +59,12 @@ impl Node {
             "link add {link} type veth peer name eth0 netns {keeper}
              link set {link} addrgenmode none up
              addr add {v4}/32 dev {link}
-             addr add {v6}/64 dev {link} nodad",
+             addr add {v6}/64 dev {link}",
             keeper = node.namespace.keeper(),
         ))?;
         node.ip(&format!(
             "link set eth0 addrgenmode none up
-             addr add {below}/64 dev eth0 nodad
+             addr add {below}/64 dev eth0
              route add default via {v4} dev eth0 onlink
              route add default via {v6} dev eth0"
         ))?;
@@ -74,7 +74,8 @@ impl Node {
     }
 
     /// Waits until a link carries, and until the kernel has taken every IPv6 address on it into
-    /// use. Before that, what is sent is lost, and sent again only after a second.
+    /// use. Before that, what is sent is lost, and sent again only after a second. (So no address is
+    /// added with `nodad`: it would count as in use at once, and hear nothing until later.)
     pub(crate) fn settle(&self, link: &str) -> Result {
         // Address, interface index, prefix, scope, flags, link.
         const TENTATIVE: u8 = 0x40;

@@ -1,5 +1,6 @@
 //! What the world sees of a relay, and the links that follow from it.
 
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use anyhow::Context;
@@ -103,32 +104,92 @@ impl LinkMaker {
             let link = ProxyLink { server: server.clone(), port, secret };
             Link { tg: link.tg(), https: link.https() }
         };
+        let (name, convincing) = self.server_name(key.id)?;
         let (best, ee_is) = match &self.mask {
-            Some(_) => ("ee", None),
             None => ("dd", Some("weak without --mask")),
+            Some(_) if !convincing => ("dd", Some("weak: give --mask a name, not an address")),
+            Some(_) => ("ee", None),
         };
         Ok(Links {
             best,
             dd: link(ProxySecret::Padded(secret)),
-            ee: link(ProxySecret::FakeTls(secret, self.server_name(key.id)?)),
+            ee: link(ProxySecret::FakeTls(secret, name)),
             plain: link(ProxySecret::Plain(secret)),
             ee_is,
         })
     }
 
-    /// The name that a key's fake-TLS link shows to whoever watches the line.
-    fn server_name(&self, id: KeyId) -> anyhow::Result<ServerName> {
-        let named = |mask: &Mask| mask.server_name().map(|name| (name.clone(), mask.is_wildcard()));
-        if let Some((name, wildcard)) = self.mask.as_ref().and_then(named) {
-            if !wildcard {
-                return Ok(name);
+    /// The name that a key's fake-TLS link shows to whoever watches the line, and whether it is one
+    /// that belongs here.
+    fn server_name(&self, id: KeyId) -> anyhow::Result<(ServerName, bool)> {
+        if let Some(mask) = &self.mask
+            && let Some(name) = mask.server_name()
+        {
+            if !mask.is_wildcard() {
+                return Ok((name.clone(), true));
             }
-            return Ok(format!("{}.{name}", self.buckets.label(self.buckets.of(id))).parse()?);
+            let label = self.buckets.label(self.buckets.of(id));
+            return Ok((format!("{label}.{name}").parse()?, true));
         }
-        let own =
-            self.face.addresses.first().and_then(|address| address.parse::<ServerName>().ok());
-        let own = own.filter(|name| name.as_str().bytes().any(|b| b.is_ascii_alphabetic()));
+        // A relay that is itself known by a name can at least show that.
+        let is_name = |address: &&String| address.parse::<IpAddr>().is_err();
+        if let Some(own) = self.face.addresses.iter().find(is_name) {
+            return Ok((own.parse()?, true));
+        }
         let familiar = FAMILIAR[self.key.constant("familiar name", FAMILIAR.len())];
-        own.map_or_else(|| Ok(familiar.parse()?), Ok)
+        Ok((familiar.parse()?, false))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wire::derive::Form;
+
+    async fn maker(address: &str, mask: Option<&str>) -> (LinkMaker, Key) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let key = store.new_key(Default::default(), Form::Telegram).await.expect("made");
+        let identity = store.identity().await.expect("an identity");
+        let face = Face {
+            addresses: vec![address.to_owned()],
+            ports: vec![443, 80],
+            mask: mask.map(str::to_owned),
+        };
+        (LinkMaker::new(face, &identity).expect("a good face"), key)
+    }
+
+    fn name_in(link: &Link) -> String {
+        match link.tg.parse::<ProxyLink>().expect("a link").secret {
+            ProxySecret::FakeTls(_, name) => name.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn fake_tls_is_best_where_a_mask_gives_it_a_name_and_else_padding_is() {
+        let (maker, key) = maker("203.0.113.5", None).await;
+        let links = maker.links(&key).expect("links");
+        assert_eq!((links.best, links.ee_is), ("dd", Some("weak without --mask")));
+        assert_eq!(links.best().tg, links.dd.tg);
+
+        for (address, mask, best, name) in [
+            ("203.0.113.5", "orchards.example", "ee", Some("orchards.example")),
+            ("203.0.113.5", "127.0.0.1:8443", "dd", None),
+            ("relay.example.org", "127.0.0.1:8443", "ee", Some("relay.example.org")),
+        ] {
+            let (maker, key) = self::maker(address, Some(mask)).await;
+            let links = maker.links(&key).expect("links");
+            assert_eq!(links.best, best, "{address} behind {mask}");
+            assert!(name.is_none_or(|name| name_in(&links.ee) == name), "{address} behind {mask}");
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_a_wildcard_each_link_carries_the_label_of_its_keys_bucket() {
+        let (maker, key) = maker("203.0.113.5", Some("*.example.org:8443")).await;
+        let name = name_in(&maker.links(&key).expect("links").ee);
+        assert_eq!(maker.buckets.at_name(&name), Some(maker.buckets.of(key.id)));
+        assert!(name.ends_with(".example.org"), "{name}");
     }
 }

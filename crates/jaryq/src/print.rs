@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use fast_qr::qr::QRCodeError;
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
 use store::Key;
@@ -68,11 +69,16 @@ impl Printer {
     }
 
     fn qr(&self, text: &str) {
-        match QRBuilder::new(text).ecl(ECL::L).build() {
-            Ok(code) => self.line(code.to_str()),
+        match qr_text(text) {
+            Ok(code) => self.line(code),
             Err(error) => self.line(format!("  (no QR code: {error})")),
         }
     }
+}
+
+/// A QR code in half blocks, light on dark as most terminals are; phones read both.
+fn qr_text(text: &str) -> Result<String, QRCodeError> {
+    Ok(QRBuilder::new(text).ecl(ECL::L).build()?.to_str())
 }
 
 /// A key as programs see it.
@@ -93,5 +99,34 @@ pub(crate) fn key_name(key: &Key) -> String {
     match key.label.to_string().as_str() {
         "" => id[..8].to_owned(),
         label => format!("{} ({label})", &id[..8]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_reads_the_link_from_what_the_terminal_shows() {
+        let link = format!("tg://proxy?server=203.0.113.5&port=443&secret=ee{}", "0f".repeat(40));
+        let text = qr_text(&link).expect("it fits");
+        let rows: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
+        // Two dots high and one wide for each character, four pixels a dot.
+        let lit = |x: usize, y: usize| {
+            let (column, row, upper) = (x / 4, y / 8, (y / 4).is_multiple_of(2));
+            match rows[row].get(column) {
+                Some('█') => true,
+                Some('▀') => upper,
+                Some('▄') => !upper,
+                _ => false,
+            }
+        };
+        let (width, height) = (rows[0].len() * 4, rows.len() * 8);
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+            if lit(x, y) { 255 } else { 0 }
+        });
+        let codes = image.detect_grids();
+        assert_eq!(codes.len(), 1);
+        assert_eq!(codes[0].decode().expect("readable").1, link);
     }
 }
