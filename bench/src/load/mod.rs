@@ -1,0 +1,92 @@
+//! The user and the datacentre: as much load as they are asked for, for as little CPU as can be.
+
+mod connection;
+pub(crate) mod datacentre;
+mod message;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use lab::{Error, Host, Result};
+
+pub(crate) use connection::{Connection, Target};
+
+/// How many clients make connections at the same time.
+pub(crate) const CLIENTS: usize = 16;
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Direction {
+    Down,
+    Up,
+}
+
+/// Makes so many connections, each of which is answered once; all stay open.
+pub(crate) fn connect(user: &Host, target: &Target, count: usize) -> Result<Vec<Connection>> {
+    let target = target.clone();
+    let clients = CLIENTS.min(count);
+    on(user, clients, move |client| {
+        let share = (client..count).step_by(clients);
+        share.map(|_| Connection::establish(&target)).collect::<Result<Vec<_>>>()
+    })
+    .map(|(connections, _)| connections.into_iter().flatten().collect())
+}
+
+/// Makes so many connections, each of which is answered once and closed; tells how long that took.
+pub(crate) fn handshakes(user: &Host, target: &Target, count: usize) -> Result<Duration> {
+    let target = target.clone();
+    let clients = CLIENTS.min(count);
+    let each = move |client| {
+        (client..count).step_by(clients).try_for_each(|_| Connection::establish(&target).map(drop))
+    };
+    on(user, clients, each).map(|(_, took)| took)
+}
+
+/// Moves so many bytes over each of these connections at the same time; tells how long that took.
+pub(crate) fn transfer(
+    user: &Host,
+    connections: Vec<Connection>,
+    direction: Direction,
+    bytes: u64,
+) -> Result<Duration> {
+    let started = Instant::now();
+    user.run(async move || {
+        let one = |mut connection: Connection| match direction {
+            Direction::Down => connection.download(bytes),
+            Direction::Up => connection.upload(bytes),
+        };
+        let threads: Vec<_> =
+            connections.into_iter().map(|connection| thread::spawn(move || one(connection))).collect();
+        threads.into_iter().try_for_each(finish)
+    })?;
+    Ok(started.elapsed())
+}
+
+/// Does something on so many threads of the user's machine.
+fn on<T: Send + 'static>(
+    user: &Host,
+    threads: usize,
+    each: impl Fn(usize) -> Result<T> + Clone + Send + 'static,
+) -> Result<(Vec<T>, Duration)> {
+    user.run(async move || {
+        let started = Instant::now();
+        let start = |number| {
+            let each = each.clone();
+            thread::spawn(move || each(number))
+        };
+        let threads: Vec<_> = (0..threads).map(start).collect();
+        let done = threads.into_iter().map(finish).collect::<Result<Vec<_>>>()?;
+        Ok((done, started.elapsed()))
+    })
+}
+
+fn finish<T>(thread: thread::JoinHandle<Result<T>>) -> Result<T> {
+    thread.join().map_err(|_| Error::Unexpected("a client gave up".to_owned()))?
+}
+
+/// Bytes that no proxy can tell from encrypted ones.
+fn noise() -> Vec<u8> {
+    let mut noise = vec![0; message::PIECE];
+    aws_lc_rs::rand::fill(&mut noise).expect("the system gives random bytes");
+    noise
+}

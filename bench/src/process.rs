@@ -1,0 +1,69 @@
+//! CPU time and memory of a process and whatever it started.
+
+use std::fs;
+use std::process::Child;
+use std::time::Duration;
+
+use lab::{Error, Result};
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
+/// A program and its children.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree(i32);
+
+impl Tree {
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(i32::try_from(child.id()).expect("a process id"))
+    }
+
+    /// User and system time so far, to the nanosecond.
+    pub(crate) fn cpu(self) -> Result<Duration> {
+        self.members()?.into_iter().map(|pid| clock(ClockId::pid_cpu_clock_id(Pid::from_raw(pid)))).sum()
+    }
+
+    /// User-space memory, shared pages divided among those who share them, in bytes.
+    pub(crate) fn pss(self) -> Result<f64> {
+        self.members()?.into_iter().map(pss_of).sum()
+    }
+
+    /// It and its descendants.
+    fn members(self) -> Result<Vec<i32>> {
+        let mut parents = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            // It may have ended since.
+            let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+            let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+            if let Some(Ok(parent)) = after_name.split_whitespace().nth(1).map(str::parse::<i32>) {
+                parents.push((pid, parent));
+            }
+        }
+        let mut members = vec![self.0];
+        let mut next = 0;
+        while let Some(&member) = members.get(next) {
+            members.extend(parents.iter().filter(|(_, of)| *of == member).map(|(pid, _)| pid));
+            next += 1;
+        }
+        Ok(members)
+    }
+}
+
+/// The CPU time of the load tool itself: the user and the datacentre.
+pub(crate) fn own_cpu() -> Result<Duration> {
+    clock(Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID))
+}
+
+fn clock(id: nix::Result<ClockId>) -> Result<Duration> {
+    let now = id.and_then(ClockId::now).map_err(std::io::Error::from)?;
+    Ok(now.into())
+}
+
+fn pss_of(pid: i32) -> Result<f64> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let rollup = fs::read_to_string(&path)?;
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kib.map(|kib| kib * 1024.0).ok_or_else(|| Error::Unexpected(format!("no memory in {path}")))
+}
