@@ -19,7 +19,10 @@ impl Tree {
 
     /// User and system time so far, to the nanosecond.
     pub(crate) fn cpu(self) -> Result<Duration> {
-        self.members()?.into_iter().map(|pid| clock(ClockId::pid_cpu_clock_id(Pid::from_raw(pid)))).sum()
+        self.members()?
+            .into_iter()
+            .map(|pid| clock(ClockId::pid_cpu_clock_id(Pid::from_raw(pid))))
+            .sum()
     }
 
     /// User-space memory, shared pages divided among those who share them, in bytes.
@@ -32,7 +35,9 @@ impl Tree {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<i32>().ok()) else {
+                continue;
+            };
             // It may have ended since.
             let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
             let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);

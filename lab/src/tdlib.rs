@@ -33,10 +33,14 @@ impl Ping {
 /// # Errors
 /// [`Error::Missing`] without TDLib, and when it breaks down. That a ping fails is no error.
 pub fn ping(host: &Host, links: impl IntoIterator<Item = impl Into<String>>) -> Result<Vec<Ping>> {
+    let links: Vec<String> = links.into_iter().map(Into::into).collect();
+    if links.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut command = Command::new(tools::python()?);
     command
         .arg(tools::own("clients/tdlib_ping.py"))
-        .args(links.into_iter().map(Into::into))
+        .args(links)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -5,10 +5,22 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::relay::{Form, forged};
-use lab::{Blockade, Relay, Result, Website, country, tdlib};
+use lab::{Blockade, Host, Relay, Result, Website, country, tdlib};
 
 /// Far below the ten seconds after which TDLib itself gives up.
 const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// Every link fails, and no later than [`AT_ONCE`]. One in 455 may do so late, and is tried again:
+/// so many first flights, being random, look to a TLS server like the beginning of a longer message.
+fn assert_refused_at_once(phone: &Host, links: Vec<String>) -> Result {
+    let mut pings = tdlib::ping(phone, links)?;
+    pings.retain(|ping| ping.is_ok() || ping.took > AT_ONCE);
+    let late = pings.into_iter().map(|ping| ping.link);
+    for ping in tdlib::ping(phone, late)? {
+        assert!(!ping.is_ok() && ping.took < AT_ONCE, "{ping:?}");
+    }
+    Ok(())
+}
 
 #[test]
 fn every_link_works_in_the_app_as_it_was_printed() -> Result {
@@ -64,9 +76,7 @@ fn behind_a_mask_a_wrong_secret_is_refused_at_once() -> Result {
         let key = relay.key()?;
         let links = Form::ALL.map(|form| forged(key.link(form)?));
         let links = links.into_iter().collect::<Result<Vec<_>>>()?;
-        for ping in tdlib::ping(&world.phone, links)? {
-            assert!(!ping.is_ok() && ping.took < AT_ONCE, "{ping:?}");
-        }
+        assert_refused_at_once(&world.phone, links)?;
         Ok(())
     })
 }
@@ -93,9 +103,7 @@ fn a_key_that_was_revoked_is_refused_at_once_and_the_others_go_on() -> Result {
         tdlib::ping_all(&world.phone, &goes.links)?;
         relay.revoke(&goes)?;
         sleep(Duration::from_secs(1));
-        for ping in tdlib::ping(&world.phone, &goes.links)? {
-            assert!(!ping.is_ok() && ping.took < AT_ONCE, "{ping:?}");
-        }
+        assert_refused_at_once(&world.phone, goes.links)?;
         tdlib::ping_all(&world.phone, stays.links)
     })
 }

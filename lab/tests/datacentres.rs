@@ -74,6 +74,21 @@ fn where_a_family_is_swallowed_the_other_is_tried() -> Result {
 }
 
 #[test]
+fn where_an_address_accepts_and_says_nothing_the_next_is_tried() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        for at in world.telegram.endpoints(4) {
+            if at.is_ipv4() {
+                world.telegram.hang(at)?;
+            }
+        }
+        assert!(ping(&world, &relay, 4)?.is_ipv6());
+        Ok(())
+    })
+}
+
+#[test]
 fn a_second_address_is_tried_where_the_first_is_swallowed() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;

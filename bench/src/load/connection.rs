@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use lab::relay::Form;
 use lab::{Error, Result, client};
 use wire::ctr::Ctr;
 use wire::mtproto::obfuscated::{Dial, Tag};
@@ -33,6 +34,15 @@ impl Target {
         let ip = link.server.parse().map_err(|error: std::net::AddrParseError| bad(&error))?;
         let at = SocketAddr::new(ip, link.port.get());
         Ok(Self { at, secret: Some(link.secret), link: text.to_owned() })
+    }
+
+    /// How its traffic is dressed; `None` without a proxy.
+    pub(crate) fn form(&self) -> Option<Form> {
+        self.secret.as_ref().map(|secret| match secret {
+            ProxySecret::Plain(_) => Form::Plain,
+            ProxySecret::Padded(_) => Form::Padded,
+            ProxySecret::FakeTls(..) => Form::FakeTls,
+        })
     }
 
     pub(crate) fn straight_to(at: SocketAddr) -> Self {
@@ -169,7 +179,10 @@ impl Connection {
         if self.records.is_none() {
             return bytes.to_vec();
         }
-        bytes.chunks(BODY).flat_map(|body| [&record::header(body.len())[..], body].concat()).collect()
+        bytes
+            .chunks(BODY)
+            .flat_map(|body| [&record::header(body.len())[..], body].concat())
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, mpsc};
 
-use lab::{Error, Host, Result};
+use lab::{Error, Host, Result, Task};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wire::ctr::Ctr;
@@ -14,7 +14,7 @@ use super::message::{self, CHECKED, PIECE, REQUEST};
 /// Answers on port 443 of all addresses of `host` until the lab ends.
 pub(crate) fn open(host: &Host) -> Result {
     let (bound, wait) = mpsc::channel();
-    let _until_the_lab_ends = host.start(async move || {
+    let _until_the_lab_ends: Task<()> = host.start(async move || {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 443)).await?;
         let _ = bound.send(());
         let noise = Arc::new(super::noise());

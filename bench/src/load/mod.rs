@@ -51,12 +51,14 @@ pub(crate) fn transfer(
 ) -> Result<Duration> {
     let started = Instant::now();
     user.run(async move || {
-        let one = |mut connection: Connection| match direction {
+        let one = move |mut connection: Connection| match direction {
             Direction::Down => connection.download(bytes),
             Direction::Up => connection.upload(bytes),
         };
-        let threads: Vec<_> =
-            connections.into_iter().map(|connection| thread::spawn(move || one(connection))).collect();
+        let threads: Vec<_> = connections
+            .into_iter()
+            .map(|connection| thread::spawn(move || one(connection)))
+            .collect();
         threads.into_iter().try_for_each(finish)
     })?;
     Ok(started.elapsed())

@@ -19,52 +19,50 @@ pub(crate) struct Args {
     pub verb: Verb,
 
     #[command(flatten)]
-    pub options: Options,
+    pub place: Place,
 
     /// Print JSON, for programs
     #[arg(long, global = true)]
     pub json: bool,
 }
 
-/// What every verb takes; the same names stand in `jaryq.toml`.
+/// Where things are; every verb needs to know.
 #[derive(clap::Args, Default)]
-pub(crate) struct Options {
+pub(crate) struct Place {
     /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
     #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
     pub state: Option<PathBuf>,
 
+    /// A file with settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "JARYQ_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// How the relay is to work; the same names stand in `jaryq.toml`.
+#[derive(clap::Args, Default)]
+pub(crate) struct Service {
     /// This server's public address or name, for the links; several with commas, the best first
-    #[arg(
-        long,
-        global = true,
-        value_name = "ADDRESS",
-        env = "JARYQ_ADDRESS",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ADDRESS", env = "JARYQ_ADDRESS", value_delimiter = ',')]
     pub address: Option<Vec<Address>>,
 
     /// Ports to answer on, as in 443,80,8000-8010; the first one stands in the links
-    #[arg(long, global = true, value_name = "LIST", env = "JARYQ_PORTS")]
+    #[arg(long, value_name = "LIST", env = "JARYQ_PORTS")]
     pub ports: Option<PortList>,
 
     /// The website that everybody without a key meets: yours, or one that suits this server's place
-    #[arg(long, global = true, value_name = "HOST[:PORT]", env = "JARYQ_MASK")]
+    #[arg(long, value_name = "HOST[:PORT]", env = "JARYQ_MASK")]
     pub mask: Option<Mask>,
 
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
-    #[arg(long, global = true, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
+    #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
-
-    /// A file with the same settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "JARYQ_CONFIG")]
-    pub config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Start the relay and print the links to send to people
-    Up,
-    /// Make, show and end access keys, one for each person
+    Up(Service),
+    /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),
 }

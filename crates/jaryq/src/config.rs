@@ -15,7 +15,7 @@ use serde::Deserialize;
 use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
 
-use crate::args::Options;
+use crate::args::{Place, Service};
 
 /// An address or a host name, as it stands in a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -123,23 +123,23 @@ impl<T> OneOrMany<T> {
 
 impl File {
     /// Settings of the file, for those that were not given before.
-    fn fill(self, options: &mut Options) -> anyhow::Result<()> {
-        if options.state.is_none() {
-            options.state = self.state;
+    fn fill(self, place: &mut Place, service: &mut Service) -> anyhow::Result<()> {
+        if place.state.is_none() {
+            place.state = self.state;
         }
-        if let (None, Some(addresses)) = (&options.address, self.address) {
+        if let (None, Some(addresses)) = (&service.address, self.address) {
             let read =
                 addresses.into_vec().iter().map(|text| text.parse()).collect::<Result<_, _>>();
-            options.address = Some(read.context("address")?);
+            service.address = Some(read.context("address")?);
         }
-        if let (None, Some(ports)) = (&options.ports, self.ports) {
+        if let (None, Some(ports)) = (&service.ports, self.ports) {
             let texts: Vec<String> = ports.into_vec().iter().map(PortText::to_string).collect();
-            options.ports = Some(texts.join(",").parse().context("ports")?);
+            service.ports = Some(texts.join(",").parse().context("ports")?);
         }
-        if let (None, Some(mask)) = (&options.mask, self.mask) {
-            options.mask = Some(mask.parse().context("mask")?);
+        if let (None, Some(mask)) = (&service.mask, self.mask) {
+            service.mask = Some(mask.parse().context("mask")?);
         }
-        if let (None, Some(rows)) = (&options.datacentres, self.datacentres) {
+        if let (None, Some(rows)) = (&service.datacentres, self.datacentres) {
             let mut table = DatacentreTable::default();
             for (name, hosts) in rows {
                 let hosts = hosts.into_vec();
@@ -147,7 +147,7 @@ impl File {
                     .0
                     .push(row_of(&name, hosts.iter().map(String::as_str)).context("datacentres")?);
             }
-            options.datacentres = Some(table);
+            service.datacentres = Some(table);
         }
         Ok(())
     }
@@ -170,11 +170,12 @@ pub(crate) struct Config {
 pub(crate) const DEFAULT_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
 
 impl Config {
-    pub(crate) fn gather(mut options: Options) -> anyhow::Result<Self> {
+    pub(crate) fn gather(mut place: Place, mut service: Service) -> anyhow::Result<Self> {
         let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let is_root = geteuid().is_root();
-        if let Some((path, file)) = read_file(&options, &home, is_root)? {
-            file.fill(&mut options).with_context(|| format!("in {}", path.display()))?;
+        if let Some((path, file)) = read_file(place.config.as_deref(), &home, is_root)? {
+            file.fill(&mut place, &mut service)
+                .with_context(|| format!("in {}", path.display()))?;
         }
         let default_state = || {
             if is_root {
@@ -184,14 +185,14 @@ impl Config {
             states.map_or_else(|| home.join(".local/state"), PathBuf::from).join("jaryq")
         };
         let mut datacentres = Datacentres::default();
-        for (dc, hosts) in options.datacentres.unwrap_or_default().0 {
+        for (dc, hosts) in service.datacentres.unwrap_or_default().0 {
             datacentres.set(dc, hosts);
         }
         Ok(Self {
-            state: options.state.unwrap_or_else(default_state),
-            addresses: options.address.unwrap_or_default(),
-            ports: options.ports,
-            mask: options.mask,
+            state: place.state.unwrap_or_else(default_state),
+            addresses: service.address.unwrap_or_default(),
+            ports: service.ports,
+            mask: service.mask,
             datacentres,
         })
     }
@@ -199,7 +200,7 @@ impl Config {
 
 /// The file that was named, or the usual one if it is there.
 fn read_file(
-    options: &Options,
+    named: Option<&Path>,
     home: &Path,
     is_root: bool,
 ) -> anyhow::Result<Option<(PathBuf, File)>> {
@@ -210,10 +211,10 @@ fn read_file(
         let configs = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty());
         configs.map_or_else(|| home.join(".config"), PathBuf::from).join("jaryq.toml")
     };
-    let path = options.config.clone().unwrap_or_else(usual);
+    let path = named.map_or_else(usual, Path::to_owned);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(error) if options.config.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(None);
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
@@ -226,9 +227,10 @@ fn read_file(
 mod tests {
     use super::*;
 
-    fn filled(text: &str, mut options: Options) -> anyhow::Result<Options> {
-        toml::from_str::<File>(text)?.fill(&mut options)?;
-        Ok(options)
+    fn filled(text: &str, mut service: Service) -> anyhow::Result<(Place, Service)> {
+        let mut place = Place::default();
+        toml::from_str::<File>(text)?.fill(&mut place, &mut service)?;
+        Ok((place, service))
     }
 
     #[test]
@@ -242,14 +244,14 @@ mod tests {
             2 = ["192.0.2.1:443", "192.0.2.2"]
             203 = "192.0.2.3"
         "#;
-        let options = filled(text, Options::default()).expect("a good file");
-        assert_eq!(options.state, Some("/srv/jaryq".into()));
-        assert_eq!(options.ports.expect("ports").as_slice(), [443, 8000, 8001]);
-        assert_eq!(options.mask.expect("a mask").to_string(), "example.org:8443");
+        let (place, service) = filled(text, Service::default()).expect("a good file");
+        assert_eq!(place.state, Some("/srv/jaryq".into()));
+        assert_eq!(service.ports.expect("ports").as_slice(), [443, 8000, 8001]);
+        assert_eq!(service.mask.expect("a mask").to_string(), "example.org:8443");
         let addresses: Vec<String> =
-            options.address.expect("some").iter().map(Address::to_string).collect();
+            service.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);
-        let from_file = options.datacentres.expect("a table");
+        let from_file = service.datacentres.expect("a table");
         let from_flag: DatacentreTable =
             "2=192.0.2.1:443,192.0.2.2;203=192.0.2.3".parse().expect("a table");
         let mut rows = [from_file.0, from_flag.0];
@@ -259,9 +261,9 @@ mod tests {
 
     #[test]
     fn a_flag_wins_over_the_file() {
-        let given = Options { ports: "9000".parse().ok(), ..Options::default() };
-        let options = filled("ports = 443", given).expect("a good file");
-        assert_eq!(options.ports.expect("ports").as_slice(), [9000]);
+        let given = Service { ports: "9000".parse().ok(), ..Service::default() };
+        let (_, service) = filled("ports = 443", given).expect("a good file");
+        assert_eq!(service.ports.expect("ports").as_slice(), [9000]);
     }
 
     #[test]
@@ -273,7 +275,7 @@ mod tests {
             "address = \"1.2.3\"",
             "[datacentres]\n6 = \"192.0.2.1\"",
         ] {
-            assert!(filled(bad, Options::default()).is_err(), "{bad}");
+            assert!(filled(bad, Service::default()).is_err(), "{bad}");
         }
     }
 }

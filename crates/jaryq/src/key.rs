@@ -1,6 +1,7 @@
 //! `jaryq key`: one for each person.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
@@ -8,16 +9,15 @@ use serde_json::{Value, json};
 use store::{Key, Store};
 
 use crate::args::KeyVerb;
-use crate::config::Config;
 use crate::face::{Face, LinkMaker, Links};
 use crate::print::{Printer, key_name, key_object};
 
-pub(crate) fn run(verb: KeyVerb, config: &Config, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = match &verb {
-            KeyVerb::New { .. } => Store::open(&config.state).await?,
-            _ => Store::open_existing(&config.state).await.map_err(|error| match error {
+            KeyVerb::New { .. } => Store::open(state).await?,
+            _ => Store::open_existing(state).await.map_err(|error| match error {
                 store::Error::Absent(_) => anyhow::anyhow!(
                     "{error}; start one with 'jaryq up', and if it runs as root, ask as root (sudo)"
                 ),

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Args, Verb};
+use args::{Args, Service, Verb};
 use config::Config;
 use print::Printer;
 
@@ -41,9 +41,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
-    let config = Config::gather(args.options)?;
     match args.verb {
-        Verb::Up => up::run(&config, printer),
-        Verb::Key(verb) => key::run(verb, &config, printer),
+        Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer),
+        Verb::Key(verb) => {
+            let config = Config::gather(args.place, Service::default())?;
+            key::run(verb, &config.state, printer)
+        }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
-        let (relay, notices) = Relay::new(identity.relay_key(), identity.epoch(), settings);
+        let (relay, notices) = Relay::new(&identity.relay_key(), identity.epoch(), settings);
         let keys = keys_with_a_first(&store).await?;
         relay.set_keys(&valid(&keys));
 

@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
 use wire::mtproto::faketls::{self, ClientTime};
-use wire::mtproto::obfuscated::{self, Dial, Opened};
+use wire::mtproto::obfuscated::{self, Opened};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
 use crate::arrival::{Arrival, read_some};
 use crate::keyring::Hints;
 use crate::replay::Mark;
-use crate::{Notice, Shared, decoy, pump};
+use crate::{Notice, Shared, decoy, knock, pump};
 
 /// How far an app's clock may be off, in seconds, either way.
 const SKEW: i64 = 600;
@@ -39,24 +39,11 @@ pub(crate) async fn serve(
         Caller::Stranger => return decoy::entertain(arrival).await,
         Caller::Lost => return,
     };
-    let client = arrival.stream;
-    let Guest { key, mut opened, dress, mut early } = guest;
-
-    let datacentre = opened.dc.datacentre();
-    let Some(upstream) = shared.dialer.dial(datacentre).await else {
-        return shared.notices.say(Notice::Unreachable(datacentre));
-    };
-    pump::tune(&upstream);
-    let Dial { flight, mut to_server, .. } = Dial::fast(&opened);
-    opened.from_client.apply(&mut early);
-    to_server.apply(&mut early);
-    let beginning = [&flight[..], &early].concat();
-
-    let from_client = opened.from_client;
-    let telegram = pump::Telegram { client, upstream, from_client, to_server, dress };
+    let key = guest.key;
+    let Some(telegram) = knock::knock(&shared, arrival.stream, guest).await else { return };
     // A task of its own, because this future keeps the size of all that it did before.
     shared.live.start(key, async move {
-        telegram.run(beginning).await;
+        telegram.run().await;
         drop(room);
     });
     let keyring = shared.keyring.load();
@@ -78,13 +65,13 @@ enum Caller {
 }
 
 /// Somebody who has shown a key and said what they want.
-struct Guest {
-    key: KeyId,
-    opened: Opened,
+pub(crate) struct Guest {
+    pub key: KeyId,
+    pub opened: Opened,
     /// Fake TLS, if they wear it.
-    dress: Option<Unframer>,
-    /// What they sent after their first flight, still encrypted.
-    early: Vec<u8>,
+    pub dress: Option<Unframer>,
+    /// What they sent after their first flight, without records and still encrypted.
+    pub early: Vec<u8>,
 }
 
 /// Reads the first flight and judges it.

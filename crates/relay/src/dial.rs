@@ -33,7 +33,7 @@ impl Dialer {
     }
 
     /// Connects; `None` when no address of the datacentre answers.
-    pub(crate) async fn dial(&self, datacentre: Datacentre) -> Option<TcpStream> {
+    pub(crate) async fn dial(&self, datacentre: Datacentre) -> Option<(TcpStream, SocketAddr)> {
         let mut waiting = self.order(datacentre).into_iter().peekable();
         let mut attempts = JoinSet::new();
         let mut pending = Vec::new();
@@ -51,7 +51,7 @@ impl Dialer {
                     for overtaken in pending {
                         self.note(overtaken, true);
                     }
-                    return Some(stream);
+                    return Some((stream, address));
                 }
                 Ok(Some(Ok((address, None)))) => {
                     pending.retain(|other| *other != address);
@@ -71,6 +71,11 @@ impl Dialer {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.sort_by_key(|at| failed.get(at).is_some_and(|when| when.elapsed() < PENANCE));
         endpoints
+    }
+
+    /// Asks this address last for a while: it accepts connections and says nothing on them.
+    pub(crate) fn is_silent(&self, address: SocketAddr) {
+        self.note(address, true);
     }
 
     fn note(&self, address: SocketAddr, has_failed: bool) {
@@ -119,8 +124,8 @@ mod tests {
         let bad = closed();
         let dialer = dialer(&[bad, good]);
         assert_eq!(dialer.order(DC), [bad, good]);
-        let stream = dialer.dial(DC).await.expect("the second answers");
-        assert_eq!(stream.peer_addr().expect("a peer"), good);
+        let (stream, address) = dialer.dial(DC).await.expect("the second answers");
+        assert_eq!((stream.peer_addr().expect("a peer"), address), (good, good));
         assert_eq!(dialer.order(DC), [good, bad]);
     }
 

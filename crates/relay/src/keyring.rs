@@ -7,11 +7,25 @@ use wire::derive::{Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
 
 /// The keys that are valid at one moment; a change makes a new one.
 pub(crate) struct Keyring {
-    entries: Vec<(KeyId, Secret)>,
+    entries: Vec<Entry>,
     by_id: HashMap<KeyId, usize>,
     /// The places in `entries` of each bucket's keys.
     by_bucket: Vec<Vec<u32>>,
-    buckets: Arc<Buckets>,
+    origin: Arc<Origin>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    id: KeyId,
+    secret: Secret,
+    bucket: Bucket,
+}
+
+/// What the secrets follow from.
+struct Origin {
+    key: RelayKey,
+    epoch: Epoch,
+    buckets: Buckets,
 }
 
 /// Up to this many keys, all of them are tried on every connection: it costs less than a tenth of a
@@ -44,15 +58,31 @@ pub(crate) struct Search<T> {
 }
 
 impl Keyring {
-    pub(crate) fn new(key: &RelayKey, epoch: Epoch, buckets: Arc<Buckets>, ids: &[KeyId]) -> Self {
+    /// A ring without keys.
+    pub(crate) fn new(key: &RelayKey, epoch: Epoch) -> Self {
+        let buckets = Buckets::new(key, epoch);
+        let origin = Origin { key: key.clone(), epoch, buckets };
+        let by_bucket = vec![Vec::new(); wire::derive::BUCKETS.into()];
+        Self { entries: Vec::new(), by_id: HashMap::new(), by_bucket, origin: Arc::new(origin) }
+    }
+
+    /// A ring with these keys and no others. What is on this one already is not derived again: that
+    /// would take a second for 100,000 keys.
+    pub(crate) fn with(&self, ids: &[KeyId]) -> Self {
+        let Origin { key, epoch, buckets } = &*self.origin;
+        let entry = |&id: &KeyId| match self.by_id.get(&id) {
+            Some(&place) => self.entries[place],
+            None => {
+                Entry { id, secret: key.secret(Form::Telegram, id, *epoch), bucket: buckets.of(id) }
+            }
+        };
+        let entries: Vec<Entry> = ids.iter().map(entry).collect();
         let mut by_bucket = vec![Vec::new(); wire::derive::BUCKETS.into()];
-        let mut entries = Vec::with_capacity(ids.len());
-        for (&id, place) in ids.iter().zip(0u32..) {
-            by_bucket[buckets.of(id).index()].push(place);
-            entries.push((id, key.secret(Form::Telegram, id, epoch)));
+        for (entry, place) in entries.iter().zip(0u32..) {
+            by_bucket[entry.bucket.index()].push(place);
         }
         let by_id = ids.iter().copied().zip(0..).collect();
-        Self { entries, by_id, by_bucket, buckets }
+        Self { entries, by_id, by_bucket, origin: Arc::clone(&self.origin) }
     }
 
     pub(crate) fn has(&self, id: KeyId) -> bool {
@@ -66,15 +96,16 @@ impl Keyring {
         hints: &Hints<'_>,
         mut opens: impl FnMut(&Secret) -> Option<T>,
     ) -> Search<T> {
-        let port = self.buckets.at_port(hints.port);
-        let name = hints.server_name.and_then(|name| self.buckets.at_name(name));
+        let Origin { buckets, .. } = &*self.origin;
+        let port = buckets.at_port(hints.port);
+        let name = hints.server_name.and_then(|name| buckets.at_name(name));
         let in_bucket =
             |bucket: Bucket| self.by_bucket[bucket.index()].iter().map(|&at| at as usize);
         let recent = hints.recent.iter().filter_map(|id| self.by_id.get(id).copied());
         let likely = port.into_iter().chain(name).flat_map(in_bucket).chain(recent);
 
         let mut attempt = |place: usize| {
-            let (id, secret) = &self.entries[place];
+            let Entry { id, secret, .. } = &self.entries[place];
             opens(secret).map(|opened| (*id, opened))
         };
         let mut search = Search { found: None, trials: 0, cursor: hints.cursor };
@@ -106,7 +137,6 @@ mod tests {
 
     struct House {
         key: RelayKey,
-        buckets: Arc<Buckets>,
         ids: Vec<KeyId>,
         keyring: Keyring,
     }
@@ -114,10 +144,9 @@ mod tests {
     fn house(people: u64) -> House {
         let (fleet, relay) = (FleetKey::from_bytes([1; 32]), RelayId([2; 16]));
         let key = fleet.relay_key(&relay);
-        let buckets = Arc::new(Buckets::new(&key, EPOCH));
         let ids: Vec<KeyId> = (0..people).map(|n| fleet.pseudonym(&relay, Person(n))).collect();
-        let keyring = Keyring::new(&key, EPOCH, Arc::clone(&buckets), &ids);
-        House { key, buckets, ids, keyring }
+        let keyring = Keyring::new(&key, EPOCH).with(&ids);
+        House { key, ids, keyring }
     }
 
     impl House {
@@ -137,9 +166,9 @@ mod tests {
     fn the_port_or_the_label_of_a_bucket_leads_to_its_keys_alone() {
         let house = house(20_000);
         let wanted = house.ids[12_345];
-        let bucket = house.buckets.of(wanted);
-        let name = format!("{}.example.org", house.buckets.label(bucket));
-        let by_port = Hints { port: house.buckets.port(bucket), ..Hints::default() };
+        let bucket = house.keyring.origin.buckets.of(wanted);
+        let name = format!("{}.example.org", house.keyring.origin.buckets.label(bucket));
+        let by_port = Hints { port: house.keyring.origin.buckets.port(bucket), ..Hints::default() };
         let by_name = Hints { server_name: Some(&name), ..Hints::default() };
         for hints in [by_port, by_name] {
             let (tried, search) = house.search(wanted, &hints);
@@ -168,6 +197,18 @@ mod tests {
         hints.cursor = first.cursor;
         let (tried, second) = house.search(wanted, &hints);
         assert_eq!((tried, second.found), (301, Some((wanted, ()))));
+    }
+
+    #[test]
+    fn a_changed_ring_has_the_new_keys_and_not_the_old() {
+        let house = house(3);
+        let changed = house.keyring.with(&house.ids[1..]);
+        assert!(!changed.has(house.ids[0]) && changed.has(house.ids[1]));
+        let changed = House { keyring: changed.with(&house.ids[..2]), ..house };
+        for (id, valid) in changed.ids.iter().zip([true, true, false]) {
+            let (_, search) = changed.search(*id, &Hints::default());
+            assert_eq!(search.found.is_some(), valid);
+        }
     }
 
     #[test]

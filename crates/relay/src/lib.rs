@@ -3,7 +3,7 @@
 //! A connection's way is one function, [`connection`]'s `serve`:
 //!
 //! ```text
-//! port -> first bytes (bounded) -> classify -> whose key? -> dial -> pump
+//! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump
 //!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
 //! | `replay` | first flights that were seen before |
 //! | `decoy`, `mask` | what everybody else meets |
-//! | `dial` | the datacentre, by whichever of its addresses answers |
+//! | `knock`, `dial` | the datacentre, by whichever of its addresses answers |
 //! | `pump` | bytes from one side to the other |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
 //! | `notices` | what the volunteer should know, at most once a minute |
@@ -28,6 +28,7 @@ mod decoy;
 mod dial;
 mod generations;
 mod keyring;
+mod knock;
 mod live;
 mod mask;
 mod notices;
@@ -43,7 +44,7 @@ use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
+use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
 
 use dial::Dialer;
@@ -120,9 +121,6 @@ pub struct Relay(Arc<Shared>);
 
 /// What all connections share.
 pub(crate) struct Shared {
-    key: RelayKey,
-    epoch: Epoch,
-    buckets: Arc<Buckets>,
     keyring: ArcSwap<Keyring>,
     limits: Limits,
     mask: Option<Mask>,
@@ -141,12 +139,11 @@ impl Relay {
     /// A relay without keys; [`Relay::set_keys`] gives it some. What it has to tell comes out of the
     /// receiver.
     #[must_use]
-    pub fn new(key: RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
+    pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let (notices, receiver) = Notices::new();
         let limits = settings.limits;
-        let buckets = Arc::new(Buckets::new(&key, epoch));
         let shared = Shared {
-            keyring: ArcSwap::from_pointee(Keyring::new(&key, epoch, Arc::clone(&buckets), &[])),
+            keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
             mask: settings.mask,
             dialer: Dialer::new(settings.datacentres),
             sources: Sources::default(),
@@ -155,9 +152,6 @@ impl Relay {
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             certificate: 2400 + key.constant("certificate", 2200),
-            key,
-            epoch,
-            buckets,
             limits,
             notices,
         };
@@ -167,8 +161,7 @@ impl Relay {
     /// From now on these keys are valid and no others; connections of other keys end at once.
     pub fn set_keys(&self, keys: &[KeyId]) {
         let shared = &self.0;
-        let keyring = Keyring::new(&shared.key, shared.epoch, Arc::clone(&shared.buckets), keys);
-        shared.keyring.store(Arc::new(keyring));
+        shared.keyring.store(Arc::new(shared.keyring.load().with(keys)));
         shared.live.end_all_but(&shared.keyring.load());
     }
 

@@ -24,7 +24,7 @@ fn relay() -> SocketAddr {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let settings = Settings { limits, ..Settings::default() };
-            let (relay, _notices) = Relay::new(key, Epoch(1), settings);
+            let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
             relay.serve(vec![listener], std::future::pending()).await
         })
     });

@@ -21,7 +21,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::ctr::Ctr;
-use wire::tls::record::Unframer;
+use wire::tls::record::{BadRecord, Unframer};
 
 /// How long one direction may go on when the other has ended.
 const HALF_OPEN: Duration = Duration::from_secs(30);
@@ -39,20 +39,12 @@ pub(crate) struct Telegram {
 }
 
 impl Telegram {
-    /// Sends `beginning` to the datacentre and carries bytes until both sides are done.
-    pub(crate) async fn run(self, beginning: Vec<u8>) {
+    /// Carries bytes until both sides are done.
+    pub(crate) async fn run(self) {
         let Self { client, upstream, mut from_client, mut to_server, mut dress } = self;
-        if write_all(&upstream, &beginning).await.is_err() {
-            return;
-        }
-        drop(beginning);
         let dressed = dress.is_some();
         let up = copy::transformed(&client, &upstream, |bytes| {
-            let length = match &mut dress {
-                Some(records) => records.strip(bytes).map_err(io::Error::other)?,
-                None => bytes.len(),
-            };
-            from_client.apply(&mut bytes[..length]);
+            let length = undress(&mut dress, &mut from_client, bytes).map_err(io::Error::other)?;
             to_server.apply(&mut bytes[..length]);
             Ok(length)
         });
@@ -66,6 +58,20 @@ impl Telegram {
         // Whichever way it ends, both sockets are closed with it.
         let _ = both(up, down).await;
     }
+}
+
+/// What an app has sent, without records and encryption, at the front of `bytes`; tells how much.
+pub(crate) fn undress(
+    dress: &mut Option<Unframer>,
+    from_client: &mut Ctr,
+    bytes: &mut [u8],
+) -> Result<usize, BadRecord> {
+    let length = match dress {
+        Some(records) => records.strip(bytes)?,
+        None => bytes.len(),
+    };
+    from_client.apply(&mut bytes[..length]);
+    Ok(length)
 }
 
 /// Carries a stranger's bytes to the mask host and back, at most `most` each way, unless it went
