@@ -27,6 +27,7 @@ pub struct Plan<'a> {
     host: &'a Host,
     ports: String,
     arguments: Vec<String>,
+    open_files: Option<u32>,
 }
 
 impl Plan<'_> {
@@ -49,6 +50,12 @@ impl Plan<'_> {
         let owned = arguments.iter().map(|&argument| argument.to_owned());
         self.arguments.extend(owned);
         self
+    }
+
+    /// How many files it may have open, connections among them.
+    #[must_use]
+    pub fn open_files(self, most: u32) -> Self {
+        Self { open_files: Some(most), ..self }
     }
 
     /// Starts it and waits until it is ready.
@@ -75,11 +82,12 @@ impl Relay {
     /// asked for.
     #[must_use]
     pub fn on(host: &Host) -> Plan<'_> {
-        Plan { host, ports: "443,8443".to_owned(), arguments: Vec::new() }
+        Plan { host, ports: "443,8443".to_owned(), arguments: Vec::new(), open_files: None }
     }
 
     fn start(plan: Plan<'_>, state: PathBuf) -> Result<Self> {
-        let mut command = jaryq(&["up", "--json", "--ports", &plan.ports], &state)?;
+        let limit = plan.open_files;
+        let mut command = jaryq(limit, &["up", "--json", "--ports", &plan.ports], &state)?;
         let addresses = plan.host.addresses().iter().map(IpAddr::to_string);
         command.args(["--address", &addresses.collect::<Vec<_>>().join(",")]).args(plan.arguments);
         let process = Process::start(plan.host, command)?;
@@ -127,7 +135,7 @@ impl Relay {
     /// # Errors
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
-        let mut command = jaryq(arguments, &self.state)?;
+        let mut command = jaryq(None, arguments, &self.state)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = self.host.output(command)?;
         let said = String::from_utf8_lossy(&output.stdout);
@@ -160,6 +168,18 @@ impl Relay {
         self.process.memory()
     }
 
+    /// Its process, as the machine numbers it.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Where it keeps its keys.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors
@@ -188,9 +208,17 @@ impl Relay {
 }
 
 /// A command with these settings and no others, whatever the machine's own relay has.
-fn jaryq(arguments: &[&str], state: &Path) -> Result<Command> {
+fn jaryq(open_files: Option<u32>, arguments: &[&str], state: &Path) -> Result<Command> {
     let hint = "no jaryq (cargo build)";
-    let mut command = Command::new(tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?);
+    let program = tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?;
+    let mut command = match open_files {
+        None => Command::new(program),
+        Some(most) => {
+            let mut limited = Command::new("prlimit");
+            limited.arg(format!("--nofile={most}:{most}")).arg(program);
+            limited
+        }
+    };
     for setting in ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE"] {
         command.env_remove(format!("JARYQ_{setting}"));
     }
