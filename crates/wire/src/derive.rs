@@ -138,7 +138,7 @@ pub struct Epoch(pub u32);
 pub struct KeyId(pub [u8; 8]);
 
 /// Crockford's base 32 in small letters; what is easily misread is taken for what was meant.
-static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
+pub(crate) static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
     spec.translate.from.push_str("ABCDEFGHJKMNPQRSTVWXYZoOiIlL");
@@ -177,33 +177,39 @@ impl FromStr for KeyId {
 pub enum Form {
     /// Telegram's own proxy protocol; the same 16 bytes serve its plain, padded and fake-TLS links.
     Telegram,
+    /// SOCKS5 and HTTP proxies, for browsers and other apps.
+    Web,
 }
 
 impl Form {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::Telegram, Self::Web];
+
     /// The name that goes into the derivation and into commands. Never change one: every link that
     /// was ever handed out depends on it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Telegram => "telegram",
+            Self::Web => "web",
         }
     }
 }
 
 /// There is nothing of this name that a key could open.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("a key opens 'telegram', and nothing else yet")]
+#[error("a key opens 'telegram' or 'web', and nothing else yet")]
 pub struct BadForm;
 
 impl FromStr for Form {
     type Err = BadForm;
 
     fn from_str(text: &str) -> Result<Self, BadForm> {
-        [Self::Telegram].into_iter().find(|form| form.name() == text).ok_or(BadForm)
+        Self::ALL.into_iter().find(|form| form.name() == text).ok_or(BadForm)
     }
 }
 
-/// The 16 bytes that a Telegram link carries.
+/// The 16 bytes that a Telegram link carries, or that a password stands for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Secret(pub [u8; 16]);
 

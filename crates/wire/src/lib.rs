@@ -9,15 +9,22 @@
 //! | [`derive`] | a relay's keys: how every secret follows from one, and the buckets that find it again |
 //! | [`classify`] | what a stranger's first bytes could be |
 //! | [`mtproto`] | Telegram: secrets and links, obfuscated2, fake TLS, datacentres |
+//! | [`socks5`], [`http_proxy`] | what browsers and other apps say to a proxy |
+//! | [`target`] | where they want to go |
+//! | [`account`] | what such an app is set up with: a user name, a password, links |
 //! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod classify;
 pub mod ctr;
 pub mod derive;
+pub mod http_proxy;
 pub mod mtproto;
+pub mod socks5;
+pub mod target;
 pub mod tls;
 
 /// Fills `out` from the operating system's random number generator.
