@@ -49,6 +49,8 @@ pub struct Key {
     pub created: i64,
     /// When it was revoked, in Unix seconds.
     pub revoked: Option<i64>,
+    /// Whether it opens what must speak in clear, on a port of its own: SOCKS5 and HTTP proxies.
+    pub cleartext: bool,
 }
 
 /// Which key is meant does not follow from what was given.
@@ -67,7 +69,8 @@ pub enum NoKey {
     },
 }
 
-const COLUMNS: &str = "SELECT id, label, form, created, revoked FROM key ORDER BY created, rowid";
+const COLUMNS: &str =
+    "SELECT id, label, form, created, revoked, cleartext FROM key ORDER BY created, rowid";
 
 impl Store {
     /// Makes an access key.
@@ -75,6 +78,18 @@ impl Store {
     /// # Errors
     /// When the state cannot be written; there is no key then.
     pub async fn new_key(&self, label: Label, form: Form) -> Result<Key, Error> {
+        self.add_key(label, form, false).await
+    }
+
+    /// Makes an access key that works in clear, on a port that can be recognised.
+    ///
+    /// # Errors
+    /// As [`Store::new_key`].
+    pub async fn new_cleartext_key(&self, label: Label, form: Form) -> Result<Key, Error> {
+        self.add_key(label, form, true).await
+    }
+
+    async fn add_key(&self, label: Label, form: Form, cleartext: bool) -> Result<Key, Error> {
         let identity = self.identity().await?;
         let person = Person::generate();
         let key = Key {
@@ -83,13 +98,15 @@ impl Store {
             form,
             created: now(),
             revoked: None,
+            cleartext,
         };
-        sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL)")
+        sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
             .bind(key.id.0.to_vec())
             .bind(person.0.cast_signed())
             .bind(&key.label.0)
             .bind(form.name())
             .bind(key.created)
+            .bind(key.cleartext)
             .execute(&self.pool)
             .await?;
         Ok(key)
@@ -146,6 +163,7 @@ fn from_row(row: &SqliteRow) -> Result<Key, Error> {
         form: form.map_err(|_| Error::Damaged("a key of an unknown form"))?,
         created: row.try_get(3)?,
         revoked: row.try_get(4)?,
+        cleartext: row.try_get(5)?,
     })
 }
 
@@ -201,6 +219,16 @@ mod tests {
         assert!(first.revoked.is_some());
         let again = store.revoke(&key.id.to_string()).await.expect("revoked");
         assert_eq!(again.revoked, first.revoked);
+    }
+
+    #[tokio::test]
+    async fn whether_a_key_works_in_clear_is_kept() {
+        let (_dir, store) = store().await;
+        store.new_key(Label::default(), Form::Telegram).await.expect("made");
+        store.new_cleartext_key(Label::default(), Form::Web).await.expect("made");
+        let keys = store.keys().await.expect("read");
+        let kept: Vec<(Form, bool)> = keys.iter().map(|key| (key.form, key.cleartext)).collect();
+        assert_eq!(kept, [(Form::Telegram, false), (Form::Web, true)]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub use keys::{BadLabel, Key, Label, NoKey};
 const FILE: &str = "jaryq.db";
 
 /// The layout of the file that this version reads and writes.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE identity (
@@ -45,13 +45,20 @@ const SCHEMA: &str = "
         label TEXT NOT NULL,
         form TEXT NOT NULL,
         created INTEGER NOT NULL,
-        revoked INTEGER
+        revoked INTEGER,
+        cleartext INTEGER NOT NULL DEFAULT 0
     ) STRICT;
     CREATE TABLE note (
         name TEXT PRIMARY KEY,
         text TEXT NOT NULL
     ) STRICT;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
+";
+
+/// What layout 1 had not.
+const FROM_1: &str = "
+    ALTER TABLE key ADD COLUMN cleartext INTEGER NOT NULL DEFAULT 0;
+    PRAGMA user_version = 2;
 ";
 
 /// Why the state could not be read or written.
@@ -172,6 +179,9 @@ impl Store {
             0 => {
                 sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
             }
+            1 => {
+                sqlx::raw_sql(FROM_1).execute(&mut *transaction).await?;
+            }
             LAYOUT => {}
             newer => return Err(Error::Newer(newer)),
         }
@@ -249,6 +259,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::derive::Form;
 
     #[tokio::test]
     async fn only_the_owner_can_read_the_state() {
@@ -290,6 +301,19 @@ mod tests {
         sqlx::query("PRAGMA user_version = 99").execute(&store.pool).await.expect("written");
         store.close().await;
         assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99))));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_the_first_version_keeps_its_keys() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
+        let back = "ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1";
+        sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
+        store.close().await;
+        let store = Store::open(dir.path()).await.expect("opens");
+        let keys = store.keys().await.expect("read");
+        assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
     }
 
     #[tokio::test]
