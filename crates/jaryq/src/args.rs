@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use ports::PortList;
-use relay::Mask;
+use relay::{EgressPorts, Mask};
 use store::Label;
 use wire::derive::Form;
 
-use crate::config::{Address, DatacentreTable};
+use crate::config::{Address, CleartextPort, DatacentreTable};
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -53,6 +53,14 @@ pub(crate) struct Service {
     #[arg(long, value_name = "HOST[:PORT]", env = "JARYQ_MASK")]
     pub mask: Option<Mask>,
 
+    /// The port of SOCKS5 and HTTP proxies, from 1024 on; open only while a --cleartext key is valid
+    #[arg(long, value_name = "PORT", env = "JARYQ_CLEARTEXT_PORT")]
+    pub cleartext_port: Option<CleartextPort>,
+
+    /// Ports that browsers and other apps are taken to, as in default,22 [default: web, mail, messaging]
+    #[arg(long, value_name = "LIST", env = "JARYQ_EGRESS_PORTS")]
+    pub egress_ports: Option<EgressPorts>,
+
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
@@ -74,9 +82,12 @@ pub(crate) enum KeyVerb {
         /// What you want to call it; nobody else sees it
         #[arg(long, default_value = "")]
         label: Label,
-        /// What it opens
+        /// What it opens: telegram, or web for browsers and other apps
         #[arg(long = "for", value_name = "APP", default_value = "telegram")]
         form: Form,
+        /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that
+        #[arg(long)]
+        cleartext: bool,
     },
     /// List all keys
     List,

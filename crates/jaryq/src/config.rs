@@ -10,7 +10,7 @@ use std::str::FromStr;
 use anyhow::{Context, bail};
 use nix::unistd::geteuid;
 use ports::PortList;
-use relay::Mask;
+use relay::{EgressPorts, Mask};
 use serde::Deserialize;
 use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
@@ -51,6 +51,33 @@ impl fmt::Display for Address {
     }
 }
 
+/// The port of SOCKS5 and HTTP proxies. It has to be one that needs no root: it is opened when the
+/// first key for it is made, and root is given up long before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct CleartextPort(pub u16);
+
+/// SOCKS has this port by the register of IANA.
+impl Default for CleartextPort {
+    fn default() -> Self {
+        Self(1080)
+    }
+}
+
+impl FromStr for CleartextPort {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        match text.trim().parse() {
+            Ok(port @ 1024..) => Ok(Self(port)),
+            Ok(1..) => bail!(
+                "port {text} needs root, which is given up before the port is opened; take one from \
+                 1024 on"
+            ),
+            _ => bail!("'{text}' is no port from 1024 to 65535"),
+        }
+    }
+}
+
 /// Places of datacentres that differ from what Telegram's apps have built in.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct DatacentreTable(Vec<(Datacentre, Vec<Host>)>);
@@ -85,6 +112,8 @@ struct File {
     address: Option<OneOrMany<String>>,
     ports: Option<OneOrMany<PortText>>,
     mask: Option<String>,
+    cleartext_port: Option<PortText>,
+    egress_ports: Option<OneOrMany<PortText>>,
     datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
 }
 
@@ -139,6 +168,13 @@ impl File {
         if let (None, Some(mask)) = (&service.mask, self.mask) {
             service.mask = Some(mask.parse().context("mask")?);
         }
+        if let (None, Some(port)) = (service.cleartext_port, self.cleartext_port) {
+            service.cleartext_port = Some(port.to_string().parse().context("cleartext_port")?);
+        }
+        if let (None, Some(ports)) = (&service.egress_ports, self.egress_ports) {
+            let texts: Vec<String> = ports.into_vec().iter().map(PortText::to_string).collect();
+            service.egress_ports = Some(texts.join(",").parse().context("egress_ports")?);
+        }
         if let (None, Some(rows)) = (&service.datacentres, self.datacentres) {
             let mut table = DatacentreTable::default();
             for (name, hosts) in rows {
@@ -161,6 +197,8 @@ pub(crate) struct Config {
     /// `None`: [`DEFAULT_PORTS`].
     pub ports: Option<PortList>,
     pub mask: Option<Mask>,
+    pub cleartext_port: CleartextPort,
+    pub egress_ports: EgressPorts,
     pub datacentres: Datacentres,
 }
 
@@ -193,6 +231,8 @@ impl Config {
             addresses: service.address.unwrap_or_default(),
             ports: service.ports,
             mask: service.mask,
+            cleartext_port: service.cleartext_port.unwrap_or_default(),
+            egress_ports: service.egress_ports.unwrap_or_default(),
             datacentres,
         })
     }
@@ -240,6 +280,8 @@ mod tests {
             address = ["203.0.113.5", "relay.example.org"]
             ports = [443, "8000-8001"]
             mask = "example.org:8443"
+            cleartext_port = 1081
+            egress_ports = ["default", 22]
             [datacentres]
             2 = ["192.0.2.1:443", "192.0.2.2"]
             203 = "192.0.2.3"
@@ -248,6 +290,8 @@ mod tests {
         assert_eq!(place.state, Some("/srv/jaryq".into()));
         assert_eq!(service.ports.expect("ports").as_slice(), [443, 8000, 8001]);
         assert_eq!(service.mask.expect("a mask").to_string(), "example.org:8443");
+        assert_eq!(service.cleartext_port, Some(CleartextPort(1081)));
+        assert_eq!(service.egress_ports, "default,22".parse().ok());
         let addresses: Vec<String> =
             service.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);
@@ -271,6 +315,8 @@ mod tests {
         for bad in [
             "port = 443",
             "ports = 70000",
+            "cleartext_port = 80",
+            "egress_ports = [25]",
             "mask = \"\"",
             "address = \"1.2.3\"",
             "[datacentres]\n6 = \"192.0.2.1\"",

@@ -7,8 +7,11 @@ use anyhow::Context;
 use relay::Mask;
 use serde::{Deserialize, Serialize};
 use store::{Identity, Key, Store};
-use wire::derive::{Buckets, KeyId, RelayKey};
+use wire::account::{Account, Password};
+use wire::derive::{Buckets, Form, KeyId, RelayKey};
 use wire::mtproto::{ProxyLink, ProxySecret, ServerName};
+
+use crate::config::CleartextPort;
 
 /// How the relay was last started: left in the state by `up`, so that the other commands print the
 /// same links.
@@ -19,6 +22,13 @@ pub(crate) struct Face {
     /// Ports that answer, the one for the links first.
     pub ports: Vec<u16>,
     pub mask: Option<String>,
+    /// The port of SOCKS5 and HTTP proxies, which is open while somebody has a key for it.
+    #[serde(default = "usual_cleartext_port")]
+    pub cleartext_port: u16,
+}
+
+fn usual_cleartext_port() -> u16 {
+    CleartextPort::default().0
 }
 
 const NOTE: &str = "face";
@@ -42,9 +52,32 @@ pub(crate) struct Link {
     pub https: String,
 }
 
-/// A key's links, one of each form.
+/// What a key's owner is sent.
 #[derive(Clone, Serialize, Debug)]
-pub(crate) struct Links {
+#[serde(untagged)]
+pub(crate) enum Links {
+    Telegram(TelegramLinks),
+    Web(WebLinks),
+}
+
+/// Addresses of a key's proxies, for any app that takes one.
+#[derive(Clone, Serialize, Debug)]
+pub(crate) struct WebLinks {
+    /// SOCKS5 in Telegram's apps.
+    #[serde(flatten)]
+    pub telegram: Link,
+    pub socks5: String,
+    pub http: String,
+    pub warning: &'static str,
+}
+
+const CLEARTEXT_WARNING: &str = "Whoever watches the line or connects to this port can tell that it \
+is a proxy, and can read the password and where its user goes. Give it only to people whose network \
+does not look for proxies; for Telegram alone, a key without --cleartext is safer.";
+
+/// A Telegram key's links, one of each form.
+#[derive(Clone, Serialize, Debug)]
+pub(crate) struct TelegramLinks {
     /// The name of the form to send.
     pub best: &'static str,
     pub dd: Link,
@@ -55,7 +88,7 @@ pub(crate) struct Links {
     pub ee_is: Option<&'static str>,
 }
 
-impl Links {
+impl TelegramLinks {
     pub(crate) fn best(&self) -> &Link {
         if self.best == "ee" { &self.ee } else { &self.dd }
     }
@@ -97,11 +130,33 @@ impl LinkMaker {
 
     pub(crate) fn links(&self, key: &Key) -> anyhow::Result<Links> {
         let server = self.face.addresses.first().context("the relay has no address yet")?;
+        match key.form {
+            Form::Telegram => self.telegram(key, server).map(Links::Telegram),
+            Form::Web => self.web(key, server).map(Links::Web),
+        }
+    }
+
+    fn web(&self, key: &Key, server: &str) -> anyhow::Result<WebLinks> {
+        let account = Account {
+            server: server.to_owned(),
+            port: NonZeroU16::new(self.face.cleartext_port).context("the state is damaged")?,
+            user: key.id,
+            password: Password(self.key.secret(key.form, key.id, self.identity.epoch())),
+        };
+        Ok(WebLinks {
+            telegram: Link { tg: account.tg(), https: account.https() },
+            socks5: account.socks5(),
+            http: account.http(),
+            warning: CLEARTEXT_WARNING,
+        })
+    }
+
+    fn telegram(&self, key: &Key, server: &str) -> anyhow::Result<TelegramLinks> {
         let port = self.face.ports.first().copied().and_then(NonZeroU16::new);
         let port = port.context("the relay answers on no port yet")?;
         let secret = self.key.secret(key.form, key.id, self.identity.epoch());
         let link = |secret| {
-            let link = ProxyLink { server: server.clone(), port, secret };
+            let link = ProxyLink { server: server.to_owned(), port, secret };
             Link { tg: link.tg(), https: link.https() }
         };
         let (name, convincing) = self.server_name(key.id)?;
@@ -110,7 +165,7 @@ impl LinkMaker {
             Some(_) if !convincing => ("dd", Some("weak: give --mask a name, not an address")),
             Some(_) => ("ee", None),
         };
-        Ok(Links {
+        Ok(TelegramLinks {
             best,
             dd: link(ProxySecret::Padded(secret)),
             ee: link(ProxySecret::FakeTls(secret, name)),
@@ -144,7 +199,6 @@ impl LinkMaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::derive::Form;
 
     async fn maker(address: &str, mask: Option<&str>) -> (LinkMaker, Key) {
         let dir = tempfile::tempdir().expect("a directory");
@@ -155,8 +209,16 @@ mod tests {
             addresses: vec![address.to_owned()],
             ports: vec![443, 80],
             mask: mask.map(str::to_owned),
+            cleartext_port: usual_cleartext_port(),
         };
         (LinkMaker::new(face, &identity).expect("a good face"), key)
+    }
+
+    fn telegram(maker: &LinkMaker, key: &Key) -> TelegramLinks {
+        match maker.links(key).expect("links") {
+            Links::Telegram(links) => links,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn name_in(link: &Link) -> String {
@@ -169,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn fake_tls_is_best_where_a_mask_gives_it_a_name_and_else_padding_is() {
         let (maker, key) = maker("203.0.113.5", None).await;
-        let links = maker.links(&key).expect("links");
+        let links = telegram(&maker, &key);
         assert_eq!((links.best, links.ee_is), ("dd", Some("weak without --mask")));
         assert_eq!(links.best().tg, links.dd.tg);
 
@@ -179,7 +241,7 @@ mod tests {
             ("relay.example.org", "127.0.0.1:8443", "ee", Some("relay.example.org")),
         ] {
             let (maker, key) = self::maker(address, Some(mask)).await;
-            let links = maker.links(&key).expect("links");
+            let links = telegram(&maker, &key);
             assert_eq!(links.best, best, "{address} behind {mask}");
             assert!(name.is_none_or(|name| name_in(&links.ee) == name), "{address} behind {mask}");
         }
@@ -188,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn behind_a_wildcard_each_link_carries_the_label_of_its_keys_bucket() {
         let (maker, key) = maker("203.0.113.5", Some("*.example.org:8443")).await;
-        let name = name_in(&maker.links(&key).expect("links").ee);
+        let name = name_in(&telegram(&maker, &key).ee);
         assert_eq!(maker.buckets.at_name(&name), Some(maker.buckets.of(key.id)));
         assert!(name.ends_with(".example.org"), "{name}");
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use store::{Key, Store};
+use wire::derive::Form;
 
 use crate::args::KeyVerb;
 use crate::face::{Face, LinkMaker, Links};
@@ -25,8 +26,18 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
             })?,
         };
         match verb {
-            KeyVerb::New { label, form } => {
-                let key = store.new_key(label, form).await?;
+            KeyVerb::New { label, form, cleartext } => {
+                let key = match (form, cleartext) {
+                    (Form::Telegram, false) => store.new_key(label, form).await?,
+                    (Form::Web, true) => store.new_cleartext_key(label, form).await?,
+                    (Form::Web, false) => bail!(
+                        "--for web opens SOCKS5 and HTTP proxies; they speak in clear, on a port that \
+                         can be recognised as a proxy; if that will do, add --cleartext"
+                    ),
+                    (Form::Telegram, true) => {
+                        bail!("Telegram's links need nothing in clear; --cleartext is for --for web")
+                    }
+                };
                 show(&store, &key, false, printer, "made").await?;
             }
             KeyVerb::List => list(&store.keys().await?, printer),

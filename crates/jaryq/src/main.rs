@@ -5,6 +5,7 @@
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key` | the verbs |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
+//! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
 //! | `print` | for people, or for programs with `--json` |
@@ -13,6 +14,7 @@
 
 mod address;
 mod args;
+mod cleartext;
 mod config;
 mod face;
 mod key;

@@ -7,7 +7,7 @@ use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
 use store::Key;
 
-use crate::face::{Link, Links};
+use crate::face::{Link, Links, TelegramLinks, WebLinks};
 
 /// Where answers go: standard output, as text or as one JSON object a line.
 pub(crate) struct Printer {
@@ -48,8 +48,28 @@ impl Printer {
         let _ = writeln!(io::stderr(), "jaryq: {text}");
     }
 
-    /// A key's links, the best form first, and a QR code of it if that is wanted.
+    /// A key's links, and a QR code of the best if that is wanted.
     pub(crate) fn links(&self, links: &Links, qr: bool) {
+        match links {
+            Links::Telegram(links) => self.telegram(links, qr),
+            Links::Web(links) => self.web(links, qr),
+        }
+    }
+
+    fn web(&self, links: &WebLinks, qr: bool) {
+        let WebLinks { telegram: Link { tg, https }, socks5, http, warning } = links;
+        self.line(format!("\n  SOCKS5, for any app\n    {socks5}"));
+        self.line(format!("  HTTP, for browsers and systems\n    {http}"));
+        self.line(format!("  in Telegram\n    {tg}\n    {https}"));
+        self.line(format!("\nWarning: {warning}"));
+        if qr {
+            self.line("");
+            self.qr(tg);
+        }
+    }
+
+    /// The best form first.
+    fn telegram(&self, links: &TelegramLinks, qr: bool) {
         let mut forms = [("dd", &links.dd), ("ee", &links.ee), ("plain", &links.plain)];
         forms.sort_by_key(|(name, _)| *name != links.best);
         for (name, Link { tg, https }) in forms {
@@ -87,6 +107,7 @@ pub(crate) fn key_object(key: &Key, links: Option<&Links>) -> Value {
         "id": key.id.to_string(),
         "label": key.label.to_string(),
         "for": key.form.name(),
+        "cleartext": key.cleartext,
         "created": key.created,
         "revoked": key.revoked,
         "links": links,

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Uid;
 use ports::{Bound, PortList, Refused};
-use relay::{Limits, NoticeReceiver, Relay, Settings};
+use relay::{Egress, Keys, Limits, NoticeReceiver, Relay, Settings};
 use serde_json::{Value, json};
 use store::{Key, Label, Store};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +15,7 @@ use tracing::warn;
 use wire::derive::{Form, KeyId};
 
 use crate::address;
+use crate::cleartext::{CannotOpen, Cleartext};
 use crate::config::{Address, Config, DEFAULT_PORTS};
 use crate::face::{Face, LinkMaker, Links};
 use crate::print::{Printer, key_name, key_object};
@@ -41,20 +42,25 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let settings = Settings {
             mask: config.mask.clone(),
             datacentres: config.datacentres.clone(),
+            egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
             limits: Limits::for_open_files(files),
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
         let (relay, notices) = Relay::new(&identity.relay_key(), identity.epoch(), settings);
         let keys = keys_with_a_first(&store).await?;
-        relay.set_keys(&valid(&keys));
+        let mut cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &bound.open);
+        let refused = follow(&relay, &mut cleartext, &keys);
 
         let face = face(config, &bound);
         face.save(&store).await?;
         let maker = LinkMaker::new(face, &identity)?;
-        announce(&Start { config, bound: &bound, user, maker: &maker, keys: &keys }, printer)?;
+        let (open, refused) = (cleartext.is_open(), refused.as_ref());
+        let start =
+            Start { config, bound: &bound, user, maker: &maker, keys: &keys, open, refused };
+        announce(&start, printer)?;
 
-        tokio::spawn(watch_keys(store.clone(), relay.clone()));
+        tokio::spawn(watch_keys(store.clone(), relay.clone(), cleartext, printer.is_json()));
         tokio::spawn(pass_on(notices, printer.is_json()));
         tokio::spawn(check_mask(config.mask.clone()));
         let cut = relay.serve(listeners, stop).await?;
@@ -88,8 +94,24 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     Ok(vec![store.new_key(label, Form::Telegram).await?])
 }
 
-fn valid(keys: &[Key]) -> Vec<KeyId> {
-    keys.iter().filter(|key| key.revoked.is_none()).map(|key| key.id).collect()
+/// The valid keys that open this.
+fn valid(keys: &[Key], form: Form) -> Vec<KeyId> {
+    let valid = keys.iter().filter(|key| key.revoked.is_none() && key.form == form);
+    valid.map(|key| key.id).collect()
+}
+
+/// Lets these keys in and no others, and opens or closes the port that some of them need; why it
+/// could not be opened, if that is news.
+fn follow(relay: &Relay, cleartext: &mut Cleartext, keys: &[Key]) -> Option<CannotOpen> {
+    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+    relay.set_keys(Keys { telegram: &telegram, web: &web });
+    cleartext.want(!web.is_empty())
+}
+
+/// What nobody is to be taken to, because it is this server.
+fn own(config: &Config) -> Vec<String> {
+    let found = address::own().into_iter().map(Address::from);
+    config.addresses.iter().cloned().chain(found).map(|address| address.to_string()).collect()
 }
 
 fn face(config: &Config, bound: &Bound) -> Face {
@@ -104,11 +126,12 @@ fn face(config: &Config, bound: &Bound) -> Face {
         addresses: addresses.iter().map(Address::to_string).collect(),
         ports: bound.open.clone(),
         mask: config.mask.as_ref().map(ToString::to_string),
+        cleartext_port: config.cleartext_port.0,
     }
 }
 
 /// Loads the keys anew whenever another process has changed them.
-async fn watch_keys(store: Store, relay: Relay) {
+async fn watch_keys(store: Store, relay: Relay, mut cleartext: Cleartext, json: bool) {
     let mut ticks = interval(KEYS_CHECK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
@@ -117,7 +140,10 @@ async fn watch_keys(store: Store, relay: Relay) {
         let current = async {
             let revision = store.revision().await?;
             if seen != Some(revision) {
-                relay.set_keys(&valid(&store.keys().await?));
+                let refused = follow(&relay, &mut cleartext, &store.keys().await?);
+                if let Some(why) = refused {
+                    tell("cleartext-port", &why.to_string(), json);
+                }
             }
             Ok::<_, store::Error>(revision)
         };
@@ -128,21 +154,21 @@ async fn watch_keys(store: Store, relay: Relay) {
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
         }
+        cleartext.try_again();
     }
 }
 
 /// Tells the volunteer what the relay has to tell.
 async fn pass_on(mut notices: NoticeReceiver, json: bool) {
-    let printer = Printer::new(json);
     while let Some(notice) = notices.recv().await {
-        warn!("{notice}");
-        if json {
-            printer.object(&json!({
-                "event": "notice",
-                "kind": notice.kind(),
-                "text": notice.to_string(),
-            }));
-        }
+        tell(notice.kind(), &notice.to_string(), json);
+    }
+}
+
+fn tell(kind: &str, text: &str, json: bool) {
+    warn!("{text}");
+    if json {
+        Printer::new(json).object(&json!({ "event": "notice", "kind": kind, "text": text }));
     }
 }
 
@@ -175,12 +201,19 @@ struct Start<'a> {
     user: Option<Uid>,
     maker: &'a LinkMaker,
     keys: &'a [Key],
+    /// Whether SOCKS5 and HTTP are offered, and if not, why not.
+    open: bool,
+    refused: Option<&'a CannotOpen>,
 }
 
 impl Start<'_> {
-    /// The key whose links are shown: the oldest that is valid.
+    /// The key whose links are shown: the oldest for Telegram that is valid.
     fn key(&self) -> Option<&Key> {
-        self.keys.iter().find(|key| key.revoked.is_none())
+        self.keys.iter().find(|key| key.revoked.is_none() && key.form == Form::Telegram)
+    }
+
+    fn valid_keys(&self) -> usize {
+        self.keys.iter().filter(|key| key.revoked.is_none()).count()
     }
 
     /// Why people may not get through to the first address.
@@ -226,7 +259,9 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "mask": face.mask,
         "state": start.config.state,
         "user": start.user.map(Uid::as_raw),
-        "valid_keys": valid(start.keys).len(),
+        "valid_keys": start.valid_keys(),
+        "cleartext_port": start.open.then_some(face.cleartext_port),
+        "cleartext_not_open": start.refused.map(ToString::to_string),
         "key": key.map(|key| key_object(key, links)),
     })
 }
@@ -254,9 +289,18 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     });
     lines.push(format!(
         "  keys        {} valid, in {}",
-        valid(start.keys).len(),
+        start.valid_keys(),
         start.config.state.display()
     ));
+    if start.open {
+        lines.push(format!(
+            "  in clear    SOCKS5 and HTTP on {}, which can be recognised as a proxy",
+            face.cleartext_port
+        ));
+    }
+    if let Some(why) = start.refused {
+        lines.push(format!("  in clear    {why}"));
+    }
     if let Some(user) = start.user {
         lines.push(format!("  root        given up; runs as user {user}"));
     }
@@ -278,7 +322,7 @@ fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
             printer.links(links, true);
             printer.line("\nA key for each further person: jaryq key new --label NAME.  Stop: Ctrl-C.");
         }
-        _ => printer.line("There is no valid key; make one with: jaryq key new --label NAME"),
+        _ => printer.line("There is no valid key for Telegram; make one with: jaryq key new --label NAME"),
     }
 }
 

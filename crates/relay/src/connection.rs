@@ -42,15 +42,10 @@ pub(crate) async fn serve(
     let key = guest.key;
     let Some(telegram) = knock::knock(&shared, arrival.stream, guest).await else { return };
     // A task of its own, because this future keeps the size of all that it did before.
-    shared.live.start(key, async move {
+    shared.start(key, async move {
         telegram.run().await;
         drop(room);
     });
-    let keyring = shared.keyring.load();
-    if !keyring.has(key) {
-        // Revoked since it was found.
-        shared.live.end_all_but(&keyring);
-    }
 }
 
 /// Who is at the door.

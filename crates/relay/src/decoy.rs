@@ -122,7 +122,7 @@ impl Strangers {
         Self { most, most_per_source, now: Arc::default() }
     }
 
-    fn admit(&self, source: Source) -> Option<Place> {
+    pub(crate) fn admit(&self, source: Source) -> Option<Place> {
         let mut now = lock(&self.now);
         let here = now.by_source.get(&source).copied().unwrap_or(0);
         if now.all >= self.most || here >= self.most_per_source {

@@ -1,8 +1,6 @@
 //! A connection to one of Telegram's datacentres, by whichever of its addresses answers.
 //!
-//! RFC 8305 ("happy eyeballs"): addresses are tried in order of preference, the next one as soon as
-//! the one before it has failed or has kept us waiting for a quarter of a second. The first that
-//! answers wins, and whoever was overtaken is asked last for a minute.
+//! Addresses race in order of preference; whoever failed or was overtaken is asked last for a minute.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,14 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 use wire::mtproto::{Datacentre, Datacentres};
 
-/// How long an address is waited for before the next one is tried as well.
-const STAGGER: Duration = Duration::from_millis(250);
-/// How long one address is waited for at all.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::race;
+
 /// How long an address that failed is asked last.
 const PENANCE: Duration = Duration::from_secs(60);
 
@@ -34,35 +28,16 @@ impl Dialer {
 
     /// Connects; `None` when no address of the datacentre answers.
     pub(crate) async fn dial(&self, datacentre: Datacentre) -> Option<(TcpStream, SocketAddr)> {
-        let mut waiting = self.order(datacentre).into_iter().peekable();
-        let mut attempts = JoinSet::new();
-        let mut pending = Vec::new();
-        loop {
-            if let Some(address) = waiting.next() {
-                pending.push(address);
-                attempts.spawn(async move { (address, connect(address).await) });
-            }
-            // With nobody left to try, there is nothing to do but wait for those under way.
-            let patience = if waiting.peek().is_some() { STAGGER } else { PATIENCE };
-            match timeout(patience, attempts.join_next()).await {
-                Ok(Some(Ok((address, Some(stream))))) => {
-                    pending.retain(|other| *other != address);
-                    self.note(address, false);
-                    for overtaken in pending {
-                        self.note(overtaken, true);
-                    }
-                    return Some((stream, address));
-                }
-                Ok(Some(Ok((address, None)))) => {
-                    pending.retain(|other| *other != address);
-                    self.note(address, true);
-                }
-                Ok(Some(Err(_)) | None) | Err(_) => {}
-            }
-            if waiting.peek().is_none() && attempts.is_empty() {
-                return None;
-            }
+        let race::Outcome { winner, failed, overtaken } = race::run(self.order(datacentre)).await;
+        for (address, _) in failed {
+            self.note(address, true);
         }
+        let (_, address) = winner.as_ref()?;
+        self.note(*address, false);
+        for address in overtaken {
+            self.note(address, true);
+        }
+        winner
     }
 
     /// The addresses, those that failed lately after all others.
@@ -86,10 +61,6 @@ impl Dialer {
             failed.remove(&address);
         }
     }
-}
-
-async fn connect(address: SocketAddr) -> Option<TcpStream> {
-    timeout(PATIENCE, TcpStream::connect(address)).await.ok()?.ok()
 }
 
 #[cfg(test)]

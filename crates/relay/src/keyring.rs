@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use wire::account::Password;
 use wire::derive::{Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
+use wire::socks5::Login;
 
 /// The keys that are valid at one moment; a change makes a new one.
 pub(crate) struct Keyring {
@@ -11,7 +13,18 @@ pub(crate) struct Keyring {
     by_id: HashMap<KeyId, usize>,
     /// The places in `entries` of each bucket's keys.
     by_bucket: Vec<Vec<u32>>,
+    /// Keys that name themselves, so that none of them has to be tried.
+    web: HashMap<KeyId, Password>,
     origin: Arc<Origin>,
+}
+
+/// The keys that are to be valid, by what they open.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Keys<'a> {
+    /// Telegram, on every port.
+    pub telegram: &'a [KeyId],
+    /// SOCKS5 and HTTP, on the port that speaks in clear.
+    pub web: &'a [KeyId],
 }
 
 #[derive(Clone, Copy)]
@@ -63,12 +76,14 @@ impl Keyring {
         let buckets = Buckets::new(key, epoch);
         let origin = Origin { key: key.clone(), epoch, buckets };
         let by_bucket = vec![Vec::new(); wire::derive::BUCKETS.into()];
-        Self { entries: Vec::new(), by_id: HashMap::new(), by_bucket, origin: Arc::new(origin) }
+        let (by_id, web) = (HashMap::new(), HashMap::new());
+        Self { entries: Vec::new(), by_id, by_bucket, web, origin: Arc::new(origin) }
     }
 
     /// A ring with these keys and no others. What is on this one already is not derived again: that
     /// would take a second for 100,000 keys.
-    pub(crate) fn with(&self, ids: &[KeyId]) -> Self {
+    pub(crate) fn with(&self, keys: Keys<'_>) -> Self {
+        let Keys { telegram: ids, web } = keys;
         let Origin { key, epoch, buckets } = &*self.origin;
         let entry = |&id: &KeyId| match self.by_id.get(&id) {
             Some(&place) => self.entries[place],
@@ -82,11 +97,22 @@ impl Keyring {
             by_bucket[entry.bucket.index()].push(place);
         }
         let by_id = ids.iter().copied().zip(0..).collect();
-        Self { entries, by_id, by_bucket, origin: Arc::clone(&self.origin) }
+        let password = |&id: &KeyId| {
+            let kept = self.web.get(&id).copied();
+            (id, kept.unwrap_or_else(|| Password(key.secret(Form::Web, id, *epoch))))
+        };
+        let web = web.iter().map(password).collect();
+        Self { entries, by_id, by_bucket, web, origin: Arc::clone(&self.origin) }
     }
 
     pub(crate) fn has(&self, id: KeyId) -> bool {
-        self.by_id.contains_key(&id)
+        self.by_id.contains_key(&id) || self.web.contains_key(&id)
+    }
+
+    /// The key that says to be this one, if its password is right.
+    pub(crate) fn log_in(&self, login: &Login) -> Option<KeyId> {
+        let id = std::str::from_utf8(&login.user).ok()?.parse().ok()?;
+        self.web.get(&id)?.is(&login.password).then_some(id)
     }
 
     /// Tries keys in the order in which they are likely: the bucket of the port, the bucket of the
@@ -135,6 +161,10 @@ mod tests {
 
     const EPOCH: Epoch = Epoch(1);
 
+    fn telegram(ids: &[KeyId]) -> Keys<'_> {
+        Keys { telegram: ids, ..Keys::default() }
+    }
+
     struct House {
         key: RelayKey,
         ids: Vec<KeyId>,
@@ -145,7 +175,7 @@ mod tests {
         let (fleet, relay) = (FleetKey::from_bytes([1; 32]), RelayId([2; 16]));
         let key = fleet.relay_key(&relay);
         let ids: Vec<KeyId> = (0..people).map(|n| fleet.pseudonym(&relay, Person(n))).collect();
-        let keyring = Keyring::new(&key, EPOCH).with(&ids);
+        let keyring = Keyring::new(&key, EPOCH).with(telegram(&ids));
         House { key, ids, keyring }
     }
 
@@ -202,9 +232,9 @@ mod tests {
     #[test]
     fn a_changed_ring_has_the_new_keys_and_not_the_old() {
         let house = house(3);
-        let changed = house.keyring.with(&house.ids[1..]);
+        let changed = house.keyring.with(telegram(&house.ids[1..]));
         assert!(!changed.has(house.ids[0]) && changed.has(house.ids[1]));
-        let changed = House { keyring: changed.with(&house.ids[..2]), ..house };
+        let changed = House { keyring: changed.with(telegram(&house.ids[..2])), ..house };
         for (id, valid) in changed.ids.iter().zip([true, true, false]) {
             let (_, search) = changed.search(*id, &Hints::default());
             assert_eq!(search.found.is_some(), valid);
@@ -216,6 +246,27 @@ mod tests {
         let house = house(20);
         let (_, search) = house.search(house.ids[19], &Hints::default());
         assert_eq!(search.found, Some((house.ids[19], ())));
+    }
+
+    #[test]
+    fn a_key_for_the_web_opens_by_its_own_password_and_nothing_else() {
+        let house = house(2);
+        let [telegram, web] = [house.ids[0], house.ids[1]];
+        let keyring = house.keyring.with(Keys { telegram: &[telegram], web: &[web] });
+        let login = |id: KeyId, form| Login {
+            user: id.to_string().into_bytes(),
+            password: Password(house.key.secret(form, id, EPOCH)).to_string().into_bytes(),
+        };
+        assert_eq!(keyring.log_in(&login(web, Form::Web)), Some(web));
+        assert_eq!(keyring.log_in(&login(web, Form::Telegram)), None);
+        assert_eq!(keyring.log_in(&login(telegram, Form::Web)), None);
+        assert_eq!(keyring.log_in(&login(telegram, Form::Telegram)), None);
+        let secret = house.key.secret(Form::Telegram, web, EPOCH);
+        let opens = |tried: &Secret| (*tried == secret).then_some(());
+        assert_eq!(keyring.search(&Hints::default(), opens).found, None);
+        let without = keyring.with(Keys::default());
+        assert!(keyring.has(web) && !without.has(web));
+        assert_eq!(without.log_in(&login(web, Form::Web)), None);
     }
 
     #[test]

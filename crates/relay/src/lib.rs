@@ -15,7 +15,9 @@
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
 //! | `replay` | first flights that were seen before |
 //! | `decoy`, `mask` | what everybody else meets |
-//! | `knock`, `dial` | the datacentre, by whichever of its addresses answers |
+//! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
+//! | `egress` | where browsers and other apps are taken, and where nobody is |
 //! | `pump` | bytes from one side to the other |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
 //! | `notices` | what the volunteer should know, at most once a minute |
@@ -26,6 +28,7 @@ mod arrival;
 mod connection;
 mod decoy;
 mod dial;
+mod egress;
 mod generations;
 mod keyring;
 mod knock;
@@ -33,22 +36,27 @@ mod live;
 mod mask;
 mod notices;
 mod pump;
+mod race;
 mod replay;
 mod sources;
+mod web;
 
-use std::net::TcpListener as BoundListener;
+use std::net::{SocketAddr, TcpListener as BoundListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
 
 use dial::Dialer;
+use egress::Gate;
+pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use keyring::Keyring;
+pub use keyring::Keys;
 use live::Live;
 pub use mask::{BadMask, Mask};
 use notices::Notices;
@@ -63,6 +71,8 @@ pub struct Settings {
     pub mask: Option<Mask>,
     /// Where Telegram is.
     pub datacentres: Datacentres,
+    /// Where browsers and other apps may go.
+    pub egress: Egress,
     /// How much, how many, how long.
     pub limits: Limits,
 }
@@ -125,6 +135,8 @@ pub(crate) struct Shared {
     limits: Limits,
     mask: Option<Mask>,
     dialer: Dialer,
+    gate: Gate,
+    logins: web::Logins,
     sources: Sources,
     replays: Replays,
     strangers: decoy::Strangers,
@@ -133,6 +145,18 @@ pub(crate) struct Shared {
     notices: Notices,
     /// The length of the record that stands for a certificate in the fake TLS handshake.
     certificate: usize,
+}
+
+impl Shared {
+    /// Starts what a key's connection goes on with, as a task of its own, unless the key was revoked
+    /// since it was shown.
+    fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
+        self.live.start(key, connection);
+        let keyring = self.keyring.load();
+        if !keyring.has(key) {
+            self.live.end_all_but(&keyring);
+        }
+    }
 }
 
 impl Relay {
@@ -146,6 +170,8 @@ impl Relay {
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
             mask: settings.mask,
             dialer: Dialer::new(settings.datacentres),
+            gate: Gate::new(settings.egress),
+            logins: web::Logins::default(),
             sources: Sources::default(),
             replays: Replays::default(),
             strangers: decoy::Strangers::new(limits.strangers, limits.strangers_per_source),
@@ -159,10 +185,25 @@ impl Relay {
     }
 
     /// From now on these keys are valid and no others; connections of other keys end at once.
-    pub fn set_keys(&self, keys: &[KeyId]) {
+    pub fn set_keys(&self, keys: Keys<'_>) {
         let shared = &self.0;
         shared.keyring.store(Arc::new(shared.keyring.load().with(keys)));
         shared.live.end_all_but(&shared.keyring.load());
+    }
+
+    /// Serves SOCKS5 and HTTP on these listeners, in clear, until the future is dropped; connections
+    /// that are open then go on.
+    ///
+    /// # Errors
+    /// When a listener cannot be used.
+    pub async fn serve_web(&self, listeners: Vec<BoundListener>) -> std::io::Result<()> {
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let listener = TcpListener::from_std(listener)?;
+            accepting.spawn(accept(Arc::clone(&self.0), listener, web::serve));
+        }
+        while accepting.join_next().await.is_some() {}
+        Ok(())
     }
 
     /// Serves until `stop` is done, then closes the listeners, lets the connections go on for
@@ -179,7 +220,13 @@ impl Relay {
         for listener in listeners {
             let listener = TcpListener::from_std(listener)?;
             let port = listener.local_addr()?.port();
-            accepting.spawn(accept(Arc::clone(&self.0), listener, port));
+            accepting.spawn(accept(
+                Arc::clone(&self.0),
+                listener,
+                move |shared, stream, peer, room| {
+                    connection::serve(shared, stream, peer, port, room)
+                },
+            ));
         }
         stop.await;
         accepting.shutdown().await;
@@ -196,15 +243,21 @@ impl Relay {
 /// How long accepting pauses when the system has no more descriptors.
 const BREATH: Duration = Duration::from_millis(100);
 
-async fn accept(shared: Arc<Shared>, listener: TcpListener, port: u16) {
+/// Gives every connection that comes to `serve`, as a task of its own.
+async fn accept<F>(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    serve: impl Fn(Arc<Shared>, TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     loop {
         let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else {
             return;
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let shared = Arc::clone(&shared);
-                tokio::spawn(connection::serve(shared, stream, peer, port, room));
+                tokio::spawn(serve(Arc::clone(&shared), stream, peer, room));
             }
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {

@@ -30,6 +30,8 @@ pub enum Notice {
     MaskIsThisRelay,
     /// The system gives no more descriptors, or no more memory.
     CannotAccept(String),
+    /// This server's name servers do not answer.
+    NoNames(String),
 }
 
 impl Notice {
@@ -42,6 +44,7 @@ impl Notice {
             Self::MaskUnreachable(_) => "mask-unreachable",
             Self::MaskIsThisRelay => "mask-is-this-relay",
             Self::CannotAccept(_) => "cannot-accept",
+            Self::NoNames(_) => "no-names",
         }
     }
 }
@@ -71,6 +74,11 @@ impl fmt::Display for Notice {
             Self::CannotAccept(why) => {
                 write!(f, "no new connection can be accepted ({why}); those that are open go on")
             }
+            Self::NoNames(why) => write!(
+                f,
+                "hosts cannot be found by their names ({why}); which name servers does \
+                 /etc/resolv.conf list?"
+            ),
         }
     }
 }

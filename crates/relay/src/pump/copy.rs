@@ -63,6 +63,25 @@ pub(super) async fn transformed(
     .await
 }
 
+/// Moves at most `most` bytes as they are, and says nothing of the end.
+pub(super) async fn plain(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::Result<()> {
+    let mut piece = vec![0; record::MAX_PAYLOAD];
+    while most > 0 {
+        from.readable().await?;
+        let room = usize::try_from(most).map_or(piece.len(), |most| most.min(piece.len()));
+        match from.try_read(&mut piece[..room]) {
+            Ok(0) => break,
+            Ok(read) => {
+                write_all(to, &piece[..read]).await?;
+                most -= read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 /// Moves bytes into application-data records. They are read with a gap before each 16 KiB, so that
 /// the headers find their place without anything being moved.
 pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<()> {

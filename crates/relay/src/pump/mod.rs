@@ -6,6 +6,7 @@
 //! | datacentre | app in fake TLS | the same bytes in records: read with gaps for the headers, one write |
 //! | app | datacentre | decrypted and encrypted anew in a thread's buffer |
 //! | stranger | mask host, and back | the same bytes: [`splice`] |
+//! | browser or app | any server, and back | the same bytes: [`splice`] |
 //!
 //! An idle connection holds no buffer and no pipe: they belong to the thread, and are borrowed from
 //! the moment when bytes are there until they are written. Only what the other side does not take at
@@ -74,25 +75,43 @@ pub(crate) fn undress(
     Ok(length)
 }
 
-/// Carries a stranger's bytes to the mask host and back, at most `most` each way, unless it went
-/// wrong already. However one side ends, the other sees the same: an end as an end, a reset as a
+/// Carries the same bytes from one side to the other and back, at most `most` each way, unless it
+/// went wrong already. However one side ends, the other sees the same: an end as an end, a reset as a
 /// reset.
-pub(crate) async fn bridge(
-    stranger: TcpStream,
-    mask: TcpStream,
-    so_far: io::Result<()>,
-    most: u64,
-) {
+pub(crate) async fn bridge(one: TcpStream, other: TcpStream, so_far: io::Result<()>, most: u64) {
     let ended = match so_far {
-        Ok(()) => {
-            both(splice::all(&stranger, &mask, most), splice::all(&mask, &stranger, most)).await
-        }
+        Ok(()) => both(splice::all(&one, &other, most), splice::all(&other, &one, most)).await,
         Err(error) => Err(error),
     };
     if ended.is_err() {
-        for side in [&stranger, &mask] {
-            let _ = SockRef::from(side).set_linger(Some(Duration::ZERO));
-        }
+        reset(&[&one, &other]);
+    }
+}
+
+/// Carries what is left of one request's body, of which `body` bytes are to come, and the whole
+/// answer. Nothing that a client sends after its body goes on: that would be for somebody else.
+pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64) {
+    let up = async {
+        splice::some(&client, &server, body).await?;
+        end_of(&client).await?;
+        finish(&server)
+    };
+    if both(up, splice::all(&server, &client, u64::MAX)).await.is_err() {
+        reset(&[&client, &server]);
+    }
+}
+
+/// Waits for the end of a stream from which nothing more is read.
+async fn end_of(stream: &TcpStream) -> io::Result<()> {
+    match stream.peek(&mut [0]).await? {
+        0 => Ok(()),
+        _ => std::future::pending().await,
+    }
+}
+
+fn reset(sides: &[&TcpStream]) {
+    for side in sides {
+        let _ = SockRef::from(*side).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -130,7 +149,7 @@ pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()
 }
 
 /// Tells the peer that nothing more will come.
-fn finish(to: &TcpStream) -> io::Result<()> {
+pub(crate) fn finish(to: &TcpStream) -> io::Result<()> {
     match SockRef::from(to).shutdown(std::net::Shutdown::Write) {
         // Gone altogether already.
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -46,12 +46,18 @@ impl Pipe {
 
 /// Moves all bytes that come from one side to the other, until the end, which is passed on, or until
 /// `most` bytes have gone.
-pub(super) async fn all(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::Result<()> {
+pub(super) async fn all(from: &TcpStream, to: &TcpStream, most: u64) -> io::Result<()> {
+    some(from, to, most).await?;
+    finish(to)
+}
+
+/// Moves at most `most` bytes, and says nothing of the end.
+pub(super) async fn some(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::Result<()> {
     while most > 0 {
         from.readable().await?;
         let Ok(pipe) = Pipe::take() else {
             // Out of descriptors: slower, but it goes on.
-            return copy::transformed(from, to, |bytes| Ok(bytes.len())).await;
+            return copy::plain(from, to, most).await;
         };
         let chunk = CHUNK.min(usize::try_from(most).unwrap_or(CHUNK));
         match from.try_io(Interest::READABLE, || shift(from, &pipe.write, chunk)) {
@@ -69,7 +75,7 @@ pub(super) async fn all(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::
             Err(error) => return Err(error),
         }
     }
-    finish(to)
+    Ok(())
 }
 
 async fn drain(pipe: &Pipe, to: &TcpStream, mut left: usize) -> io::Result<()> {

@@ -1,0 +1,275 @@
+//! The way out for people's other apps: to whom they are taken, and to whom not.
+//!
+//! A name is resolved once, its addresses are checked, and one of those that were checked is dialled:
+//! a name that answers differently the second time changes nothing.
+
+mod addresses;
+mod ports;
+mod resolve;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+use wire::target::{Host, Target};
+
+use crate::race;
+use addresses::Kind;
+pub use ports::{BadEgressPorts, EgressPorts};
+use resolve::{Names, NoAddress};
+
+/// Where people's other apps may go.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    /// To which ports.
+    pub ports: EgressPorts,
+    /// This server's public addresses and names, beside those that its interfaces have: nobody is
+    /// taken to them.
+    pub own: Vec<String>,
+}
+
+/// How long the machine's own addresses are taken for known.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+/// How many addresses of one name are tried.
+const MOST_ADDRESSES: usize = 8;
+
+/// What nobody is taken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Forbidden {
+    Port(u16),
+    Kind(Kind),
+    /// This server itself.
+    Own,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "this relay does not lead to port {port}"),
+            Self::Kind(kind) => write!(f, "this relay does not lead to {kind}"),
+            Self::Own => f.write_str("this relay does not lead to itself"),
+        }
+    }
+}
+
+/// Why somebody was not taken where they wanted.
+#[derive(Debug)]
+pub(crate) enum NoWay {
+    Forbidden(Forbidden),
+    NoSuchName,
+    /// The name servers do not say.
+    NoNames(String),
+    NoNetwork,
+    /// Nobody answers.
+    NoAnswer,
+    Refused,
+}
+
+impl fmt::Display for NoWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forbidden(what) => what.fmt(f),
+            Self::NoSuchName => f.write_str("there is no such host"),
+            Self::NoNames(_) => f.write_str("the relay's name servers do not answer"),
+            Self::NoNetwork => f.write_str("the relay has no way to that network"),
+            Self::NoAnswer => f.write_str("that host does not answer"),
+            Self::Refused => f.write_str("that host refuses"),
+        }
+    }
+}
+
+impl From<NoAddress> for NoWay {
+    fn from(reason: NoAddress) -> Self {
+        match reason {
+            NoAddress::NoSuchName => Self::NoSuchName,
+            NoAddress::NoAnswer(why) => Self::NoNames(why),
+        }
+    }
+}
+
+impl From<&io::Error> for NoWay {
+    fn from(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            io::ErrorKind::NetworkUnreachable => Self::NoNetwork,
+            _ => Self::NoAnswer,
+        }
+    }
+}
+
+/// The gate that everybody passes on the way out.
+pub(crate) struct Gate {
+    ports: EgressPorts,
+    /// What was set as this server's own.
+    names: Vec<String>,
+    set: HashSet<IpAddr>,
+    own: Mutex<Own>,
+    resolver: Names,
+}
+
+#[derive(Default)]
+struct Own {
+    /// The addresses of this machine's interfaces, and when they were asked for.
+    interfaces: HashSet<IpAddr>,
+    asked: Option<Instant>,
+    /// What the server's own names stand for.
+    named: HashSet<IpAddr>,
+}
+
+impl Gate {
+    pub(crate) fn new(egress: Egress) -> Self {
+        let hosts = egress.own.iter().filter_map(|text| Host::read(text));
+        let (mut set, mut names) = (HashSet::new(), Vec::new());
+        for host in hosts {
+            match host {
+                Host::Address(address) => _ = set.insert(address),
+                Host::Name(name) => names.push(name),
+            }
+        }
+        let (own, resolver) = (Mutex::default(), Names::default());
+        Self { ports: egress.ports, names, set, own, resolver }
+    }
+
+    /// Whether somebody may be taken there.
+    pub(crate) fn check(&self, at: SocketAddr) -> Result<(), Forbidden> {
+        let address = at.ip().to_canonical();
+        if !self.ports.has(at.port()) {
+            return Err(Forbidden::Port(at.port()));
+        }
+        if let Some(kind) = addresses::forbidden(address) {
+            return Err(Forbidden::Kind(kind));
+        }
+        if self.is_own(address) { Err(Forbidden::Own) } else { Ok(()) }
+    }
+
+    /// The addresses where the target is and may be gone to, in the order in which to try them.
+    pub(crate) async fn find(&self, target: &Target) -> Result<Vec<SocketAddr>, NoWay> {
+        // What follows may take long, and this is certain.
+        if !self.ports.has(target.port) {
+            return Err(NoWay::Forbidden(Forbidden::Port(target.port)));
+        }
+        self.find_own_names().await;
+        let addresses = match &target.host {
+            Host::Address(address) => vec![*address],
+            Host::Name(name) => self.resolver.addresses(name).await?,
+        };
+        let (mut good, mut forbidden) = (Vec::new(), None);
+        for address in alternating(addresses) {
+            let at = SocketAddr::new(address.to_canonical(), target.port);
+            match self.check(at) {
+                Ok(()) => good.push(at),
+                Err(why) => forbidden = Some(why),
+            }
+        }
+        good.truncate(MOST_ADDRESSES);
+        match forbidden {
+            Some(why) if good.is_empty() => Err(NoWay::Forbidden(why)),
+            _ if good.is_empty() => Err(NoWay::NoSuchName),
+            _ => Ok(good),
+        }
+    }
+
+    /// Connects to the target, at one of the addresses that were checked.
+    pub(crate) async fn connect(&self, target: &Target) -> Result<TcpStream, NoWay> {
+        let outcome = race::run(self.find(target).await?).await;
+        match outcome.winner {
+            Some((stream, _)) => Ok(stream),
+            // The last one to fail may be one that there is no way to; a refusal says more.
+            None => {
+                let mut reasons = outcome.failed.iter().map(|(_, error)| NoWay::from(error));
+                let says_more = |reason: &NoWay| !matches!(reason, NoWay::NoNetwork);
+                Err(reasons.find(says_more).unwrap_or(NoWay::NoNetwork))
+            }
+        }
+    }
+
+    fn is_own(&self, address: IpAddr) -> bool {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.asked.is_none_or(|asked| asked.elapsed() > KNOWN_FOR) {
+            own.interfaces = interfaces();
+            own.asked = Some(Instant::now());
+        }
+        own.interfaces.contains(&address)
+            || own.named.contains(&address)
+            || self.set.contains(&address)
+    }
+
+    /// What the server's own names stand for now; from the cache, most of the time.
+    async fn find_own_names(&self) {
+        for name in &self.names {
+            if let Ok(addresses) = self.resolver.addresses(name).await {
+                let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+                own.named.extend(addresses.iter().map(IpAddr::to_canonical));
+            }
+        }
+    }
+}
+
+/// Both families by turns, IPv6 first (RFC 8305, section 4).
+fn alternating(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    let (six, four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv6);
+    let (mut six, mut four) = (six.into_iter(), four.into_iter());
+    let mut all = Vec::new();
+    loop {
+        let turn = [six.next(), four.next()];
+        if turn == [None, None] {
+            return all;
+        }
+        all.extend(turn.into_iter().flatten());
+    }
+}
+
+/// The addresses of this machine's interfaces.
+fn interfaces() -> HashSet<IpAddr> {
+    let Ok(all) = nix::ifaddrs::getifaddrs() else { return HashSet::new() };
+    let address = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let four = address.as_sockaddr_in().map(|four| IpAddr::V4(four.ip()));
+        four.or_else(|| address.as_sockaddr_in6().map(|six| IpAddr::V6(six.ip())))
+    };
+    all.filter_map(address).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(own: &[&str]) -> Gate {
+        let own = own.iter().map(|&text| text.to_owned()).collect();
+        Gate::new(Egress { own, ..Egress::default() })
+    }
+
+    #[test]
+    fn a_server_does_not_lead_to_itself_nor_to_closed_ports() {
+        let gate = gate(&["1.2.3.4"]);
+        let check = |text: &str| gate.check(text.parse().expect("an address"));
+        assert_eq!(check("1.2.3.5:443"), Ok(()));
+        assert_eq!(check("1.2.3.4:443"), Err(Forbidden::Own));
+        assert_eq!(check("[::ffff:1.2.3.4]:443"), Err(Forbidden::Own));
+        assert_eq!(check("1.2.3.5:25"), Err(Forbidden::Port(25)));
+        assert_eq!(check("127.0.0.1:443"), Err(Forbidden::Kind(Kind::Loopback)));
+        assert!(interfaces().contains(&IpAddr::from([127, 0, 0, 1])));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_checked_before_it_is_dialled() {
+        for text in
+            ["127.0.0.1:443", "[::1]:443", "10.0.0.1:80", "[64:ff9b::a00:1]:80", "1.1.1.1:25"]
+        {
+            let target = Target::read(text, None).expect("a target");
+            assert!(matches!(gate(&[]).connect(&target).await, Err(NoWay::Forbidden(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let all =
+            ["1.1.1.1", "1.1.1.2", "1.1.1.3", "2606::1"].map(|text| text.parse().expect("one"));
+        let turns: Vec<String> = alternating(all.into()).iter().map(IpAddr::to_string).collect();
+        assert_eq!(turns, ["2606::1", "1.1.1.1", "1.1.1.2", "1.1.1.3"]);
+    }
+}

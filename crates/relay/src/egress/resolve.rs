@@ -1,0 +1,106 @@
+//! Names, by the system's own name servers, with a cache.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use hickory_resolver::Resolver;
+use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+/// How many answers are kept.
+const CACHE: u64 = 4096;
+/// How long an answer is kept at most, whatever it says of itself.
+const KEPT: Duration = Duration::from_secs(3600);
+/// How long a name may take.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Why a name gave no address.
+#[derive(Debug)]
+pub(crate) enum NoAddress {
+    /// There is no such name, or nothing that it stands for.
+    NoSuchName,
+    /// The name servers do not say.
+    NoAnswer(String),
+}
+
+/// The names of the world, as the machine's name servers tell them. They are asked at the first
+/// name, and not before.
+#[derive(Default)]
+pub(crate) struct Names(OnceLock<Resolver<Connected>>);
+
+impl Names {
+    /// The addresses of a name, as it stands: no search list is applied.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+        let resolver = match self.0.get() {
+            Some(resolver) => resolver,
+            None => {
+                let new = resolver().map_err(|error| NoAddress::NoAnswer(error.to_string()))?;
+                self.0.get_or_init(|| new)
+            }
+        };
+        match timeout(PATIENCE, resolver.lookup_ip(format!("{name}."))).await {
+            Ok(Ok(answer)) => Ok(answer.iter().collect()),
+            Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => {
+                Err(NoAddress::NoSuchName)
+            }
+            Ok(Err(error)) => Err(NoAddress::NoAnswer(error.to_string())),
+            Err(_) => Err(NoAddress::NoAnswer("no answer in time".to_owned())),
+        }
+    }
+}
+
+fn resolver() -> io::Result<Resolver<Connected>> {
+    let system = Resolver::builder(Connected::default());
+    let mut builder = system.unwrap_or_else(|_no_name_servers| {
+        // The hosts file is still there.
+        let nobody = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
+        Resolver::builder_with_config(nobody, Connected::default())
+    });
+    let options = builder.options_mut();
+    options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+    options.cache_size = CACHE;
+    options.positive_max_ttl = Some(KEPT);
+    options.negative_max_ttl = Some(Duration::from_secs(60));
+    builder.build().map_err(io::Error::other)
+}
+
+/// Asks from sockets that are connected to the name server. The library's own are not: they would
+/// take answers from anyone, and something that listens on all ports might be handed theirs.
+#[derive(Clone, Default)]
+struct Connected(TokioRuntimeProvider);
+
+type Opening<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+
+impl RuntimeProvider for Connected {
+    type Handle = <TokioRuntimeProvider as RuntimeProvider>::Handle;
+    type Timer = <TokioRuntimeProvider as RuntimeProvider>::Timer;
+    type Udp = UdpSocket;
+    type Tcp = <TokioRuntimeProvider as RuntimeProvider>::Tcp;
+
+    fn create_handle(&self) -> Self::Handle {
+        self.0.create_handle()
+    }
+
+    fn connect_tcp(
+        &self,
+        server: SocketAddr,
+        from: Option<SocketAddr>,
+        patience: Option<Duration>,
+    ) -> Opening<Self::Tcp> {
+        self.0.connect_tcp(server, from, patience)
+    }
+
+    fn bind_udp(&self, from: SocketAddr, server: SocketAddr) -> Opening<UdpSocket> {
+        Box::pin(async move {
+            let socket = UdpSocket::bind(from).await?;
+            socket.connect(server).await?;
+            Ok(socket)
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! SOCKS5 and HTTP proxies, for browsers and all other apps that take a proxy's address.
+//!
+//! Both speak in clear and before a key is shown, so whoever connects can tell that this is a proxy.
+//! That is why they are on a port of their own, which is open only while somebody has such a key.
+//!
+//! ```text
+//! first byte -> SOCKS5 or HTTP -> log-in -> wish -> gate -> pump
+//!                                    \-> refused, in the protocol's own terms
+//! ```
+
+mod caller;
+mod http;
+mod logins;
+mod socks;
+mod udp;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use wire::derive::KeyId;
+use wire::socks5;
+use wire::target::Target;
+
+use crate::egress::NoWay;
+use crate::{Notice, Shared, pump};
+use caller::Caller;
+pub(crate) use logins::Logins;
+use udp::Association;
+
+/// Somebody who has logged in and said what they want.
+struct Guest {
+    key: KeyId,
+    wish: Wish,
+    tongue: Tongue,
+}
+
+/// What people want.
+enum Wish {
+    /// A connection.
+    Connect(Target),
+    /// An answer to one request.
+    Fetch { target: Target, head: Vec<u8>, body: u64 },
+    /// A way for datagrams.
+    Associate,
+}
+
+/// How they are spoken to.
+#[derive(Clone, Copy)]
+enum Tongue {
+    Socks,
+    Http,
+}
+
+impl Tongue {
+    fn refusal(self, reason: &NoWay) -> Vec<u8> {
+        match self {
+            Self::Socks => socks::refusal(reason),
+            Self::Http => http::refusal(reason),
+        }
+    }
+
+    fn connected(self) -> Vec<u8> {
+        match self {
+            Self::Socks => socks5::Reply::Succeeded.plain(),
+            Self::Http => wire::http_proxy::TUNNEL.to_vec(),
+        }
+    }
+}
+
+/// Serves one connection from its first byte on.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    room: OwnedSemaphorePermit,
+) {
+    let Some(mut caller) = Caller::admit(&shared, stream, peer) else { return };
+    let welcomed = match caller.first_byte().await {
+        Some(socks5::VERSION) => socks::welcome(&mut caller).await,
+        Some(b'A'..=b'Z') => http::welcome(&mut caller).await,
+        _ => None,
+    };
+    let Some(guest) = welcomed else { return caller.farewell().await };
+    let (key, tongue) = (guest.key, guest.tongue);
+    match prepare(&shared, &mut caller, guest).await {
+        Ok(session) => shared.start(key, async move {
+            session.run().await;
+            drop(room);
+        }),
+        Err(reason) => {
+            if let NoWay::NoNames(why) = &reason {
+                shared.notices.say(Notice::NoNames(why.clone()));
+            }
+            caller.say(&tongue.refusal(&reason)).await;
+            caller.farewell().await;
+        }
+    }
+}
+
+/// What goes on until one side is done. Its future is a new small one: this one here keeps the size
+/// of all that it did before.
+enum Session {
+    Tunnel { client: TcpStream, server: TcpStream, said: io::Result<()> },
+    Fetch { client: TcpStream, server: TcpStream, body: u64 },
+    Datagrams(Box<Association>),
+}
+
+impl Session {
+    async fn run(self) {
+        match self {
+            Self::Tunnel { client, server, said } => {
+                pump::bridge(client, server, said, u64::MAX).await;
+            }
+            Self::Fetch { client, server, body } => pump::fetch(client, server, body).await,
+            Self::Datagrams(association) => association.run().await,
+        }
+    }
+}
+
+/// Goes where a guest wants to go, and tells them so.
+async fn prepare(
+    shared: &Arc<Shared>,
+    caller: &mut Caller<'_>,
+    guest: Guest,
+) -> Result<Session, NoWay> {
+    let lost = |_| NoWay::NoAnswer;
+    Ok(match guest.wish {
+        Wish::Connect(target) => {
+            let server = shared.gate.connect(&target).await?;
+            pump::tune(&server);
+            caller.say(&guest.tongue.connected()).await;
+            let (client, early) = caller.take();
+            let said = pump::write_all(&server, &early).await;
+            Session::Tunnel { client, server, said }
+        }
+        Wish::Fetch { target, head, body } => {
+            let server = shared.gate.connect(&target).await?;
+            pump::tune(&server);
+            pump::write_all(&server, &head).await.map_err(lost)?;
+            let (client, mut early) = caller.take();
+            // What comes after the body is not for that server.
+            early.truncate(usize::try_from(body).unwrap_or(usize::MAX));
+            let written = pump::write_all(&server, &early).await;
+            if written.is_err() {
+                return Ok(Session::Tunnel { client, server, said: written });
+            }
+            Session::Fetch { client, server, body: body - early.len() as u64 }
+        }
+        Wish::Associate => {
+            let (association, reply) = Association::open(shared, caller).await.map_err(lost)?;
+            caller.say(&reply).await;
+            let (control, _) = caller.take();
+            Session::Datagrams(association.held_by(control))
+        }
+    })
+}
