@@ -81,6 +81,12 @@ impl Host {
         hosts.and_then(|mut hosts| hosts.write_all(lines.as_bytes())).doing("writing a name")
     }
 
+    /// Lets everybody in the lab ask `address` for names that nobody here was given.
+    pub(crate) fn name_server(&self, address: IpAddr) -> Result {
+        let path = self.node.warden().resolver();
+        std::fs::write(path, format!("nameserver {address}\n")).doing("naming a name server")
+    }
+
     /// A new folder for what is made during a test. It goes when the lab goes.
     ///
     /// # Errors

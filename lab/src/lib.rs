@@ -23,6 +23,8 @@
 //! | [`website`] | what a relay hides behind |
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
+//! | [`names`] | a name server that changes its mind |
+//! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
 //! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
@@ -38,12 +40,14 @@ mod error;
 mod host;
 mod lab;
 mod message;
+pub mod names;
 mod namespace;
 mod network;
 mod node;
 mod pattern;
 pub mod relay;
 mod scene;
+pub mod socks;
 pub mod tdlib;
 pub mod telegram;
 mod tools;
@@ -53,6 +57,7 @@ pub mod website;
 pub use error::{Error, Result};
 pub use host::{Host, Task};
 pub use lab::{Lab, country};
+pub use names::NameServer;
 pub use network::Network;
 pub use relay::Relay;
 pub use scene::Blockade;

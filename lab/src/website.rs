@@ -108,11 +108,31 @@ fn certificate(host: &Host, name: &str) -> Result<[PathBuf; 2]> {
 /// # Errors
 /// [`Error::Missing`] without curl, and whatever the system refuses.
 pub fn fetch(host: &Host, url: &str, at: SocketAddr) -> Result<Result<String, String>> {
+    curl(host, &["--connect-to", &format!("::{at}"), url])
+}
+
+/// What curl on `host` gets by way of a proxy, `socks5://..` or `http://..`, which finds the host of
+/// `url` itself; `more` is given to curl too.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn fetch_by(
+    host: &Host,
+    proxy: &str,
+    url: &str,
+    more: &[&str],
+) -> Result<Result<String, String>> {
+    // curl calls it "socks5h" when names are the proxy's task.
+    let proxy = proxy.replace("socks5:", "socks5h:");
+    curl(host, &[&["--proxy", &proxy, url], more].concat())
+}
+
+fn curl(host: &Host, arguments: &[&str]) -> Result<Result<String, String>> {
     tools::need("curl")?;
     let mut command = Command::new("curl");
     command
         .args(["--silent", "--show-error", "--insecure", "--include", "--max-time", "10"])
-        .args(["--connect-to", &format!("::{at}"), url])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -122,4 +142,10 @@ pub fn fetch(host: &Host, url: &str, at: SocketAddr) -> Result<Result<String, St
         return Ok(Ok(text(&output.stdout)));
     }
     Ok(Err(text(&output.stderr)))
+}
+
+/// Base 64, as credentials are written in HTTP.
+#[must_use]
+pub fn base64(bytes: &[u8]) -> String {
+    data_encoding::BASE64.encode(bytes)
 }

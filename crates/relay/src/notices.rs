@@ -31,7 +31,7 @@ pub enum Notice {
     /// The system gives no more descriptors, or no more memory.
     CannotAccept(String),
     /// This server's name servers do not answer.
-    NoNames(String),
+    NoNames,
 }
 
 impl Notice {
@@ -44,7 +44,7 @@ impl Notice {
             Self::MaskUnreachable(_) => "mask-unreachable",
             Self::MaskIsThisRelay => "mask-is-this-relay",
             Self::CannotAccept(_) => "cannot-accept",
-            Self::NoNames(_) => "no-names",
+            Self::NoNames => "no-names",
         }
     }
 }
@@ -74,10 +74,9 @@ impl fmt::Display for Notice {
             Self::CannotAccept(why) => {
                 write!(f, "no new connection can be accepted ({why}); those that are open go on")
             }
-            Self::NoNames(why) => write!(
-                f,
-                "hosts cannot be found by their names ({why}); which name servers does \
-                 /etc/resolv.conf list?"
+            Self::NoNames => f.write_str(
+                "hosts cannot be found by their names: this server's name servers do not answer (see \
+                 /etc/resolv.conf)",
             ),
         }
     }

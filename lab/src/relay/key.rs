@@ -17,6 +17,35 @@ pub struct Key {
     pub links: Vec<String>,
 }
 
+/// A key for browsers and other apps, as it was printed.
+#[derive(Clone, Debug)]
+pub struct WebKey {
+    /// What commands call it.
+    pub id: String,
+    /// `tg://socks?..`
+    pub tg: String,
+    /// `https://t.me/socks?..`
+    pub https: String,
+    /// `socks5://user:password@server:port`
+    pub socks5: String,
+    /// `http://user:password@server:port`
+    pub http: String,
+}
+
+impl WebKey {
+    pub(super) fn in_object(printed: &Value) -> Option<Self> {
+        let key = printed.get("key")?;
+        let link = |name| key["links"][name].as_str().map(str::to_owned);
+        Some(Self {
+            id: key["id"].as_str()?.to_owned(),
+            tg: link("tg")?,
+            https: link("https")?,
+            socks5: link("socks5")?,
+            http: link("http")?,
+        })
+    }
+}
+
 /// How a link's traffic is dressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-pub use key::{Form, Key, forged};
+pub use key::{Form, Key, WebKey, forged};
 use process::Process;
 
 use crate::error::{Doing, Error, Result};
@@ -121,6 +121,16 @@ impl Relay {
         printed.iter().flat_map(Key::all_in).next().ok_or_else(none)
     }
 
+    /// Makes a key for browsers and other apps, as its owner would, while it runs.
+    ///
+    /// # Errors
+    /// When the command fails or prints no such key.
+    pub fn new_web_key(&self) -> Result<WebKey> {
+        let printed = self.command(&["key", "new", "--for", "web", "--cleartext", "--json"])?;
+        let none = || Error::Unexpected(format!("no key in {printed:?}"));
+        printed.iter().find_map(WebKey::in_object).ok_or_else(none)
+    }
+
     /// Takes a key back.
     ///
     /// # Errors
@@ -219,7 +229,9 @@ fn jaryq(open_files: Option<u32>, arguments: &[&str], state: &Path) -> Result<Co
             limited
         }
     };
-    for setting in ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE"] {
+    for setting in
+        ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE", "CLEARTEXT_PORT", "EGRESS_PORTS"]
+    {
         command.env_remove(format!("JARYQ_{setting}"));
     }
     let config = state.with_extension("toml");

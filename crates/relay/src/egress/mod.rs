@@ -62,7 +62,7 @@ pub(crate) enum NoWay {
     Forbidden(Forbidden),
     NoSuchName,
     /// The name servers do not say.
-    NoNames(String),
+    NoNames,
     NoNetwork,
     /// Nobody answers.
     NoAnswer,
@@ -74,7 +74,7 @@ impl fmt::Display for NoWay {
         match self {
             Self::Forbidden(what) => what.fmt(f),
             Self::NoSuchName => f.write_str("there is no such host"),
-            Self::NoNames(_) => f.write_str("the relay's name servers do not answer"),
+            Self::NoNames => f.write_str("the relay's name servers do not answer"),
             Self::NoNetwork => f.write_str("the relay has no way to that network"),
             Self::NoAnswer => f.write_str("that host does not answer"),
             Self::Refused => f.write_str("that host refuses"),
@@ -86,7 +86,7 @@ impl From<NoAddress> for NoWay {
     fn from(reason: NoAddress) -> Self {
         match reason {
             NoAddress::NoSuchName => Self::NoSuchName,
-            NoAddress::NoAnswer(why) => Self::NoNames(why),
+            NoAddress::NoAnswer => Self::NoNames,
         }
     }
 }

@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(8);
 pub(crate) enum NoAddress {
     /// There is no such name, or nothing that it stands for.
     NoSuchName,
-    /// The name servers do not say.
-    NoAnswer(String),
+    /// The name servers do not say. What they were asked is not for anybody's log.
+    NoAnswer,
 }
 
 /// The names of the world, as the machine's name servers tell them. They are asked at the first
@@ -40,7 +40,7 @@ impl Names {
         let resolver = match self.0.get() {
             Some(resolver) => resolver,
             None => {
-                let new = resolver().map_err(|error| NoAddress::NoAnswer(error.to_string()))?;
+                let new = resolver().map_err(|_| NoAddress::NoAnswer)?;
                 self.0.get_or_init(|| new)
             }
         };
@@ -49,8 +49,7 @@ impl Names {
             Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => {
                 Err(NoAddress::NoSuchName)
             }
-            Ok(Err(error)) => Err(NoAddress::NoAnswer(error.to_string())),
-            Err(_) => Err(NoAddress::NoAnswer("no answer in time".to_owned())),
+            Ok(Err(_)) | Err(_) => Err(NoAddress::NoAnswer),
         }
     }
 }

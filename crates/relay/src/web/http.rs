@@ -38,7 +38,7 @@ pub(super) fn refusal(reason: &NoWay) -> Vec<u8> {
     let status = match reason {
         NoWay::Forbidden(_) => Status::Forbidden,
         NoWay::NoAnswer => Status::Timeout,
-        NoWay::NoSuchName | NoWay::NoNames(_) | NoWay::NoNetwork | NoWay::Refused => {
+        NoWay::NoSuchName | NoWay::NoNames | NoWay::NoNetwork | NoWay::Refused => {
             Status::BadGateway
         }
     };

@@ -91,8 +91,8 @@ pub(crate) async fn serve(
             drop(room);
         }),
         Err(reason) => {
-            if let NoWay::NoNames(why) = &reason {
-                shared.notices.say(Notice::NoNames(why.clone()));
+            if matches!(reason, NoWay::NoNames) {
+                shared.notices.say(Notice::NoNames);
             }
             caller.say(&tongue.refusal(&reason)).await;
             caller.farewell().await;

@@ -39,7 +39,7 @@ pub(super) fn refusal(reason: &NoWay) -> Vec<u8> {
     let reply = match reason {
         NoWay::Forbidden(_) => Reply::NotAllowed,
         NoWay::NoNetwork => Reply::NetworkUnreachable,
-        NoWay::NoSuchName | NoWay::NoNames(_) | NoWay::NoAnswer => Reply::HostUnreachable,
+        NoWay::NoSuchName | NoWay::NoNames | NoWay::NoAnswer => Reply::HostUnreachable,
         NoWay::Refused => Reply::Refused,
     };
     reply.plain()

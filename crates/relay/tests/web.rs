@@ -1,0 +1,108 @@
+//! The port that speaks in clear is bounded in time and number, and says no more than it must.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use relay::{Limits, Relay, Settings};
+use wire::derive::{Epoch, FleetKey, RelayId};
+
+const HANDSHAKE: Duration = Duration::from_millis(500);
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A relay without keys, for as long as the test runs.
+fn relay(strangers_per_source: usize) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.set_nonblocking(true).expect("set");
+    let address = listener.local_addr().expect("its address");
+    let limits = Limits { first_flight: HANDSHAKE, strangers_per_source, ..Limits::default() };
+    let key = FleetKey::generate().relay_key(&RelayId::generate());
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let settings = Settings { limits, ..Settings::default() };
+            let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
+            relay.serve_web(vec![listener]).await
+        })
+    });
+    address
+}
+
+/// What comes back until the end, and how long that took.
+fn answer(address: SocketAddr, said: &[u8]) -> (Vec<u8>, Duration) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(LIMIT)).expect("set");
+    stream.write_all(said).expect("written");
+    let (mut heard, start) = (Vec::new(), Instant::now());
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut heard);
+    assert!(start.elapsed() < LIMIT, "after {said:?}");
+    (heard, start.elapsed())
+}
+
+const GREETING: &[u8] = &[5, 1, 2];
+const WRONG: &[u8] = &[5, 1, 2, 1, 1, b'x', 1, b'y'];
+
+#[test]
+fn whoever_does_not_finish_is_closed_in_time() {
+    let address = relay(64);
+    for (said, heard) in [
+        (&b""[..], &b""[..]),
+        (&[5], b""),
+        (GREETING, &[5, 2]),
+        (&[5, 1, 2, 1, 9, b'x'], &[5, 2]),
+        (b"CONNECT a.org:443 HTTP/1.1\r\nX: ", b""),
+    ] {
+        let (answered, took) = answer(address, said);
+        assert_eq!(answered, heard, "after {said:?}");
+        assert!(took >= HANDSHAKE / 2, "after {said:?}: {took:?}");
+    }
+}
+
+#[test]
+fn nothing_is_done_without_a_password() {
+    let address = relay(64);
+    for (said, heard) in [
+        (&[5, 1, 0][..], &[5, 0xff][..]),
+        (WRONG, &[5, 2, 1, 1]),
+        (&[4, 1, 0, 80, 1, 1, 1, 1, 0], b""),
+        (&[0x16, 3, 1, 0, 5], b""),
+        (b"\r\n\r\n", b""),
+    ] {
+        assert_eq!(answer(address, said).0, heard, "after {said:?}");
+    }
+    for (said, status) in [
+        ("CONNECT a.org:443 HTTP/1.1\r\n\r\n", "407"),
+        ("GET http://a.org/ HTTP/1.1\r\nProxy-Authorization: Basic eDp5\r\n\r\n", "407"),
+        ("GET / HTTP/1.1\r\nHost: a.org\r\n\r\n", "400"),
+        ("POST http://a.org/ HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "411"),
+        ("SSH-2.0-probe\r\n\r\n", "400"),
+    ] {
+        let heard = String::from_utf8(answer(address, said.as_bytes()).0).expect("text");
+        assert_eq!(heard.split(' ').nth(1), Some(status), "{said}");
+    }
+    let endless = [b"GET http://a.org/ HTTP/1.1\r\nX: ".to_vec(), vec![b'x'; 40_000]].concat();
+    assert!(answer(address, &endless).0.starts_with(b"HTTP/1.1 431 "));
+}
+
+#[test]
+fn who_guesses_too_often_waits_for_the_answer() {
+    let address = relay(64);
+    let slow = (0..30).map(|_| answer(address, WRONG).1).filter(|took| *took >= HANDSHAKE / 2);
+    assert_eq!(slow.count(), 10);
+}
+
+#[test]
+fn callers_without_a_key_are_bounded_per_source() {
+    let address = relay(2);
+    let _here: Vec<TcpStream> =
+        (0..2).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+    thread::sleep(Duration::from_millis(100));
+    let mut third = TcpStream::connect(address).expect("it listens");
+    third.set_read_timeout(Some(HANDSHAKE / 4)).expect("set");
+    assert!(
+        !third.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    );
+}
