@@ -210,6 +210,44 @@ fn on_telegrams_ports_socks_and_http_are_a_strangers_bytes_even_with_the_passwor
     })
 }
 
+#[test]
+fn bulk_goes_both_ways_unharmed() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        let key = web_key(&relay)?;
+        let (listening, wait) = std::sync::mpsc::channel();
+        let at = SocketAddr::new(world.web.v6(), 8443);
+        let echo = world.web.start(async move || {
+            let listener = TcpListener::bind(at).await?;
+            let _ = listening.send(());
+            let (mut stream, _) = timeout(LIMIT, listener.accept()).await??;
+            let (mut from, mut to) = stream.split();
+            Ok(tokio::io::copy(&mut from, &mut to).await?)
+        })?;
+        let _ = wait.recv();
+        let said: Vec<u8> = (0u32..4 << 20).flat_map(u32::to_le_bytes).collect();
+        let length = said.len() as u64;
+        let heard = world.phone.run(async move || {
+            let tunnel = socks::connect(&key.socks5, &at.into()).await?;
+            let (mut from, mut to) = tunnel.expect("it listens").into_split();
+            let words = said.clone();
+            let saying = tokio::spawn(async move {
+                let said = to.write_all(&words).await;
+                // The end goes through as well.
+                said.and(to.shutdown().await)
+            });
+            let mut heard = Vec::new();
+            timeout(6 * LIMIT, from.read_to_end(&mut heard)).await??;
+            saying.await.expect("no panic")?;
+            Ok(heard == said)
+        })?;
+        assert!(heard, "what came back is not what was sent");
+        assert_eq!(echo.join()?, length);
+        Ok(())
+    })
+}
+
 /// What nobody is taken to, as addresses; the relay's own are added.
 const REFUSED: [&str; 44] = [
     "0.0.0.0",

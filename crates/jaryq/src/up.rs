@@ -25,7 +25,9 @@ use crate::root;
 const KEYS_CHECK: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    // Our own words alone: a library might name whom somebody looks for.
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    log.with_env_filter("jaryq=info").init();
     let files = raise_open_files();
     let wanted = config.ports.clone().unwrap_or_else(|| PortList::from(DEFAULT_PORTS));
     let mut bound = ports::bind(&wanted);
