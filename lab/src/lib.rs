@@ -23,6 +23,7 @@
 //! | [`website`] | what a relay hides behind |
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
+//! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed |
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -34,6 +35,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod browser;
 mod channel;
 pub mod client;
 mod error;
