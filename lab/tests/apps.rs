@@ -187,6 +187,26 @@ fn the_port_is_open_only_while_there_is_a_key_and_a_revoked_key_ends_its_connect
 }
 
 #[test]
+fn a_port_that_another_program_holds_is_named_and_had_when_it_is_free() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let at = SocketAddr::new(world.server.v4(), 1080);
+        let other =
+            world.server.run(async move || Ok(TcpListener::bind(at).await?.into_std()?))?;
+        let relay = Relay::on(&world.server).start()?;
+        let key = web_key(&relay)?;
+        let notice = relay.event("notice", LIMIT)?;
+        assert_eq!(notice["kind"], "cleartext-port");
+        assert!(notice["text"].as_str().is_some_and(|text| text.contains("port 1080")));
+        drop(other);
+        sleep(NOTICED);
+        let to = To::Name("127.0.0.1".into(), 80);
+        assert_eq!(socks_code(&world.phone, &key.socks5, to)?, NOT_ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
 fn on_telegrams_ports_socks_and_http_are_a_strangers_bytes_even_with_the_password() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;

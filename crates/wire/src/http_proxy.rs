@@ -108,7 +108,9 @@ fn parse(head: &[u8]) -> Result<Request, BadRequest> {
     let authority = authority.rsplit_once('@').map_or(authority, |(_userinfo, host)| host);
     let target = Target::read(authority, Some(80)).ok_or(BadRequest::Form)?;
     let body = body_length(headers)?;
-    let head = onward(method, rest, authority, headers);
+    // Whoever speaks HTTP/1.0 would not understand an answer in HTTP/1.1's pieces.
+    let version = if parsed.version == Some(0) { "HTTP/1.0" } else { "HTTP/1.1" };
+    let head = onward([method, rest, version], authority, headers);
     Ok(Request { target, login, wish: Wish::Fetch { head, body } })
 }
 
@@ -142,7 +144,11 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<u64, BadRequest> {
 }
 
 /// The head in origin form, for the server alone.
-fn onward(method: &str, rest: &str, authority: &str, headers: &[httparse::Header<'_>]) -> Vec<u8> {
+fn onward(
+    [method, rest, version]: [&str; 3],
+    authority: &str,
+    headers: &[httparse::Header<'_>],
+) -> Vec<u8> {
     let named: Vec<&str> = headers
         .iter()
         .filter(|header| is(header, "connection"))
@@ -154,7 +160,7 @@ fn onward(method: &str, rest: &str, authority: &str, headers: &[httparse::Header
     let path =
         if method == "OPTIONS" && path.is_empty() { "*".into() } else { format!("{slash}{path}") };
     // The URL's host counts, whatever the header says (RFC 9112, section 3.2.2).
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
+    let mut head = format!("{method} {path} {version}\r\nHost: {authority}\r\n").into_bytes();
     for header in headers {
         let is_named =
             named.iter().any(|name| is(header, name)) && !FRAMING.iter().any(|f| is(header, f));
@@ -284,12 +290,11 @@ mod tests {
         for (url, line) in [
             ("http://a.org", "GET / HTTP/1.1"),
             ("HTTP://a.org?q", "GET /?q HTTP/1.1"),
-            ("http://[2001:db8::1]/", "GET / HTTP/1.1"),
+            ("http://[2001:db8::1]/", "GET / HTTP/1.0"),
         ] {
-            let Wish::Fetch { head, .. } = whole(&format!("GET {url} HTTP/1.1\r\n\r\n")).wish
-            else {
-                panic!("no fetch")
-            };
+            let version = &line[line.len() - "HTTP/1.1".len()..];
+            let asked = whole(&format!("GET {url} {version}\r\n\r\n"));
+            let Wish::Fetch { head, .. } = asked.wish else { panic!("no fetch") };
             assert!(head.starts_with(line.as_bytes()), "{url}");
         }
     }

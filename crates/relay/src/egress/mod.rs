@@ -34,6 +34,8 @@ pub struct Egress {
 
 /// How long the machine's own addresses are taken for known.
 const KNOWN_FOR: Duration = Duration::from_secs(5);
+/// How long its own names are.
+const NAMES_KNOWN_FOR: Duration = Duration::from_secs(60);
 /// How many addresses of one name are tried.
 const MOST_ADDRESSES: usize = 8;
 
@@ -116,8 +118,9 @@ struct Own {
     /// The addresses of this machine's interfaces, and when they were asked for.
     interfaces: HashSet<IpAddr>,
     asked: Option<Instant>,
-    /// What the server's own names stand for.
+    /// What the server's own names stand for, and when they were looked up.
     named: HashSet<IpAddr>,
+    looked_up: Option<Instant>,
 }
 
 impl Gate {
@@ -198,12 +201,17 @@ impl Gate {
             || self.set.contains(&address)
     }
 
-    /// What the server's own names stand for now; from the cache, most of the time.
+    /// Looks up what the server's own names stand for, unless somebody did so lately: when the name
+    /// servers do not answer, one guest a minute waits for them and not everybody.
     async fn find_own_names(&self) {
+        let own = || self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own().looked_up.is_some_and(|when| when.elapsed() < NAMES_KNOWN_FOR) {
+            return;
+        }
+        own().looked_up = Some(Instant::now());
         for name in &self.names {
             if let Ok(addresses) = self.resolver.addresses(name).await {
-                let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-                own.named.extend(addresses.iter().map(IpAddr::to_canonical));
+                own().named.extend(addresses.iter().map(IpAddr::to_canonical));
             }
         }
     }
