@@ -14,14 +14,15 @@ use crate::{Limits, Notice, Shared, pump};
 /// Entertains a stranger until one side has had enough.
 pub(crate) async fn entertain(arrival: Arrival<'_>) {
     let Arrival { shared, source, accepted, stream, first, shadow, asked, place, .. } = arrival;
+    // Others may come to the door; a stranger has a place of another kind.
+    drop(place);
     if shared.mask.is_none() {
         drop(first);
+        let Some(_place) = shared.strangers.admit(source) else { return };
         // The same time after every start, so that nothing can be learnt from it.
         let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
         return;
     }
-    // From here on the mask host's limits count.
-    drop(place);
     let shadow = match shadow {
         None if !asked => Shadow::meet(shared, &stream, source).await,
         met => met,

@@ -76,8 +76,8 @@ pub struct Settings {
 pub struct Limits {
     /// Connections at the same time. The next ones wait in the kernel until one ends.
     pub connections: usize,
-    /// Connections that have not shown a key yet, or never will and are drained, at the same time;
-    /// more are closed at once.
+    /// Connections that have not shown a key yet at the same time; more are closed at once. Without a
+    /// mask, as many more are drained.
     pub arrivals: usize,
     /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
     pub arrivals_per_source: usize,
@@ -159,13 +159,16 @@ impl Relay {
         let limits = settings.limits;
         let shared = Shared {
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
-            mask: settings.mask,
             datacentres: settings.datacentres,
             dialer: Dialer::default(),
             sources: Sources::default(),
             replays: Replays::default(),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
-            strangers: Crowd::new(limits.strangers, limits.strangers_per_source),
+            strangers: match settings.mask {
+                Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
+                None => Crowd::new(limits.arrivals, limits.arrivals_per_source),
+            },
+            mask: settings.mask,
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             certificate: 2400 + key.constant("certificate", 2200),
