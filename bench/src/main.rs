@@ -30,6 +30,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use lab::relay::Form;
 
 use subject::Rival;
 
@@ -62,6 +63,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE", default_value = "python3")]
     python: PathBuf,
 
+    /// The forms to measure, with commas
+    #[arg(long, value_delimiter = ',', value_parser = form, default_value = "plain,dd,ee")]
+    forms: Vec<Form>,
+
     /// How often everything is measured
     #[arg(long, default_value_t = 5)]
     rounds: usize,
@@ -81,6 +86,12 @@ pub(crate) struct Options {
     /// Write the report to this file as well
     #[arg(long, value_name = "FILE")]
     write: Option<PathBuf>,
+}
+
+fn form(name: &str) -> Result<Form, String> {
+    let forms = ["plain", "dd", "ee"].into_iter().zip(Form::ALL);
+    let found = forms.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, form)| form).ok_or_else(|| "the forms are plain, dd and ee".to_owned())
 }
 
 fn main() -> anyhow::Result<()> {

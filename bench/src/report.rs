@@ -1,5 +1,6 @@
 //! The page that comes out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use lab::relay::Form;
@@ -7,7 +8,7 @@ use lab::relay::Form;
 use crate::figures::{Figures, Metric, Summary};
 use crate::load::CLIENTS;
 use crate::subject::Subject;
-use crate::visit::{ALONE, STREAMS};
+use crate::visit::{ALONE, ATTEMPTS, STREAMS};
 use crate::{Options, machine};
 
 /// Everything that the page says.
@@ -50,6 +51,9 @@ impl fmt::Display for Report<'_> {
              elsewhere, less is. \\*: the samples lie more than 30 % of the median apart, see the end."
         )?;
         for (form, title) in Form::ALL.into_iter().zip(["plain", "dd", "ee (fake TLS)"]) {
+            if !options.forms.contains(&form) {
+                continue;
+            }
             writeln!(f, "\n## {title}\n")?;
             self.table(f, form)?;
         }
@@ -58,7 +62,18 @@ impl fmt::Display for Report<'_> {
         self.spread(f)?;
         if !self.failures.is_empty() {
             writeln!(f, "\n## What failed\n")?;
-            self.failures.iter().try_for_each(|failure| writeln!(f, "- {failure}"))?;
+            writeln!(
+                f,
+                "A transfer fails when nothing comes for ten seconds or other bytes come than were \
+                 sent. It is begun anew, up to {ATTEMPTS} times, and only those that got through are \
+                 in the tables.\n"
+            )?;
+            let times =
+                self.failures.iter().fold(BTreeMap::<_, usize>::new(), |mut times, failure| {
+                    *times.entry(failure).or_default() += 1;
+                    times
+                });
+            times.iter().try_for_each(|(what, times)| writeln!(f, "- {what} ({times} times)"))?;
         }
         Ok(())
     }

@@ -11,7 +11,8 @@ use wire::mtproto::{Datacentre, Datacentres};
 use crate::figures::Figures;
 use crate::load::datacentre;
 use crate::report::Report;
-use crate::{Options, machine, subject, visit};
+use crate::visit::{ALONE, Visit};
+use crate::{Options, machine, subject};
 
 /// More open files than this are not used by anyone.
 const FILES: u64 = 20_000;
@@ -53,23 +54,15 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let mut figures = Figures::default();
     let mut failures = Vec::new();
     for round in 0..options.rounds {
-        tell(&format!("round {} of {}: the load tool alone", round + 1, options.rounds));
-        visit::alone(&world, options, &mut figures)?;
-        for form in Form::ALL {
-            // Another one begins each time.
-            for turn in 0..subjects.len() {
-                let subject = &subjects[(turn + round) % subjects.len()];
-                tell(&format!(
-                    "round {} of {}: {form:?}, {}",
-                    round + 1,
-                    options.rounds,
-                    subject.name
-                ));
-                if let Err(error) = visit::measure(&world, subject, form, options, &mut figures) {
-                    tell(&format!("{} failed: {error}", subject.name));
-                    failures.push(format!("{} in form {form:?}: {error}", subject.name));
-                }
-            }
+        // The tool alone, then each form; another proxy begins each time.
+        let turns =
+            (0..subjects.len()).map(|turn| Some(&subjects[(turn + round) % subjects.len()]));
+        let visits = options.forms.iter().flat_map(|&form| turns.clone().map(move |of| (form, of)));
+        for (form, subject) in [(Form::Plain, None)].into_iter().chain(visits) {
+            let name = subject.map_or(ALONE, |subject| subject.name);
+            tell(&format!("round {} of {}: {form:?}, {name}", round + 1, options.rounds));
+            let (figures, failures) = (&mut figures, &mut failures);
+            Visit { world: &world, options, form, name, figures, failures }.pay(subject);
         }
     }
     let skipped = subject::skipped(options);

@@ -3,12 +3,19 @@
 
 use libfuzzer_sys::fuzz_target;
 use wire::derive::Secret;
-use wire::mtproto::obfuscated::{Dial, open};
+use wire::mtproto::DcId;
+use wire::mtproto::obfuscated::{Dial, LENGTH, Tag, open};
 
-fuzz_target!(|input: ([u8; 16], &[u8])| {
-    let (secret, bytes) = input;
-    let Some(flight) = bytes.first_chunk() else { return };
-    let Some(opened) = open(flight, Some(&Secret(secret))).or_else(|| open(flight, None)) else {
+fuzz_target!(|input: ([u8; 16], [u8; LENGTH], i16, u8, Vec<(u8, u8)>)| {
+    let (secret, random, dc, tag, damage) = input;
+    let secret = Secret(secret);
+    let tag = [Tag::Abridged, Tag::Intermediate, Tag::Padded][usize::from(tag % 3)];
+    let mut flight = Dial::from_random(random, tag, DcId(dc), Some(&secret)).flight;
+    for (at, bits) in &damage {
+        flight[usize::from(*at) % LENGTH] ^= bits;
+    }
+    let Some(opened) = open(&flight, Some(&secret)) else {
+        assert!(damage.iter().any(|(_, bits)| *bits != 0), "what is intact is opened");
         return;
     };
     let _ = opened.dc.datacentre();

@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::relay::Form;
-use lab::{Blockade, Error, Relay, Result, client, country};
+use lab::{Blockade, Error, Relay, Result, Website, client, country};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -61,11 +61,13 @@ fn a_slow_reader_costs_the_relay_no_memory_and_loses_nothing() -> Result {
 }
 
 #[test]
-fn any_segmentation_is_understood() -> Result {
+fn any_segmentation_is_understood_with_a_mask_and_without() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let relay = Relay::on(&world.server).start()?;
-        for form in Form::ALL {
+        let _site = Website::https(&world.web, 443, "orchards.example")?;
+        let bare = Relay::on(&world.server).start()?;
+        let masked = Relay::on(&world.server).ports("9443").mask("orchards.example").start()?;
+        for (relay, form) in [&bare, &masked].into_iter().flat_map(|r| Form::ALL.map(|f| (r, f))) {
             for piece in [1, 7, 63, 517] {
                 let link = relay.key()?.link(form)?.to_owned();
                 let pause = Duration::from_millis(if piece == 1 { 1 } else { 5 });

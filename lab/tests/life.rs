@@ -1,5 +1,6 @@
 //! A relay's own life: it stops gently, and a crash loses nothing.
 
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use lab::relay::Form;
@@ -69,6 +70,66 @@ fn killed_and_started_again_it_has_the_same_keys() -> Result {
             })?;
         }
         drop(relay);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_revoked_keys_open_connections_end_and_the_others_go_on() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        let keys = [relay.key()?, relay.new_key()?];
+        let links =
+            [keys[0].link(Form::Padded)?.to_owned(), keys[1].link(Form::Padded)?.to_owned()];
+        // Within a second, a key that was just made is valid.
+        std::thread::sleep(Duration::from_secs(1));
+        let (begun, wait) = std::sync::mpsc::channel();
+        let (go_on, told) = tokio::sync::oneshot::channel();
+        let people = world.phone.start(async move || {
+            let [leaving, staying] = links;
+            let mut leaving = client::through(&leaving)?.connect().await?;
+            let mut staying = client::through(&staying)?.connect().await?;
+            leaving.ping().await?;
+            staying.ping().await?;
+            // One more, who has not said anything yet.
+            let mut silent = client::through(keys[0].link(Form::FakeTls)?)?.connect().await?;
+            let _ = begun.send(keys);
+            let _ = told.await;
+            timeout(LIMIT, leaving.ended()).await??;
+            timeout(LIMIT, silent.ended()).await??;
+            timeout(LIMIT, staying.ping()).await?
+        })?;
+        let keys = wait.recv().expect("they get in");
+        relay.revoke(&keys[0])?;
+        let _ = go_on.send(());
+        people.join()
+    })
+}
+
+#[test]
+fn links_are_not_printed_where_a_log_may_be_kept() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        let id = relay.key()?.id;
+        let printed = relay.text(&["key", "show", &id])?;
+        assert!(printed.contains("terminal") && !printed.contains("secret="), "{printed}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_directory_that_serves_another_purpose_is_not_taken_over() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let folder = world.server.folder()?;
+        std::fs::write(folder.join("photo.jpg"), "precious")?;
+        let before = std::fs::metadata(&folder)?.uid();
+        let state = folder.to_str().expect("a path").to_owned();
+        let started = Relay::on(&world.server).arguments(&["--state", &state]).start();
+        assert!(format!("{started:?}").contains("other things"), "{started:?}");
+        assert_eq!(std::fs::metadata(&folder)?.uid(), before);
         Ok(())
     })
 }

@@ -14,7 +14,7 @@ use wire::tls::{hello::RANDOM, record, record::Unframer};
 use super::message::{self, ANSWER, Argument, CHECKED, PIECE};
 
 /// How long nothing may happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest record body that the apps send.
 const BODY: usize = 2878;
 
@@ -104,7 +104,9 @@ impl Connection {
         let mut buffer = vec![0; PIECE];
         let mut had = 0;
         while had < bytes {
-            let got = self.receive(&mut buffer)?;
+            let got = self.receive(&mut buffer).map_err(|error| {
+                Error::Unexpected(format!("{error}, after {} of {} MiB", had >> 20, bytes >> 20))
+            })?;
             let check = usize::try_from((CHECKED as u64).saturating_sub(had)).unwrap_or(CHECKED);
             let check = &mut buffer[..got.min(check)];
             self.incoming.apply(check);
@@ -167,7 +169,10 @@ impl Connection {
             Ok(0) => return Err(Error::Unexpected("the connection was closed".to_owned())),
             Ok(got) => got,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(Error::Unexpected(format!("nothing came for {PATIENCE:?}")));
+                return Err(Error::Unexpected(format!(
+                    "nothing came for {} s",
+                    PATIENCE.as_secs()
+                )));
             }
             Err(error) => return Err(error.into()),
         };

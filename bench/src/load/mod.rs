@@ -21,6 +21,15 @@ pub(crate) enum Direction {
     Up,
 }
 
+impl Direction {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "the download",
+            Self::Up => "the upload",
+        }
+    }
+}
+
 /// Makes so many connections, each of which is answered once; all stay open.
 pub(crate) fn connect(user: &Host, target: &Target, count: usize) -> Result<Vec<Connection>> {
     let target = target.clone();

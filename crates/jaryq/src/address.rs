@@ -2,19 +2,19 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use wire::mtproto::{Datacentre, Datacentres};
+
 /// The addresses from which this machine reaches Telegram, public ones first. Nothing is sent: the
 /// kernel is only asked which address it would use.
 pub(crate) fn own() -> Vec<IpAddr> {
-    let far: [SocketAddr; 2] = [
-        (Ipv4Addr::new(149, 154, 167, 51), 443).into(),
-        (Ipv6Addr::new(0x2001, 0x67c, 0x4e8, 0xf002, 0, 0, 0, 0xa), 443).into(),
-    ];
-    let mut own: Vec<IpAddr> = far.into_iter().filter_map(towards).collect();
+    let far = Datacentres::default().endpoints(Datacentre::Main(2));
+    let families = [far.iter().find(|at| at.is_ipv4()), far.iter().find(|at| at.is_ipv6())];
+    let mut own: Vec<IpAddr> = families.into_iter().flatten().filter_map(towards).collect();
     own.sort_by_key(|&ip| !is_public(ip));
     own
 }
 
-fn towards(far: SocketAddr) -> Option<IpAddr> {
+fn towards(far: &SocketAddr) -> Option<IpAddr> {
     let any: SocketAddr = match far {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

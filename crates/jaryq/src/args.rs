@@ -13,7 +13,7 @@ use crate::config::{Address, CleartextPort, DatacentreTable};
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
 #[derive(Parser)]
-#[command(name = "jaryq", version, max_term_width = 100)]
+#[command(name = "jaryq", version, max_term_width = 100, args_override_self = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub verb: Verb,

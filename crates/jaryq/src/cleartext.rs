@@ -81,7 +81,7 @@ impl Cleartext {
         if self.is_ours {
             return Err(CannotOpen::Ours(self.port));
         }
-        let bound = ports::bind(&PortList::from([self.port]));
+        let bound = ports::bind(&PortList::from([self.port]), 2);
         match bound.refused.first() {
             None => Ok(bound.listeners),
             Some(Refused::Taken(port)) => Err(CannotOpen::Taken(*port)),

@@ -12,19 +12,18 @@ use wire::derive::Form;
 use crate::args::KeyVerb;
 use crate::face::{Face, LinkMaker, Links};
 use crate::print::{Printer, key_name, key_object};
+use crate::root;
 
 pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
+    root::become_owner(state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = match &verb {
-            KeyVerb::New { .. } => Store::open(state).await?,
-            _ => Store::open_existing(state).await.map_err(|error| match error {
-                store::Error::Absent(_) => anyhow::anyhow!(
-                    "{error}; start one with 'jaryq up', and if it runs as root, ask as root (sudo)"
-                ),
-                other => other.into(),
-            })?,
-        };
+        let store = Store::open_existing(state).await.map_err(|error| match error {
+            store::Error::Absent(_) => anyhow::anyhow!(
+                "{error}; start a relay with 'jaryq up', and if it runs as root, ask as root (sudo)"
+            ),
+            other => other.into(),
+        })?;
         match verb {
             KeyVerb::New { label, form, cleartext } => {
                 let key = match (form, cleartext) {

@@ -31,7 +31,15 @@ use config::Config;
 use print::Printer;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        // Who asked for JSON gets its errors in it too. (Help is no error.)
+        Err(wrong) if wrong.use_stderr() && std::env::args().any(|word| word == "--json") => {
+            Printer::new(true).error(&wrong.into());
+            return ExitCode::from(2);
+        }
+        Err(wrong) => wrong.exit(),
+    };
     let printer = Printer::new(args.json);
     match run(args, &printer) {
         Ok(()) => ExitCode::SUCCESS,

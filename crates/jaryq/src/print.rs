@@ -42,6 +42,7 @@ impl Printer {
 
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let text = format!("{error:#}");
+        let text = text.trim().trim_start_matches("error: ");
         if self.json {
             self.object(&json!({ "event": "error", "error": text }));
         }

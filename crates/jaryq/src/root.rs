@@ -1,57 +1,125 @@
 //! Giving root up, once the sockets are there and before the first stranger's byte is read.
 
 use std::collections::hash_map::RandomState;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, lchown};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, User, geteuid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, User, fchown, fchownat, geteuid, setgroups, setresgid, setresuid};
 
 /// The user ids that systemd, too, takes for services without a user of their own.
 const UNCLAIMED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
+/// The files of the state; nothing else in the directory is ever touched.
+const FILES: [&str; 3] = ["jaryq.db", "jaryq.db-wal", "jaryq.db-shm"];
+
 /// Becomes, for good, a user that owns the state directory and nothing else; tells which one. The
-/// first time it is one that nobody else on this machine is. Without root nothing is done.
+/// first time it is one that has no name on this machine. Without root nothing is done.
 pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
     if !geteuid().is_root() {
         return Ok(None);
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state)
-        .with_context(|| format!("cannot make {}", state.display()))?;
-    let state = state.canonicalize()?;
-    within_reach(&state)?;
-    let owner = fs::metadata(&state)?.uid();
+    make(state)?;
+    let dir = open(state)?;
+    let owner = dir.metadata()?.uid();
     let user = if owner == 0 { unclaimed() } else { owner };
-    hand_over(&state, user)?;
+    within_reach(state, user)?;
+    if owner == 0 {
+        hand_over(state, &dir, user)?;
+    }
+    become_user(user)?;
+    Ok(Some(Uid::from_raw(user)))
+}
 
+/// Becomes the user that owns the state, if there is one: what a relay has in its directory is not
+/// for root to follow.
+pub(crate) fn become_owner(state: &Path) -> anyhow::Result<()> {
+    if geteuid().is_root()
+        && let Ok(dir) = open(state)
+    {
+        let owner = dir.metadata()?.uid();
+        if owner != 0 {
+            become_user(owner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the directory: open to its owner alone, those above it to everyone.
+fn make(state: &Path) -> anyhow::Result<()> {
+    if let Some(above) = state.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(above)
+            .with_context(|| format!("cannot make {}", above.display()))?;
+    }
+    match DirBuilder::new().mode(0o700).create(state) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| format!("cannot make {}", state.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn open(state: &Path) -> anyhow::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+        .open(state)
+        .with_context(|| format!("cannot open the directory {}", state.display()))
+}
+
+/// Somebody else than root must be able to get there.
+fn within_reach(state: &Path, user: u32) -> anyhow::Result<()> {
+    let state = state.canonicalize()?;
+    for above in state.ancestors().skip(1) {
+        let found = fs::metadata(above)?;
+        let needed = if found.uid() == user { 0o100 } else { 0o001 };
+        if found.mode() & needed == 0 {
+            bail!(
+                "{} is closed to others, so the relay could not reach {} once it has given up root; \
+                 use a directory below /var/lib, as in --state /var/lib/jaryq",
+                above.display(),
+                state.display()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Gives the directory and the state in it to a user; not a directory that serves another purpose.
+fn hand_over(state: &Path, dir: &File, user: u32) -> anyhow::Result<()> {
+    let entries = fs::read_dir(state)?.collect::<io::Result<Vec<_>>>()?;
+    let names: Vec<_> = entries.iter().map(fs::DirEntry::file_name).collect();
+    if !names.is_empty() && !names.iter().any(|name| name == FILES[0]) {
+        bail!(
+            "{} holds other things than a relay's state; give a directory that is empty or new",
+            state.display()
+        );
+    }
+    let (uid, gid) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
+    for name in names.iter().filter(|name| FILES.iter().any(|file| name == file)) {
+        fchownat(dir, Path::new(name), uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+            .with_context(|| format!("cannot hand over {}", name.display()))?;
+    }
+    fchown(dir, uid, gid).with_context(|| format!("cannot hand over {}", state.display()))
+}
+
+fn become_user(user: u32) -> anyhow::Result<()> {
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));
     setgroups(&[]).context("cannot leave root's groups")?;
     setresgid(gid, gid, gid).context("cannot leave root's group")?;
     setresuid(uid, uid, uid).context("cannot give up root")?;
     prctl::set_no_new_privs().context("cannot forbid new privileges")?;
-    if setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() {
+    let root = Uid::from_raw(0);
+    if setresuid(root, root, root).is_ok() {
         bail!("root was given up and could be had back; this system is not what it seems");
-    }
-    Ok(Some(uid))
-}
-
-/// Somebody else than root must be able to get there.
-fn within_reach(state: &Path) -> anyhow::Result<()> {
-    for above in state.ancestors().skip(1) {
-        if fs::metadata(above)?.permissions().mode() & 0o001 == 0 {
-            bail!(
-                "{} is closed to everyone but its owner, so the relay could not reach {} once it has \
-                 given up root; use a directory below /var/lib, as in --state /var/lib/jaryq",
-                above.display(),
-                state.display()
-            );
-        }
     }
     Ok(())
 }
@@ -65,19 +133,4 @@ fn unclaimed() -> u32 {
         .map(|step| UNCLAIMED.start() + start.wrapping_add(step) % count)
         .find(|&id| matches!(User::from_uid(Uid::from_raw(id)), Ok(None)))
         .unwrap_or(*UNCLAIMED.end())
-}
-
-/// The directory and what is in it, not following links.
-fn hand_over(state: &Path, user: u32) -> anyhow::Result<()> {
-    let give = |path: &Path| {
-        lchown(path, Some(user), Some(user))
-            .with_context(|| format!("cannot hand over {}", path.display()))
-    };
-    for entry in fs::read_dir(state)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with("jaryq.db") {
-            give(&entry.path())?;
-        }
-    }
-    give(state)
 }

@@ -25,14 +25,18 @@ use crate::root;
 const KEYS_CHECK: Duration = Duration::from_millis(250);
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
-    // Our own words alone: a library might name whom somebody looks for.
+    // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
+    // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
-    log.with_env_filter("jaryq=info").init();
+    log.log_internal_errors(false).with_env_filter("jaryq=info").init();
     let files = raise_open_files();
     let wanted = config.ports.clone().unwrap_or_else(|| PortList::from(DEFAULT_PORTS));
-    let mut bound = ports::bind(&wanted);
+    let mut bound = ports::bind(&wanted, usize::try_from(files / 2).unwrap_or(usize::MAX));
     if bound.open.is_empty() {
-        bail!("none of the ports could be had:\n  {}", explain(&bound.refused).join("\n  "));
+        bail!(
+            "none of the ports could be had:\n  {}",
+            explain(&bound.refused, config).join("\n  ")
+        );
     }
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root.
@@ -45,7 +49,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             mask: config.mask.clone(),
             datacentres: config.datacentres.clone(),
             egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
-            limits: Limits::for_open_files(files),
+            limits: Limits::for_machine(files - bound.open.len() as u64 * 2, memory()),
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
@@ -62,13 +66,20 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             Start { config, bound: &bound, user, maker: &maker, keys: &keys, open, refused };
         announce(&start, printer)?;
 
-        tokio::spawn(watch_keys(store.clone(), relay.clone(), cleartext, printer.is_json()));
+        let keys_watch =
+            tokio::spawn(watch_keys(store.clone(), relay.clone(), cleartext, printer.is_json()));
         tokio::spawn(pass_on(notices, printer.is_json()));
         tokio::spawn(check_mask(config.mask.clone()));
+        let stop = async {
+            // A relay that no longer learns of revoked keys must not go on.
+            tokio::select! { () = stop => {}, _ = keys_watch => {} }
+        };
         let cut = relay.serve(listeners, stop).await?;
         store.close().await;
         Ok(cut)
     });
+    // Not waiting for those who wait for the DNS.
+    runtime.shutdown_background();
     let cut = served?;
     if printer.is_json() {
         printer.object(&json!({ "event": "stopped", "connections_ended": cut }));
@@ -85,6 +96,11 @@ fn raise_open_files() -> u64 {
         Ok(()) => hard,
         Err(_) => soft,
     }
+}
+
+/// This machine's memory in bytes; 1 GiB where it does not say.
+fn memory() -> u64 {
+    nix::sys::sysinfo::sysinfo().map_or(1 << 30, |info| info.ram_total())
 }
 
 async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
@@ -254,7 +270,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
         "ports": face.ports,
-        "not_open": explain(&start.bound.refused),
+        "not_open": explain(&start.bound.refused, start.config),
         "ipv6": start.bound.ipv6,
         "addresses": face.addresses,
         "address_warning": start.address_warning(),
@@ -278,7 +294,7 @@ fn summary(start: &Start<'_>) -> Vec<String> {
         String::new(),
         format!("  answers on  {}  ({families})", ports.join(", ")),
     ];
-    for (number, why) in explain(&start.bound.refused).iter().enumerate() {
+    for (number, why) in explain(&start.bound.refused, start.config).iter().enumerate() {
         lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
     }
     lines.push(format!("  address     {}", face.addresses.join(", ")));
@@ -329,7 +345,7 @@ fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
 }
 
 /// A line for each reason why ports could not be had.
-fn explain(refused: &[Refused]) -> Vec<String> {
+fn explain(refused: &[Refused], config: &Config) -> Vec<String> {
     let list = |of: fn(&Refused) -> Option<u16>| {
         let ports: Vec<String> =
             refused.iter().filter_map(of).map(|port| port.to_string()).collect();
@@ -338,14 +354,19 @@ fn explain(refused: &[Refused]) -> Vec<String> {
     let taken = list(|one| if let Refused::Taken(port) = one { Some(*port) } else { None });
     let forbidden =
         list(|one| if let Refused::NotAllowed(port) = one { Some(*port) } else { None });
+    let crowded = list(|one| if let Refused::NoRoom(port) = one { Some(*port) } else { None });
     let mut lines = Vec::new();
     if !taken.is_empty() {
         lines.push(format!("{taken}: another program listens there"));
     }
     if !forbidden.is_empty() {
         lines.push(format!(
-            "{forbidden}: ports below 1024 need root; 'sudo jaryq up' would add them"
+            "{forbidden}: ports below 1024 need root; 'sudo jaryq up --state {}' would add them",
+            config.state.display()
         ));
+    }
+    if !crowded.is_empty() {
+        lines.push(format!("{crowded}: too many for the files that may be open (ulimit -n)"));
     }
     for one in refused {
         if let Refused::Other(port, error) = one {

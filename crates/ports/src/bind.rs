@@ -31,6 +31,8 @@ pub enum Refused {
     Taken(u16),
     /// Ports below 1024 need root or `CAP_NET_BIND_SERVICE`.
     NotAllowed(u16),
+    /// There are listeners enough for the files that this process may have open.
+    NoRoom(u16),
     /// Something else, as the system names it.
     Other(u16, Errno),
 }
@@ -47,13 +49,19 @@ impl Refused {
 
 /// Listens on every port of the list, on all of the machine's addresses of both families.
 ///
+/// At most `most` listeners are opened, so that there are descriptors left for those who come.
+///
 /// A port counts as taken when another program holds it in either family: half of a port would
 /// make a link work on some networks and not on others.
 #[must_use]
-pub fn bind(ports: &PortList) -> Bound {
-    let mut bound =
-        Bound { ipv6: Socket::new(Domain::IPV6, Type::STREAM, None).is_ok(), ..Bound::default() };
+pub fn bind(ports: &PortList, most: usize) -> Bound {
+    let ipv6 = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let mut bound = Bound { ipv6, ..Bound::default() };
     for &port in ports.as_slice() {
+        if bound.listeners.len() + 2 > most {
+            bound.refused.push(Refused::NoRoom(port));
+            continue;
+        }
         match bind_port(port, bound.ipv6) {
             Ok(listeners) => {
                 bound.listeners.extend(listeners);
@@ -97,9 +105,10 @@ mod tests {
             .and_then(|free| free.local_addr())
             .expect("a port")
             .port();
-        let bound = bind(&PortList::from([taken.0, free]));
+        let bound = bind(&PortList::from([taken.0, free]), 10);
         assert_eq!(bound.refused, [Refused::Taken(taken.0)]);
         assert_eq!(bound.open, [free]);
         assert_eq!(bound.listeners.len(), if bound.ipv6 { 2 } else { 1 });
+        assert_eq!(bind(&PortList::from([free]), 1).refused, [Refused::NoRoom(free)]);
     }
 }

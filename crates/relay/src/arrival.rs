@@ -1,6 +1,5 @@
 //! A connection until it is known whose it is: its first bytes, bounded in size and time.
 
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,12 +7,13 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use wire::classify::MAX_FIRST;
 
+use crate::crowd::Place;
 use crate::decoy::Shadow;
 use crate::sources::Source;
 use crate::{Shared, pump};
 
-/// How long the mask host is not yet asked along when no server would have answered anyway: most
-/// hellos come in two segments, the second one just after the first.
+/// How long the mask host is not yet asked along. Most hellos come in two segments, the second one
+/// just after the first, and some people send everything in small pieces to get past a censor.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Somebody at the door, not yet known.
@@ -30,6 +30,7 @@ pub(crate) struct Arrival<'a> {
     pub shadow: Option<Shadow>,
     /// Whether that was done, with success or without.
     pub asked: bool,
+    pub place: Place,
 }
 
 /// The next bytes did not come: the caller was too slow, has said too much or is done, or the mask
@@ -37,67 +38,62 @@ pub(crate) struct Arrival<'a> {
 pub(crate) struct NoMore;
 
 impl<'a> Arrival<'a> {
-    pub(crate) fn new(shared: &'a Shared, stream: TcpStream, peer: SocketAddr, port: u16) -> Self {
+    /// `None` when too many are at the door already.
+    pub(crate) fn new(
+        shared: &'a Shared,
+        stream: TcpStream,
+        peer: SocketAddr,
+        port: u16,
+    ) -> Option<Self> {
+        let source = Source::from(peer.ip());
+        let place = shared.arrivals.admit(source)?;
         pump::tune(&stream);
-        Self {
+        Some(Self {
             shared,
-            source: peer.ip().into(),
+            source,
             port,
             accepted: Instant::now(),
             stream,
             first: Vec::new(),
             shadow: None,
             asked: false,
-        }
+            place,
+        })
     }
 
-    /// Waits for more bytes. `too_early` says that no server would have answered those that are
-    /// there.
+    /// Waits for more bytes.
     ///
-    /// With a mask, the mask host hears what has come as soon as it could answer, and when it does
-    /// answer, that is final: a stranger who stops in the middle meets it as if we were not there.
-    pub(crate) async fn more(&mut self, too_early: bool) -> Result<(), NoMore> {
+    /// With a mask, the mask host hears what has come as soon as the caller pauses, and when it
+    /// answers, that is final: a stranger who stops in the middle meets it as if we were not there.
+    pub(crate) async fn more(&mut self) -> Result<(), NoMore> {
         if self.first.len() >= MAX_FIRST {
             return Err(NoMore);
-        }
-        if self.shared.mask.is_some() && !self.asked {
-            if too_early {
-                match timeout(PAUSE, read_some(&self.stream, &mut self.first)).await {
-                    Ok(read) => return read.map_err(|_| NoMore),
-                    Err(_still_nothing) => {}
-                }
-            }
-            self.asked = true;
-            self.shadow = Shadow::meet(self.shared, &self.stream, self.source).await;
         }
         let until = self.accepted + self.shared.limits.first_flight;
         timeout_at(until, self.read_or_answer()).await.map_err(|_| NoMore)?
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
-        let Some(shadow) = &mut self.shadow else {
-            return read_some(&self.stream, &mut self.first).await.map_err(|_| NoMore);
+        let Self { shared, source, stream, first, shadow, asked, .. } = self;
+        if shared.mask.is_some() && !*asked {
+            if let Ok(read) = timeout(PAUSE, pump::read_some(stream, first)).await {
+                return read.map_err(|_| NoMore);
+            }
+            tokio::select! {
+                biased;
+                read = pump::read_some(stream, first) => return read.map_err(|_| NoMore),
+                met = Shadow::meet(shared, stream, *source) => *shadow = met,
+            }
+            *asked = true;
+        }
+        let Some(shadow) = shadow else {
+            return pump::read_some(stream, first).await.map_err(|_| NoMore);
         };
-        shadow.tell(&self.first).await.map_err(|_| NoMore)?;
+        shadow.tell(first).await.map_err(|_| NoMore)?;
         tokio::select! {
             biased;
-            read = read_some(&self.stream, &mut self.first) => read.map_err(|_| NoMore),
+            read = pump::read_some(stream, first) => read.map_err(|_| NoMore),
             () = shadow.answers() => Err(NoMore),
-        }
-    }
-}
-
-/// Appends what has arrived, waiting for it where there is nothing; an end is an error.
-pub(crate) async fn read_some(stream: &TcpStream, into: &mut Vec<u8>) -> io::Result<()> {
-    loop {
-        stream.readable().await?;
-        // A hello of today is about 1,800 bytes.
-        into.reserve(2048);
-        match stream.try_read_buf(into) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
         }
     }
 }

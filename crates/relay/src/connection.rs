@@ -14,7 +14,7 @@ use wire::mtproto::obfuscated::{self, Opened};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
-use crate::arrival::{Arrival, read_some};
+use crate::arrival::Arrival;
 use crate::keyring::Hints;
 use crate::replay::Mark;
 use crate::{Notice, Shared, decoy, knock, pump};
@@ -33,17 +33,25 @@ pub(crate) async fn serve(
     port: u16,
     room: OwnedSemaphorePermit,
 ) {
-    let mut arrival = Arrival::new(&shared, stream, peer, port);
+    // Where there are too many, the next one meets a closed door: nobody can be made to wait.
+    let Some(mut arrival) = Arrival::new(&shared, stream, peer, port) else { return };
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => *guest,
         Caller::Stranger => return decoy::entertain(arrival).await,
         Caller::Lost => return,
     };
     let key = guest.key;
-    let Some(telegram) = knock::knock(&shared, arrival.stream, guest).await else { return };
-    // A task of its own, because this future keeps the size of all that it did before.
+    let client = arrival.stream;
+    drop(arrival.place);
+    let at_telegram = Arc::clone(&shared);
+    // A task of its own, on the list from the start. What comes before the pump is boxed, because a
+    // future keeps the size of all that it ever did.
     shared.start(key, async move {
-        telegram.run().await;
+        let telegram = Box::pin(knock::knock(&at_telegram, client, guest)).await;
+        drop(at_telegram);
+        if let Some(telegram) = telegram {
+            telegram.run().await;
+        }
         drop(room);
     });
 }
@@ -73,8 +81,8 @@ pub(crate) struct Guest {
 async fn identify(arrival: &mut Arrival<'_>) -> Caller {
     loop {
         match classify(&arrival.first) {
-            shape @ (Shape::Begun | Shape::Short) => {
-                if arrival.more(shape == Shape::Begun).await.is_err() {
+            Shape::NeedMore => {
+                if arrival.more().await.is_err() {
                     return Caller::Stranger;
                 }
             }
@@ -162,6 +170,6 @@ async fn fake_tls(
             return Some(Guest { key, opened, dress: Some(unframer), early: early.to_vec() });
         }
         wire.clear();
-        timeout_at(until, read_some(stream, &mut wire)).await.ok()?.ok()?;
+        timeout_at(until, pump::read_some(stream, &mut wire)).await.ok()?.ok()?;
     }
 }

@@ -1,4 +1,4 @@
-//! A connection to one of Telegram's datacentres, by whichever of its addresses answers.
+//! A connection to whichever of several addresses answers: a datacentre's, or the mask host's.
 //!
 //! Addresses race in order of preference; whoever failed or was overtaken is asked last for a minute.
 
@@ -8,27 +8,25 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
-use wire::mtproto::{Datacentre, Datacentres};
 
 use crate::race;
 
 /// How long an address that failed is asked last.
 const PENANCE: Duration = Duration::from_secs(60);
 
+#[derive(Default)]
 pub(crate) struct Dialer {
-    datacentres: Datacentres,
     /// When an address was last seen to fail.
     failed: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
 impl Dialer {
-    pub(crate) fn new(datacentres: Datacentres) -> Self {
-        Self { datacentres, failed: Mutex::default() }
-    }
-
-    /// Connects; `None` when no address of the datacentre answers.
-    pub(crate) async fn dial(&self, datacentre: Datacentre) -> Option<(TcpStream, SocketAddr)> {
-        let race::Outcome { winner, failed, overtaken } = race::run(self.order(datacentre)).await;
+    /// Connects to one of these, best first; `None` when none of them answers.
+    pub(crate) async fn dial(
+        &self,
+        best_first: Vec<SocketAddr>,
+    ) -> Option<(TcpStream, SocketAddr)> {
+        let race::Outcome { winner, failed, overtaken } = race::run(self.order(best_first)).await;
         for (address, _) in failed {
             self.note(address, true);
         }
@@ -41,21 +39,22 @@ impl Dialer {
     }
 
     /// The addresses, those that failed lately after all others.
-    fn order(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
-        let mut endpoints = self.datacentres.endpoints(datacentre);
+    fn order(&self, mut endpoints: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         endpoints.sort_by_key(|at| failed.get(at).is_some_and(|when| when.elapsed() < PENANCE));
         endpoints
     }
 
     /// Asks this address last for a while: it accepts connections and says nothing on them.
-    pub(crate) fn is_silent(&self, address: SocketAddr) {
+    pub(crate) fn mark_silent(&self, address: SocketAddr) {
         self.note(address, true);
     }
 
     fn note(&self, address: SocketAddr, has_failed: bool) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if has_failed {
+            // A mask host may have any number of addresses over time.
+            failed.retain(|_, when| when.elapsed() < PENANCE);
             failed.insert(address, Instant::now());
         } else {
             failed.remove(&address);
@@ -67,16 +66,6 @@ impl Dialer {
 mod tests {
     use super::*;
     use std::net::TcpListener;
-    use wire::mtproto::datacentre::Host;
-
-    const DC: Datacentre = Datacentre::Main(2);
-
-    fn dialer(addresses: &[SocketAddr]) -> Dialer {
-        let mut table = Datacentres::default();
-        let host = |at: &SocketAddr| Host { ip: at.ip(), port: Some(at.port()) };
-        table.set(DC, addresses.iter().map(host).collect());
-        Dialer::new(table)
-    }
 
     fn open() -> (TcpListener, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -93,16 +82,21 @@ mod tests {
     async fn the_next_address_is_tried_when_one_refuses_and_is_asked_first_from_then_on() {
         let (_listener, good) = open();
         let bad = closed();
-        let dialer = dialer(&[bad, good]);
-        assert_eq!(dialer.order(DC), [bad, good]);
-        let (stream, address) = dialer.dial(DC).await.expect("the second answers");
+        let dialer = Dialer::default();
+        let both = || vec![bad, good];
+        assert_eq!(dialer.order(both()), [bad, good]);
+        let (stream, address) = dialer.dial(both()).await.expect("the second answers");
         assert_eq!((stream.peer_addr().expect("a peer"), address), (good, good));
-        assert_eq!(dialer.order(DC), [good, bad]);
+        assert_eq!(dialer.order(both()), [good, bad]);
     }
 
     #[tokio::test]
     async fn nobody_answering_is_told_and_not_waited_for() {
-        assert!(dialer(&[closed(), closed()]).dial(DC).await.is_none());
-        assert!(dialer(&[]).dial(DC).await.is_none());
+        let dialer = Dialer::default();
+        for nobody in [vec![closed(), closed()], vec![]] {
+            let soon = Duration::from_secs(5);
+            let dialled = tokio::time::timeout(soon, dialer.dial(nobody)).await;
+            assert!(dialled.expect("told in time").is_none());
+        }
     }
 }

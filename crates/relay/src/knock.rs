@@ -12,7 +12,6 @@ use wire::ctr::Ctr;
 use wire::mtproto::obfuscated::{Dial, Opened};
 use wire::tls::record::{BadRecord, Unframer};
 
-use crate::arrival::read_some;
 use crate::connection::Guest;
 use crate::{Notice, Shared, pump};
 
@@ -36,7 +35,9 @@ pub(crate) async fn knock(
     let mut speaker = Speaker { client, opened, dress, said };
     let datacentre = speaker.opened.dc.datacentre();
     for left in (0..ADDRESSES).rev() {
-        let Some((upstream, address)) = shared.dialer.dial(datacentre).await else {
+        let Some((upstream, address)) =
+            shared.dialer.dial(shared.datacentres.endpoints(datacentre)).await
+        else {
             shared.notices.say(Notice::Unreachable(datacentre));
             return None;
         };
@@ -47,7 +48,7 @@ pub(crate) async fn knock(
                 let from_client = opened.from_client;
                 return Some(pump::Telegram { client, upstream, from_client, to_server, dress });
             }
-            Ok(None) => shared.dialer.is_silent(address),
+            Ok(None) => shared.dialer.mark_silent(address),
             Err(BadRecord) => return None,
         }
     }
@@ -82,19 +83,17 @@ impl Speaker {
             let (mut words, mut first) = (Vec::new(), [0]);
             tokio::select! {
                 biased;
-                answer = upstream.peek(&mut first) => {
-                    return Ok(matches!(answer, Ok(1..)).then_some(to_server));
-                }
-                more = read_some(&self.client, &mut words) => if more.is_err() {
+                // Whatever it is, an end or an error included: the pump passes it on.
+                _answer = upstream.peek(&mut first) => return Ok(Some(to_server)),
+                more = pump::read_some(&self.client, &mut words) => if more.is_err() {
                     // The pump will see the same end, and knows what to do about it.
                     return Ok(Some(to_server));
                 },
                 // Who was not asked anything owes no answer.
                 () = sleep_until(until), if !self.said.is_empty() => return Ok(None),
             }
-            if self.said.is_empty() {
-                until = Instant::now() + PATIENCE;
-            }
+            // Perhaps it was not a whole message until now.
+            until = Instant::now() + PATIENCE;
             let length = pump::undress(&mut self.dress, &mut self.opened.from_client, &mut words)?;
             self.said.extend_from_slice(&words[..length]);
             to_server.apply(&mut words[..length]);

@@ -14,6 +14,7 @@
 //! | `keyring` | whose key opens this? among 100,000 |
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
 //! | `replay` | first flights that were seen before |
+//! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
@@ -21,11 +22,13 @@
 //! | `pump` | bytes from one side to the other |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
 //! | `notices` | what the volunteer should know, at most once a minute |
+//! | `generations` | a map that forgets |
 
 #![forbid(unsafe_code)]
 
 mod arrival;
 mod connection;
+mod crowd;
 mod decoy;
 mod dial;
 mod egress;
@@ -52,6 +55,7 @@ use tokio::task::JoinSet;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
 
+use crowd::Crowd;
 use dial::Dialer;
 use egress::Gate;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
@@ -82,9 +86,14 @@ pub struct Settings {
 pub struct Limits {
     /// Connections at the same time. The next ones wait in the kernel until one ends.
     pub connections: usize,
-    /// Connections without a key at the same time; more are closed at once.
+    /// Connections that have not shown a key yet at the same time; more are closed at once. Without a
+    /// mask, as many more are drained.
+    pub arrivals: usize,
+    /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
+    pub arrivals_per_source: usize,
+    /// Connections that are carried to the mask host at the same time; more are closed at once.
     pub strangers: usize,
-    /// The same, from one address (IPv4) or one /64 (IPv6).
+    /// The same, from one source.
     pub strangers_per_source: usize,
     /// How long a connection may take to show its key, and again to say what it wants.
     pub first_flight: Duration,
@@ -103,6 +112,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 5_000,
+            arrivals: 2_500,
+            arrivals_per_source: 1_024,
             strangers: 1_000,
             strangers_per_source: 64,
             first_flight: Duration::from_secs(10),
@@ -115,13 +126,15 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Bounds for a process that may have this many files open: a connection takes two, and two
-    /// more while much flows through it.
+    /// Bounds for a process that may have this many files open on a machine with this much memory,
+    /// in bytes. A connection takes two files, and two more while much flows through it, which it
+    /// does for few at a time; and about 32 KiB, most of it the kernel's.
     #[must_use]
-    pub fn for_open_files(files: u64) -> Self {
-        let files = usize::try_from(files).unwrap_or(usize::MAX);
-        let connections = (files.saturating_sub(100) / 3).clamp(50, 1_000_000);
-        Self { connections, strangers: connections / 5, ..Self::default() }
+    pub fn for_machine(files: u64, memory: u64) -> Self {
+        let connections = (files.saturating_sub(100) / 3).min(memory / (32 << 10)).max(50);
+        let connections = usize::try_from(connections).unwrap_or(usize::MAX);
+        let strangers = (connections / 5).min(1_000);
+        Self { connections, arrivals: connections / 2, strangers, ..Self::default() }
     }
 }
 
@@ -134,12 +147,14 @@ pub(crate) struct Shared {
     keyring: ArcSwap<Keyring>,
     limits: Limits,
     mask: Option<Mask>,
+    datacentres: Datacentres,
     dialer: Dialer,
     gate: Gate,
     logins: web::Logins,
     sources: Sources,
     replays: Replays,
-    strangers: decoy::Strangers,
+    arrivals: Crowd,
+    strangers: Crowd,
     live: Live,
     room: Arc<Semaphore>,
     notices: Notices,
@@ -168,13 +183,18 @@ impl Relay {
         let limits = settings.limits;
         let shared = Shared {
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
-            mask: settings.mask,
-            dialer: Dialer::new(settings.datacentres),
+            datacentres: settings.datacentres,
+            dialer: Dialer::default(),
             gate: Gate::new(settings.egress),
             logins: web::Logins::default(),
             sources: Sources::default(),
             replays: Replays::default(),
-            strangers: decoy::Strangers::new(limits.strangers, limits.strangers_per_source),
+            arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
+            strangers: match settings.mask {
+                Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
+                None => Crowd::new(limits.arrivals, limits.arrivals_per_source),
+            },
+            mask: settings.mask,
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             certificate: 2400 + key.constant("certificate", 2200),
@@ -231,12 +251,6 @@ impl Relay {
         stop.await;
         accepting.shutdown().await;
         Ok(self.0.live.drain(self.0.limits.farewell).await)
-    }
-
-    /// How many connections of people with keys are open.
-    #[must_use]
-    pub fn connected(&self) -> usize {
-        self.0.live.count()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use wire::derive::KeyId;
 
@@ -37,16 +38,23 @@ fn lock(live: &Mutex<Connections>) -> MutexGuard<'_, Connections> {
 impl Live {
     /// Starts a key's connection as a task of its own.
     pub(crate) fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
-        // Locked until the task is listed: it cannot be over before.
-        let mut connections = lock(&self.0);
-        connections.last += 1;
-        let number = connections.last;
+        let number = {
+            let mut connections = lock(&self.0);
+            connections.last += 1;
+            connections.last
+        };
         let entry = Entry { number, live: Arc::clone(&self.0) };
+        // It starts when it is listed, and not before: so it cannot be over and listed after that.
+        // The lock is not held meanwhile, since a runtime that ends drops the task on the spot.
+        let (listed, start) = oneshot::channel();
         let task = tokio::spawn(async move {
             let _entry = entry;
-            connection.await;
+            if start.await.is_ok() {
+                connection.await;
+            }
         });
-        connections.by_number.insert(number, (key, task.abort_handle()));
+        lock(&self.0).by_number.insert(number, (key, task.abort_handle()));
+        let _ = listed.send(());
     }
 
     /// Ends the connections of all keys that are not on the ring.

@@ -7,15 +7,15 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 use wire::mtproto::ServerName;
 
 /// How long an answer of the DNS is used; after that it is asked again, and if it does not answer
 /// the old one goes on being used.
 const KNOWN_FOR: Duration = Duration::from_secs(300);
-/// How long the mask host may take to accept a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long the DNS may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where strangers are carried to: `HOST[:PORT]`, port 443 if none is given.
 ///
@@ -69,7 +69,7 @@ impl Mask {
         {
             return Ok(addresses.clone());
         }
-        let fresh = timeout(CONNECT, lookup_host((name.as_str(), self.port)))
+        let fresh = timeout(PATIENCE, lookup_host((name.as_str(), self.port)))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             .map(Iterator::collect::<Vec<_>>);
@@ -83,18 +83,6 @@ impl Mask {
             (Err(error), None) => Err(error),
             (Ok(_), None) => Err(io::Error::other("its name has no address")),
         }
-    }
-
-    pub(crate) async fn connect(&self) -> io::Result<TcpStream> {
-        let mut last = io::Error::other("its name has no address");
-        for address in self.addresses().await? {
-            match timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => last = error,
-                Err(_) => last = io::ErrorKind::TimedOut.into(),
-            }
-        }
-        Err(last)
     }
 }
 

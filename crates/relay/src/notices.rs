@@ -25,7 +25,7 @@ pub enum Notice {
     /// No address of a datacentre answers.
     Unreachable(Datacentre),
     /// The mask host does not answer.
-    MaskUnreachable(String),
+    MaskUnreachable,
     /// The mask host is this relay itself.
     MaskIsThisRelay,
     /// The system gives no more descriptors, or no more memory.
@@ -41,7 +41,7 @@ impl Notice {
         match self {
             Self::ClockSkew { .. } => "clock-skew",
             Self::Unreachable(_) => "datacentre-unreachable",
-            Self::MaskUnreachable(_) => "mask-unreachable",
+            Self::MaskUnreachable => "mask-unreachable",
             Self::MaskIsThisRelay => "mask-is-this-relay",
             Self::CannotAccept(_) => "cannot-accept",
             Self::NoNames => "no-names",
@@ -65,9 +65,9 @@ impl fmt::Display for Notice {
                 f,
                 "no address of Telegram's datacentre {dc} answers; does this server's provider block it?"
             ),
-            Self::MaskUnreachable(why) => {
-                write!(f, "the mask host does not answer ({why}); strangers see that it does not")
-            }
+            Self::MaskUnreachable => f.write_str(
+                "the mask host is not found or does not answer; strangers see that it does not",
+            ),
             Self::MaskIsThisRelay => f.write_str(
                 "the mask host leads back to this relay; give --mask another host or port",
             ),

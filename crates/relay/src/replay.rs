@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::generations::Generations;
 
 /// How many flights are remembered at least.
-const FLIGHTS: usize = 65_536;
+const FLIGHTS: usize = 262_144;
 
 /// 16 of a flight's random bytes.
 pub(crate) type Mark = [u8; 16];

@@ -10,20 +10,27 @@ use wire::derive::{Form, KeyId, Person};
 
 use crate::{Error, Store};
 
-/// What the volunteer calls a key; at most 100 characters, none of them a control character.
+/// What the volunteer calls a key; at most 100 characters, none of them one that controls a terminal
+/// or the direction of text.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Label(String);
 
 /// This is no label.
 #[derive(Debug, thiserror::Error)]
-#[error("a label has at most 100 characters and no control characters")]
+#[error(
+    "a label has at most 100 characters, and none that controls the terminal or the direction of text"
+)]
 pub struct BadLabel;
 
 impl FromStr for Label {
     type Err = BadLabel;
 
     fn from_str(text: &str) -> Result<Self, BadLabel> {
-        if text.chars().count() > 100 || text.chars().any(char::is_control) {
+        let garbles = |c: char| {
+            let turns = matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            c.is_control() || turns
+        };
+        if text.chars().count() > 100 || text.chars().any(garbles) {
             return Err(BadLabel);
         }
         Ok(Self(text.to_owned()))
@@ -56,6 +63,9 @@ pub struct Key {
 /// Which key is meant does not follow from what was given.
 #[derive(Debug, thiserror::Error)]
 pub enum NoKey {
+    /// Too little was given to mean one key.
+    #[error("give at least the first four letters of a key's id")]
+    Short,
     /// None begins like that.
     #[error("there is no key whose id begins with '{0}'")]
     Unknown(String),
@@ -126,8 +136,11 @@ impl Store {
     /// # Errors
     /// [`Error::NoKey`] when there is none or more than one.
     pub async fn key(&self, prefix: &str) -> Result<Key, Error> {
-        let prefix = prefix.to_ascii_lowercase();
-        let begins = |key: &Key| key.id.to_string().starts_with(&prefix);
+        if prefix.len() < 4 {
+            return Err(NoKey::Short.into());
+        }
+        let prefix: String = prefix.chars().take(40).collect();
+        let begins = |key: &Key| key.id.begins_with(&prefix);
         let mut found: Vec<Key> = self.keys().await?.into_iter().filter(begins).collect();
         match (found.pop(), found.len()) {
             (Some(key), 0) => Ok(key),
@@ -204,11 +217,29 @@ mod tests {
         assert_eq!(store.key(&id[..8]).await.expect("found").id, key.id);
         assert_eq!(store.key(&id.to_uppercase()).await.expect("found").id, key.id);
         assert!(matches!(store.key("zzzzzzzzz").await, Err(Error::NoKey(NoKey::Unknown(_)))));
-        store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        assert!(matches!(
-            store.key("").await,
-            Err(Error::NoKey(NoKey::Ambiguous { count: 2, .. }))
-        ));
+    }
+
+    #[tokio::test]
+    async fn too_little_of_an_id_means_no_key_and_ends_none() {
+        let (_dir, store) = store().await;
+        let twin = |last| KeyId([7, 7, 7, 7, 7, 7, 7, last]);
+        for (person, last) in [(1, 1), (2, 2)] {
+            sqlx::query("INSERT INTO key VALUES (?, ?, '', 'telegram', 0, NULL)")
+                .bind(twin(last).0.to_vec())
+                .bind(person)
+                .execute(&store.pool)
+                .await
+                .expect("written");
+        }
+        let id = twin(1).to_string();
+        for (prefix, short) in [("", true), (&id[..3], true), (&id[..8], false)] {
+            match store.revoke(prefix).await {
+                Err(Error::NoKey(NoKey::Short)) => assert!(short, "{prefix}"),
+                Err(Error::NoKey(NoKey::Ambiguous { count: 2, .. })) => assert!(!short, "{prefix}"),
+                other => panic!("{prefix}: {other:?}"),
+            }
+        }
+        assert!(store.keys().await.expect("read").iter().all(|key| key.revoked.is_none()));
     }
 
     #[tokio::test]
@@ -235,6 +266,7 @@ mod tests {
     fn a_label_that_would_garble_a_terminal_is_refused() {
         assert!("Aunt Aigül, Almaty".parse::<Label>().is_ok());
         assert!("a\u{1b}[2J".parse::<Label>().is_err());
+        assert!("a\u{202e}b".parse::<Label>().is_err());
         assert!("x".repeat(101).parse::<Label>().is_err());
     }
 }

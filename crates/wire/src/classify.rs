@@ -12,10 +12,8 @@ pub const MAX_FIRST: usize = MAX_RECORD;
 /// A verdict over the first bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape<'a> {
-    /// Nothing yet, or the beginning of a TLS hello: no server of any kind would answer already.
-    Begun,
-    /// Too few to tell, and no beginning of a TLS hello: some servers would answer already.
-    Short,
+    /// Too few to tell: come back with more.
+    NeedMore,
     /// A whole TLS hello, its record header included.
     Hello(&'a [u8]),
     /// What could be obfuscated2: anything at all that is long enough.
@@ -28,21 +26,13 @@ pub enum Shape<'a> {
 /// for HTTP. Knowing them spares whoever speaks HTTP a wait for bytes that will not come.
 const HTTP: [&[u8; 4]; 4] = [b"HEAD", b"POST", b"GET ", b"OPTI"];
 
-impl Shape<'_> {
-    /// Whether more bytes could change the verdict.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(self, Self::Begun | Self::Short)
-    }
-}
-
 /// Judges the bytes that have come so far. A longer beginning of the same stream never contradicts
 /// a verdict on a shorter one, so it does not matter in which pieces they come.
 #[must_use]
 pub fn classify(first: &[u8]) -> Shape<'_> {
     match hello::prefix(first) {
         Prefix::Whole(length) => return Shape::Hello(&first[..length]),
-        Prefix::Partial => return Shape::Begun,
+        Prefix::Partial => return Shape::NeedMore,
         Prefix::Impossible => {}
     }
     if HTTP.iter().any(|word| first.starts_with(*word)) {
@@ -50,7 +40,7 @@ pub fn classify(first: &[u8]) -> Shape<'_> {
     }
     match first.first_chunk() {
         Some(flight) => Shape::Obfuscated(flight),
-        None => Shape::Short,
+        None => Shape::NeedMore,
     }
 }
 
@@ -61,14 +51,13 @@ mod tests {
 
     #[test]
     fn a_request_for_a_web_page_is_nobodys_as_soon_as_its_first_word_is_there() {
-        assert_eq!(classify(b"GET"), Shape::Short);
+        assert_eq!(classify(b"GET"), Shape::NeedMore);
         assert_eq!(classify(b"GET / HTTP/1.1"), Shape::Nobody);
     }
 
     #[test]
     fn random_bytes_could_be_obfuscated2_once_there_are_64() {
-        assert_eq!(classify(&[]), Shape::Begun);
-        assert_eq!(classify(&[0x42; 63]), Shape::Short);
+        assert_eq!(classify(&[0x42; 63]), Shape::NeedMore);
         assert_eq!(classify(&[0x42; 70]), Shape::Obfuscated(&[0x42; 64]));
     }
 
@@ -103,7 +92,7 @@ mod tests {
             let whole = classify(&stream);
             for cut in 0..stream.len() {
                 let part = classify(&stream[..cut]);
-                prop_assert!(part.is_open() || part == whole, "{cut}: {part:?}, {whole:?}");
+                prop_assert!(part == Shape::NeedMore || part == whole, "{cut}: {part:?}, {whole:?}");
             }
         }
     }

@@ -137,12 +137,10 @@ pub struct Epoch(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 8]);
 
-/// Crockford's base 32 in small letters; what is easily misread is taken for what was meant.
+/// Crockford's base 32 in small letters: no letter in it is easily taken for a digit.
 pub(crate) static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
-    spec.translate.from.push_str("ABCDEFGHJKMNPQRSTVWXYZoOiIlL");
-    spec.translate.to.push_str("abcdefghjkmnpqrstvwxyz001111");
     spec.encoding().expect("the table is complete")
 });
 
@@ -158,11 +156,26 @@ impl fmt::Debug for KeyId {
     }
 }
 
+impl KeyId {
+    /// Whether the id, as it is written, begins with this; what is easily misread is taken for what
+    /// was meant.
+    #[must_use]
+    pub fn begins_with(&self, prefix: &str) -> bool {
+        let meant = |c: char| match c.to_ascii_lowercase() {
+            'o' => '0',
+            'i' | 'l' => '1',
+            other => other,
+        };
+        self.to_string().starts_with(&prefix.chars().map(meant).collect::<String>())
+    }
+}
+
 /// This is not a whole key id.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a key id has 13 letters and digits")]
 pub struct BadKeyId;
 
+/// As a program passes it on: whole, and in small letters.
 impl FromStr for KeyId {
     type Err = BadKeyId;
 
@@ -372,11 +385,14 @@ mod tests {
 
     #[test]
     fn a_key_id_is_read_back_as_people_copy_it() {
-        let id = KeyId([0, 1, 2, 3, 4, 5, 6, 7]);
+        let id = KeyId([8, 1, 2, 3, 4, 5, 6, 7]);
         let text = id.to_string();
         assert_eq!(text.len(), 13);
-        assert_eq!(text.to_uppercase().replace('1', "l").replace('0', "O").parse(), Ok(id));
-        assert_eq!("tooshort".parse::<KeyId>(), Err(BadKeyId));
+        assert!(text.contains('0') && text.contains('1'), "{text}");
+        assert!(id.begins_with(&text.to_uppercase().replace('1', "l").replace('0', "O")));
+        assert!(id.begins_with(&text[..5]) && !id.begins_with("zz"));
+        assert_eq!(text.parse(), Ok(id));
+        assert_eq!(text[..12].parse::<KeyId>(), Err(BadKeyId));
     }
 
     #[test]

@@ -145,21 +145,34 @@ impl Relay {
     /// # Errors
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
-        let mut command = jaryq(None, arguments, &self.state)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = self.host.output(command)?;
-        let said = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            return Err(Error::Command {
-                command: format!("jaryq {}", arguments.join(" ")),
-                said: format!("{said}{}", String::from_utf8_lossy(&output.stderr)),
-            });
-        }
         let parse = |line: &str| {
             serde_json::from_str(line)
                 .map_err(|error| Error::Unexpected(format!("jaryq printed {line}: {error}")))
         };
-        said.lines().map(parse).collect()
+        let (printed, _) = self.output(arguments)?;
+        printed.lines().map(parse).collect()
+    }
+
+    /// The same for a verb that prints text; everything that it wrote, errors too.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn text(&self, arguments: &[&str]) -> Result<String> {
+        let (printed, errors) = self.output(arguments)?;
+        Ok(printed + &errors)
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
+        let mut command = jaryq(None, arguments, &self.state)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = self.host.output(command)?;
+        let [printed, errors] =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        if output.status.success() {
+            return Ok((printed, errors));
+        }
+        let command = format!("jaryq {}", arguments.join(" "));
+        Err(Error::Command { command, said: printed + &errors })
     }
 
     /// Waits for an event that it prints.

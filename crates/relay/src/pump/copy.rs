@@ -18,8 +18,9 @@ thread_local! {
 }
 
 /// How much is read at a time, in records: twice as much after each time that all of it was there
-/// and was taken at once, and one again when something was left over. So what is kept for a slow
-/// reader is small, and a fast one is served in large pieces.
+/// and was taken at once, and one again when something was left over. So a fast reader is served in
+/// large pieces, and what is kept for a slow one is small: 16 KiB, and once up to 256 KiB when a fast
+/// one becomes slow.
 struct Appetite(usize);
 
 impl Appetite {
@@ -63,25 +64,6 @@ pub(super) async fn transformed(
     .await
 }
 
-/// Moves at most `most` bytes as they are, and says nothing of the end.
-pub(super) async fn plain(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::Result<()> {
-    let mut piece = vec![0; record::MAX_PAYLOAD];
-    while most > 0 {
-        from.readable().await?;
-        let room = usize::try_from(most).map_or(piece.len(), |most| most.min(piece.len()));
-        match from.try_read(&mut piece[..room]) {
-            Ok(0) => break,
-            Ok(read) => {
-                write_all(to, &piece[..read]).await?;
-                most -= read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
 /// Moves bytes into application-data records. They are read with a gap before each 16 KiB, so that
 /// the headers find their place without anything being moved.
 pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
@@ -104,6 +86,27 @@ pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<(
         Ok(Piece { read, filled: read == appetite * record::MAX_PAYLOAD, length })
     })
     .await
+}
+
+/// Moves what is there, at most `most` bytes and not much at a time; tells how much, 0 at the end.
+pub(super) async fn once(from: &TcpStream, to: &TcpStream, most: u64) -> io::Result<u64> {
+    let most = usize::try_from(most).unwrap_or(RECORD).min(RECORD);
+    loop {
+        from.readable().await?;
+        let mut read = 0;
+        let turn = BUFFER.with_borrow_mut(|buffer| {
+            turn(buffer, to, |buffer| {
+                read = from.try_read(&mut buffer[..most])?;
+                Ok(Piece { read, filled: false, length: read })
+            })
+        })?;
+        match turn {
+            Turn::Nothing => continue,
+            Turn::Left(rest) => write_all(to, &rest).await?,
+            Turn::Done { .. } | Turn::End => {}
+        }
+        return Ok(read as u64);
+    }
 }
 
 /// What was read into the buffer, and how much of the buffer is to be written.

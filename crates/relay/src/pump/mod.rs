@@ -134,16 +134,39 @@ async fn both(
     }
 }
 
-/// Writes all of `bytes`, waiting where the peer does not take them.
-pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        to.writable().await?;
-        match to.try_write(bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
+/// Appends what has arrived, waiting for it where there is nothing; an end is an error. May be
+/// broken off without losing anything.
+pub(crate) async fn read_some(from: &TcpStream, into: &mut Vec<u8>) -> io::Result<()> {
+    loop {
+        from.readable().await?;
+        // A hello of today is about 1,800 bytes.
+        into.reserve(2048);
+        match from.try_read_buf(into) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Writes as much of `bytes` as the peer takes, waiting until it takes some; tells how much. May be
+/// broken off: then nothing was written.
+pub(crate) async fn write_some(to: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+}
+
+/// Writes all of `bytes`, waiting where the peer does not take them.
+pub(crate) async fn write_all(to: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        bytes = &bytes[write_some(to, bytes).await?..];
     }
     Ok(())
 }
@@ -168,5 +191,5 @@ pub(crate) fn tune(stream: &TcpStream) {
     // A socket that does not know these options works without them.
     let _ = stream.set_nodelay(true);
     let _ = socket.set_tcp_keepalive(&keepalive);
-    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(300)));
+    let _ = socket.set_tcp_user_timeout(Some(Duration::from_secs(120)));
 }

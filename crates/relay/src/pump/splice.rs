@@ -57,7 +57,11 @@ pub(super) async fn some(from: &TcpStream, to: &TcpStream, mut most: u64) -> io:
         from.readable().await?;
         let Ok(pipe) = Pipe::take() else {
             // Out of descriptors: slower, but it goes on.
-            return copy::plain(from, to, most).await;
+            match copy::once(from, to, most).await? {
+                0 => break,
+                moved => most -= moved,
+            }
+            continue;
         };
         let chunk = CHUNK.min(usize::try_from(most).unwrap_or(CHUNK));
         match from.try_io(Interest::READABLE, || shift(from, &pipe.write, chunk)) {

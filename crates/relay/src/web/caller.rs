@@ -9,8 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::derive::KeyId;
 use wire::socks5::{Login, Read};
 
-use crate::arrival::read_some;
-use crate::decoy::Place;
+use crate::crowd::Place;
 use crate::sources::Source;
 use crate::{Shared, pump};
 
@@ -75,7 +74,7 @@ impl<'a> Caller<'a> {
 
     async fn more(&mut self) -> Option<()> {
         let stream = self.stream.as_ref()?;
-        timeout_at(self.until, read_some(stream, &mut self.heard)).await.ok()?.ok()
+        timeout_at(self.until, pump::read_some(stream, &mut self.heard)).await.ok()?.ok()
     }
 
     /// Whose key that is. Who fails too often waits for the answer.
@@ -113,7 +112,7 @@ impl<'a> Caller<'a> {
         }
         let rest = async {
             let (mut sink, mut total) = (Vec::new(), 0);
-            while total < LAST_WORDS && read_some(&stream, &mut sink).await.is_ok() {
+            while total < LAST_WORDS && pump::read_some(&stream, &mut sink).await.is_ok() {
                 total += sink.len();
                 sink.clear();
             }

@@ -170,7 +170,15 @@ impl Dial {
         }
     }
 
-    fn from_random(mut flight: [u8; LENGTH], tag: Tag, dc: DcId, secret: Option<&Secret>) -> Self {
+    /// Opens a connection with random bytes that were chosen elsewhere, such as those of a vector;
+    /// the tag and the id take their places among them. It is not checked whether they may be sent.
+    #[must_use]
+    pub fn from_random(
+        mut flight: [u8; LENGTH],
+        tag: Tag,
+        dc: DcId,
+        secret: Option<&Secret>,
+    ) -> Self {
         flight[56..60].fill(tag.byte());
         flight[60..62].copy_from_slice(&dc.0.to_le_bytes());
         let mut to_server = Material::forward(&flight).mixed_with(secret).stream();
