@@ -31,6 +31,8 @@ pub enum Refused {
     Taken(u16),
     /// Ports below 1024 need root or `CAP_NET_BIND_SERVICE`.
     NotAllowed(u16),
+    /// It is never taken from whoever may need it: ssh, DHCP, network time.
+    Never(u16),
     /// Something else, as the system names it.
     Other(u16, Errno),
 }
@@ -41,6 +43,17 @@ impl Refused {
             Errno::EADDRINUSE => Self::Taken(port),
             Errno::EACCES | Errno::EPERM => Self::NotAllowed(port),
             other => Self::Other(port, other),
+        }
+    }
+
+    /// Which port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match *self {
+            Self::Taken(port)
+            | Self::NotAllowed(port)
+            | Self::Never(port)
+            | Self::Other(port, _) => port,
         }
     }
 }
@@ -73,7 +86,7 @@ fn bind_port(port: u16, ipv6: bool) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
