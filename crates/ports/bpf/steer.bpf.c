@@ -100,9 +100,9 @@ static __always_inline int stays_here(struct __sk_buff *skb, struct bpf_fib_look
 SEC("classifier")
 int at_ingress(struct __sk_buff *skb)
 {
-    // Broadcasts, multicasts, what a bridge carries for others, what a VLAN's own link will see
-    // again, and what somebody before us has decided on.
-    if (skb->pkt_type != PACKET_HOST || skb->vlan_present || skb->sk)
+    // Broadcasts, multicasts, what a bridge carries for others, and what a VLAN's own link will see
+    // again. (That a packet has a socket says nothing: from a container, it is the sender's.)
+    if (skb->pkt_type != PACKET_HOST || skb->vlan_present)
         return PASS_ON;
 
     struct bpf_sock_tuple tuple = {};

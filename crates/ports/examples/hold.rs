@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 use ports::{Change, Datagrams, Mechanism, Mode, PortList, Ports, Settings};
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc;
 
 fn main() -> ExitCode {
@@ -102,8 +101,8 @@ fn serve(change: Change, open: &mut Vec<(u16, tokio::task::AbortHandle)>) -> io:
     }
     for datagrams in change.datagrams {
         let port = datagrams.port();
-        let datagrams = AsyncFd::with_interest(datagrams, Interest::READABLE)?;
-        open.push((port, tokio::spawn(answer(datagrams)).abort_handle()));
+        let readiness = UdpSocket::from_std(datagrams.socket().try_clone()?)?;
+        open.push((port, tokio::spawn(answer(readiness, datagrams)).abort_handle()));
     }
     Ok(())
 }
@@ -128,13 +127,12 @@ async fn greet(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-async fn answer(datagrams: AsyncFd<Datagrams>) {
+async fn answer(readiness: UdpSocket, datagrams: Datagrams) {
     let mut buffer = [0; 2048];
     loop {
-        let received =
-            datagrams.async_io(Interest::READABLE, |inner| inner.receive(&mut buffer)).await;
-        if let Ok((_, flow)) = received {
-            let _ = datagrams.get_ref().answer(&flow, flow.to.to_string().as_bytes());
+        let received = readiness.async_io(Interest::READABLE, || datagrams.receive(&mut buffer));
+        if let Ok((_, flow)) = received.await {
+            let _ = datagrams.answer(&flow, flow.to.to_string().as_bytes());
         }
     }
 }

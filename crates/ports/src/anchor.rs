@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::bind::listen;
+use crate::bind::listen_on;
 use crate::datagrams::Datagrams;
 
 /// Out of the way of whoever listens on 127.0.0.1 or on all addresses.
@@ -31,8 +31,8 @@ impl Anchors {
     pub(crate) fn new(udp: bool) -> io::Result<Self> {
         let ipv6 = Socket::new(Domain::IPV6, Type::STREAM, None).is_ok();
         Ok(Self {
-            tcp4: somewhere(V4.into(), listen)?,
-            tcp6: ipv6.then(|| somewhere(V6.into(), listen)).transpose()?,
+            tcp4: somewhere(V4.into(), listen_free)?,
+            tcp6: ipv6.then(|| somewhere(V6.into(), listen_free)).transpose()?,
             udp4: udp.then(|| somewhere(V4.into(), datagrams)).transpose()?,
             udp6: (udp && ipv6).then(|| somewhere(V6.into(), datagrams)).transpose()?,
         })
@@ -52,12 +52,24 @@ fn somewhere<T>(address: IpAddr, bind: fn(SocketAddr) -> io::Result<T>) -> io::R
     Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
 }
 
+/// Listens there even if this machine has no such address, as while its loopback link is down.
+fn listen_free(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    freebind(&socket, address)?;
+    listen_on(socket, address)
+}
+
+fn freebind(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_freebind_v6(true) } else { socket.set_freebind_v4(true) }
+}
+
 /// A non-blocking UDP socket that tells what its datagrams were sent to.
 pub(crate) fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    freebind(&socket, address)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);

@@ -86,8 +86,12 @@ fn bind_port(port: u16, ipv6: bool) -> io::Result<Vec<TcpListener>> {
     Ok(listeners)
 }
 
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    listen_on(socket, address)
+}
+
+pub(crate) fn listen_on(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

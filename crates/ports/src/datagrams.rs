@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use nix::sys::socket::{
@@ -21,8 +21,7 @@ pub struct Flow {
 
 /// Where datagrams come in and answers go out.
 ///
-/// It does not block: it is ready to be read when its descriptor is (`tokio::io::unix::AsyncFd`
-/// takes it as it is).
+/// It does not block.
 #[derive(Debug)]
 pub struct Datagrams {
     socket: UdpSocket,
@@ -51,6 +50,13 @@ impl Datagrams {
             setsockopt(socket, sockopt::Ipv6OrigDstAddr, &true)?;
         }
         Ok(())
+    }
+
+    /// The socket, to wait on. With tokio: make a `UdpSocket` of a clone of it, and call
+    /// [`Datagrams::receive`] in its `async_io`.
+    #[must_use]
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
     }
 
     /// The port of the socket itself: what [`Change::closed`](crate::Change::closed) speaks of.
@@ -101,18 +107,6 @@ impl Datagrams {
             Out::Own => self.socket.send_to(payload, flow.from).map(|_| ()),
             Out::Raw(raw) => raw.send(flow.to, flow.from, payload),
         }
-    }
-}
-
-impl AsFd for Datagrams {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-}
-
-impl AsRawFd for Datagrams {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.as_raw_fd()
     }
 }
 

@@ -198,6 +198,8 @@ fn two(lab: &Lab) -> Result<(Host, Host)> {
     let inside = lab.network("inside")?;
     let phone = inside.host("phone", &["5.76.1.10", "2a00:5da0:1::10"])?;
     let server = lab.host("server", &["116.203.7.7", "116.203.7.8", "2a01:4f8:7::7"])?;
+    // Every refusal is said, and not only one a second.
+    run(&server, "sysctl -qw net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0")?;
     Ok((phone, server))
 }
 
@@ -286,5 +288,274 @@ fn udp_ports_answer_from_the_port_that_was_asked_in_both_families() -> Result {
         let expected = if mechanism == "tcx" { answered(at) } else { Reply::Refused };
         assert_eq!(ask_from(phone, at)?, expected, "{mechanism}");
         Ok(())
+    })
+}
+
+/// Answers `greeting` to whoever connects to this address of the host, as another program of it.
+fn greeter(host: &Host, at: SocketAddr, greeting: &'static str) -> Result {
+    let (ready, up) = mpsc::channel();
+    let _ = host.start(async move || {
+        let listener = tokio::net::TcpListener::bind(at).await?;
+        let _ = ready.send(());
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(greeting.as_bytes()).await;
+        }
+        Ok(())
+    })?;
+    up.recv().map_err(|_| Error::Unexpected(format!("nobody can listen on {at}")))
+}
+
+/// Answers every datagram at this address of the host with `greeting`, as another program of it.
+fn oracle(host: &Host, at: SocketAddr, greeting: &'static str) -> Result {
+    let (ready, up) = mpsc::channel();
+    let _ = host.start(async move || {
+        let socket = tokio::net::UdpSocket::bind(at).await?;
+        let _ = ready.send(());
+        let mut buffer = [0; 200];
+        while let Ok((_, from)) = socket.recv_from(&mut buffer).await {
+            let _ = socket.send_to(greeting.as_bytes(), from).await;
+        }
+        Ok(())
+    })?;
+    up.recv().map_err(|_| Error::Unexpected(format!("nobody can bind {at}")))
+}
+
+const ANY4: [u8; 4] = [0; 4];
+const ANY6: [u8; 16] = [0; 16];
+
+#[test]
+fn who_listens_before_or_later_has_the_port() -> Result {
+    steered(|mechanism, phone, server| {
+        greeter(server, (ANY4, 5432).into(), "before\n")?;
+        greeter(server, (ANY6, 5433).into(), "before\n")?;
+        oracle(server, (ANY4, 5434).into(), "before")?;
+        let _holder = Holder::on(server, "all", mechanism)?;
+        let before = Knock::Said("before".to_owned());
+        assert_eq!(knock_from(phone, (server.v4(), 5432).into())?, before, "{mechanism}");
+        assert_eq!(knock_from(phone, (server.v4(), 5433).into())?, before, "{mechanism}");
+        assert_eq!(knock_from(phone, (server.v6(), 5433).into())?, before, "{mechanism}");
+        let oracle_at = (server.v4(), 5434).into();
+        assert_eq!(ask_from(phone, oracle_at)?, Reply::Said("before".to_owned(), 5434));
+
+        let later = [SocketAddr::new(server.v4(), 6432), SocketAddr::new(server.v6(), 6433)];
+        for at in later {
+            assert_eq!(knock_from(phone, at)?, here(at), "{mechanism}");
+            assert_eq!(ask_from(phone, at)?, answered(at), "{mechanism}");
+            greeter(server, at, "later\n")?;
+            oracle(server, at, "later")?;
+            let (knock, reply) =
+                (Knock::Said("later".to_owned()), Reply::Said("later".to_owned(), at.port()));
+            if mechanism == "tcx" {
+                assert_eq!(knock_from(phone, at)?, knock);
+                assert_eq!(ask_from(phone, at)?, reply);
+            }
+            eventually(&knock, || knock_from(phone, at))?;
+            eventually(&reply, || ask_from(phone, at))?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn programs_of_the_same_machine_get_their_answers_and_their_refusals() -> Result {
+    steered(|mechanism, phone, server| {
+        let name_servers = [SocketAddr::new(phone.v4(), 53), SocketAddr::new(phone.v6(), 53)];
+        for at in name_servers {
+            oracle(phone, at, "a name")?;
+        }
+        let _holder = Holder::on(server, "all", mechanism)?;
+        for at in name_servers {
+            let reply = server.run(async move || {
+                let any: IpAddr = if at.is_ipv4() { ANY4.into() } else { ANY6.into() };
+                let socket = UdpSocket::bind((any, 0))?;
+                socket.set_read_timeout(Some(Duration::from_secs(2)))?;
+                // Not connected, as many resolvers do it.
+                Ok(ask(&socket, at))
+            })?;
+            assert_eq!(reply, Reply::Said("a name".to_owned(), 53), "{mechanism}");
+        }
+        for local in ["127.0.0.1:9999", "127.3.2.1:9999", "[::1]:9999"] {
+            let at = local.parse().expect("an address");
+            assert_eq!(knock_from(server, at)?, Knock::Refused, "{mechanism} {at}");
+            assert_eq!(ask_from(server, at)?, Reply::Refused, "{mechanism} {at}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn in_quiet_and_with_a_list_other_ports_are_closed() -> Result {
+    for mechanism in ["tcx", "sk_lookup", "list"] {
+        country(|lab| {
+            let (phone, server) = two(lab)?;
+            for (mode, open) in [("quiet", [443, 3785]), ("2000,3000-3001", [2000, 3001])] {
+                let holder = Holder::on(&server, mode, mechanism)?;
+                for address in server.addresses() {
+                    for port in open {
+                        let at = SocketAddr::new(*address, port);
+                        assert_eq!(knock_from(&phone, at)?, here(at), "{mechanism}");
+                        assert_eq!(ask_from(&phone, at)?, answered(at), "{mechanism}");
+                    }
+                    for port in [1, 22, 81, 2001, 8080, 65_535] {
+                        let at = SocketAddr::new(*address, port);
+                        assert_eq!(knock_from(&phone, at)?, Knock::Refused, "{mechanism}");
+                        assert_eq!(ask_from(&phone, at)?, Reply::Refused, "{mechanism}");
+                    }
+                }
+                drop(holder);
+                let at = SocketAddr::new(server.v4(), open[0]);
+                eventually(&Knock::Refused, || knock_from(&phone, at))?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_mode_changes_without_root_and_no_connection_is_dropped() -> Result {
+    for mechanism in ["tcx", "sk_lookup", "list"] {
+        country(|lab| {
+            let (phone, server) = two(lab)?;
+            let mut holder = Holder::with(&server, &["quiet", mechanism, "65432"])?;
+            let (old, new) =
+                (SocketAddr::new(server.v4(), 443), SocketAddr::new(server.v4(), 8443));
+            let (step, steps) = mpsc::channel();
+            let (done, was_done) = mpsc::channel();
+            let talk = phone.start(async move || {
+                let mut stream = TcpStream::connect(old).await?;
+                Buffered::new(&mut stream).read_line(&mut String::new()).await?;
+                while steps.recv().is_ok() {
+                    stream.write_all(b"still here").await?;
+                    let mut back = [0; 10];
+                    timeout(LIMIT, stream.read_exact(&mut back)).await??;
+                    let _ = done.send(back);
+                }
+                Ok(())
+            })?;
+            let still = || {
+                step.send(()).expect("the connection lasts");
+                assert_eq!(&was_done.recv().expect("the connection lasts"), b"still here");
+            };
+            still();
+            assert_eq!(knock_from(&phone, new)?, Knock::Refused);
+            holder.mode("8443")?;
+            still();
+            assert_eq!(knock_from(&phone, new)?, here(new), "{mechanism}");
+            eventually(&Knock::Refused, || knock_from(&phone, old))?;
+            still();
+            let said = holder.mode("all")?;
+            still();
+            // A list says that it cannot have all.
+            assert_eq!(said.contains("all: true"), mechanism != "list", "{said}");
+            if mechanism != "list" {
+                assert_eq!(knock_from(&phone, old)?, here(old), "{mechanism}");
+                holder.mode("quiet")?;
+                assert_eq!(knock_from(&phone, new)?, Knock::Refused, "{mechanism}");
+            }
+            still();
+            drop(step);
+            talk.join()
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_holder_that_hangs_holds_nothing_until_it_goes_on_and_one_that_is_killed_nothing_more() -> Result
+{
+    steered(|mechanism, phone, server| {
+        let holder = Holder::on(server, "all", mechanism)?;
+        let at = SocketAddr::new(server.v4(), 8080);
+        assert_eq!(knock_from(phone, at)?, here(at), "{mechanism}");
+        holder.signal(Signal::SIGSTOP)?;
+        eventually(&Knock::Refused, || knock_from(phone, at))?;
+        assert_eq!(ask_from(phone, at)?, Reply::Refused, "{mechanism}");
+        holder.signal(Signal::SIGCONT)?;
+        eventually(&here(at), || knock_from(phone, at))?;
+
+        let keepers = children(holder.child.id());
+        assert_eq!(keepers.len(), 1, "{mechanism}");
+        holder.signal(Signal::SIGKILL)?;
+        eventually(&Knock::Refused, || knock_from(phone, at))?;
+        // With its process goes all that it held.
+        eventually(&false, || Ok(PathBuf::from(format!("/proc/{}/ns/net", keepers[0])).exists()))
+    })
+}
+
+fn children(of: u32) -> Vec<u32> {
+    let path = format!("/proc/{of}/task/{of}/children");
+    let list = std::fs::read_to_string(path).unwrap_or_default();
+    list.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+#[test]
+fn connections_that_the_kernel_remembers_by_cookies_alone_are_had_too() -> Result {
+    steered(|mechanism, phone, server| {
+        run(server, "sysctl -qw net.ipv4.tcp_syncookies=2")?;
+        let _holder = Holder::on(server, "all", mechanism)?;
+        for address in server.addresses() {
+            let at = SocketAddr::new(*address, 3784);
+            assert_eq!(knock_from(phone, at)?, here(at), "{mechanism}");
+        }
+        Ok(())
+    })
+}
+
+/// Runs a line of shell on a host.
+fn run(host: &Host, line: &str) -> Result {
+    let mut command = Command::new("sh");
+    command.args(["-ec", line]).stderr(Stdio::piped());
+    let output = host.output(command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(Error::Command { command: line.to_owned(), said })
+}
+
+/// A cable between two hosts, called `name` at both ends.
+fn cable(name: &str, (one, at_one): (&Host, &str), (other, at_other): (&Host, &str)) -> Result {
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600");
+    let mut there = other.spawn(sleep)?;
+    run(one, &format!("ip link add {name} type veth peer name {name} netns {}", there.id()))?;
+    for (host, address) in [(one, at_one), (other, at_other)] {
+        run(host, &format!("ip addr add {address} dev {name}; ip link set {name} up"))?;
+    }
+    there.kill()?;
+    there.wait()?;
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_appears_later_is_served_and_what_is_forwarded_is_left_alone() -> Result {
+    steered(|mechanism, phone, server| {
+        let holder = Holder::on(server, "all", mechanism)?;
+        cable("late", (server, "10.1.0.1/24"), (phone, "10.1.0.2/24"))?;
+        let at = SocketAddr::from(([10, 1, 0, 1], 8080));
+        eventually(&here(at), || knock_from(phone, at))?;
+        assert_eq!(ask_from(phone, at)?, answered(at), "{mechanism}");
+        drop(holder);
+
+        // The server is a router now, between the phone and itself in another life.
+        country(|lab| {
+            let behind = lab.host("behind", &["116.203.9.9"])?;
+            cable("behind", (server, "10.2.0.1/24"), (&behind, "10.2.0.2/24"))?;
+            run(server, "sysctl -qw net.ipv4.ip_forward=1")?;
+            run(phone, "ip route add 10.2.0.0/24 via 10.1.0.1")?;
+            run(&behind, "ip route add 10.1.0.0/24 via 10.2.0.1")?;
+            greeter(&behind, (ANY4, 8080).into(), "behind\n")?;
+            oracle(&behind, (ANY4, 8080).into(), "behind")?;
+            let _holder = Holder::on(server, "all", mechanism)?;
+            eventually(&here(at), || knock_from(phone, at))?;
+            let there = SocketAddr::from(([10, 2, 0, 2], 8080));
+            let behind = "behind".to_owned();
+            assert_eq!(knock_from(phone, there)?, Knock::Said(behind.clone()), "{mechanism}");
+            assert_eq!(ask_from(phone, there)?, Reply::Said(behind, 8080), "{mechanism}");
+            let closed = SocketAddr::from(([10, 2, 0, 2], 8081));
+            assert_eq!(knock_from(phone, closed)?, Knock::Refused, "{mechanism}");
+            Ok(())
+        })
     })
 }
