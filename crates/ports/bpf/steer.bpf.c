@@ -2,8 +2,8 @@
 //
 // Hands what comes for a port that nobody on this machine holds to sockets of ours.
 //
-// Two programs with the same rules, of which one is attached: `at_ingress` to the tcx hook of every
-// interface, `at_lookup` to the sk_lookup hook of the network namespace. They only ever say "this
+// Two programs with the same rules, of which one is at work: `at_ingress` at the tcx hook of every
+// interface, `at_lookup` at the sk_lookup hook of the network namespace. They only ever say "this
 // socket" or nothing: no packet is changed, dropped or answered here, and whatever is not for us
 // goes on as if these programs did not exist.
 //
@@ -36,6 +36,8 @@ typedef __u8 port_set[65536 / 8];
 // without any privilege. `src/rules.rs` has the same layout.
 struct rules {
     __u64 deadline;     // by the monotonic clock, in ns; after it, nothing is ours: we hang
+    __u64 at_lookup;    // which program is at work; not 0 where addresses are translated, since
+                        // at ingress a packet does not show yet whose it will be
     port_set tcp;       // ports to answer on
     port_set udp;
     port_set never;     // but not on these, for whatever reason
@@ -65,11 +67,11 @@ static __always_inline int has(const __u8 *set, __u16 port)
 }
 
 // The rules, if whatever comes for `port` may be ours.
-static __always_inline struct rules *wanted(int tcp, __u16 port)
+static __always_inline struct rules *wanted(int at_lookup, int tcp, __u16 port)
 {
     __u32 first = 0;
     struct rules *all = bpf_map_lookup_elem(&rules, &first);
-    if (!all || !has(tcp ? all->tcp : all->udp, port) || has(all->never, port))
+    if (!all || !all->at_lookup != !at_lookup || !has(tcp ? all->tcp : all->udp, port) || has(all->never, port))
         return 0;
     return bpf_ktime_get_ns() < all->deadline ? all : 0;
 }
@@ -171,7 +173,7 @@ int at_ingress(struct __sk_buff *skb)
     } else {
         return PASS_ON;
     }
-    if (!wanted(tcp, bpf_ntohs(to)))
+    if (!wanted(0, tcp, bpf_ntohs(to)))
         return PASS_ON;
     if (v6) {
         tuple.ipv6.sport = from;
@@ -221,7 +223,7 @@ int at_lookup(struct bpf_sk_lookup *lookup)
                  lookup->local_ip6[3] == bpf_htonl(1)
            : (lookup->local_ip4 & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000))
         return SK_PASS;
-    struct rules *all = wanted(tcp, port);
+    struct rules *all = wanted(1, tcp, port);
     if (!all || has(tcp ? all->held_tcp : all->held_udp, port))
         return SK_PASS;
     __u32 which = slot(tcp, v6);

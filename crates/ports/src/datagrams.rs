@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
+    ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
+    sockopt,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -104,10 +105,32 @@ impl Datagrams {
     /// drop, as the network would.
     pub fn answer(&self, flow: &Flow, payload: &[u8]) -> io::Result<()> {
         match &self.out {
-            Out::Own => self.socket.send_to(payload, flow.from).map(|_| ()),
+            Out::Own => send_as(&self.socket, flow.to.ip(), flow.from, payload),
             Out::Raw(raw) => raw.send(flow.to, flow.from, payload),
         }
     }
+}
+
+/// Sends from the socket's port, and from that address of this machine.
+fn send_as(socket: &UdpSocket, from: IpAddr, to: SocketAddr, payload: &[u8]) -> io::Result<()> {
+    let slices = [IoSlice::new(payload)];
+    let (v4, v6);
+    let source = match from {
+        IpAddr::V4(from) => {
+            let address = nix::libc::in_addr { s_addr: u32::from_ne_bytes(from.octets()) };
+            let none = nix::libc::in_addr { s_addr: 0 };
+            v4 = nix::libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: none };
+            ControlMessage::Ipv4PacketInfo(&v4)
+        }
+        IpAddr::V6(from) => {
+            let ipi6_addr = nix::libc::in6_addr { s6_addr: from.octets() };
+            v6 = nix::libc::in6_pktinfo { ipi6_ifindex: 0, ipi6_addr };
+            ControlMessage::Ipv6PacketInfo(&v6)
+        }
+    };
+    let to = SockaddrStorage::from(to);
+    sendmsg(socket.as_raw_fd(), &slices, &[source], MsgFlags::empty(), Some(&to))?;
+    Ok(())
 }
 
 fn address(storage: &SockaddrStorage) -> Option<SocketAddr> {

@@ -1,8 +1,9 @@
 //! The keeper: a small process that keeps what the relay, having given up root, could not.
 //!
 //! It holds the attached programs, attaches them to interfaces that appear later, and looks out for
-//! ports of an ssh daemon. It reads nothing from the network. When the process that started it ends,
-//! however it ends, it ends too, and the kernel detaches the programs.
+//! ports of an ssh daemon and for translation of addresses. It reads nothing from the network. When the process that started it ends,
+//! however it ends, it ends too, and the kernel detaches the programs. It runs as the user who started
+//! it, with no more than four of root's capabilities.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;
@@ -17,12 +18,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
-use crate::never;
 use crate::rules::Rules;
 use crate::steer::{Hook, Reason, Steering};
+use crate::{nat, never};
 
 /// How often it looks for new interfaces and ssh daemons.
 const LOOK: Duration = Duration::from_secs(1);
+/// `CAP_DAC_READ_SEARCH` and `CAP_SYS_PTRACE`, to see which process has which socket;
+/// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs and to see rules of translation.
+const NEEDED: u64 = 1 << 2 | 1 << 19 | 1 << 12 | 1 << 39;
 /// What it says when it holds everything.
 const READY: &str = "ready";
 
@@ -38,7 +42,11 @@ impl Keeper {
     /// Starts one that attaches the program; returns when it is attached everywhere.
     ///
     /// What is open in this process stays open in the keeper, so sockets come later.
-    pub(crate) fn start(steering: &mut Steering, rules: &Rules) -> Result<Self, Reason> {
+    pub(crate) fn start(
+        hook: Hook,
+        steering: &mut Steering,
+        rules: &Rules,
+    ) -> Result<Self, Reason> {
         let plain = |error: std::io::Error| error.to_string();
         let (ours, theirs) = UnixStream::pair().map_err(plain)?;
         // SAFETY: the child runs only `keep`, which takes no lock that another thread of this process
@@ -47,8 +55,10 @@ impl Keeper {
         match unsafe { fork() }.map_err(|error| error.to_string())? {
             ForkResult::Child => {
                 drop(ours);
+                // Signals of a terminal are not for it.
                 let _ = setsid();
-                keep(steering, rules, theirs);
+                let _ = give_up_all_but(NEEDED);
+                keep(hook, steering, rules, theirs);
                 // SAFETY: ends the process without running anything that belongs to its parent.
                 unsafe { nix::libc::_exit(0) }
             }
@@ -83,14 +93,20 @@ impl Drop for Keeper {
 }
 
 /// The keeper's life.
-fn keep(steering: &mut Steering, rules: &Rules, mut line: UnixStream) {
+fn keep(hook: Hook, steering: &mut Steering, rules: &Rules, mut line: UnixStream) {
     let mut known = HashSet::new();
     let mut ssh = never::Watch::default();
-    let attached = match steering.hook() {
-        Hook::Tcx => attach_to_new(steering, &mut known),
-        Hook::SkLookup => steering.attach_to_namespace(),
+    let mut attached = steering.attach_to_namespace();
+    if hook == Hook::Tcx {
+        attached = attached.and_then(|()| attach_to_new(steering, &mut known));
+    }
+    let mut look = || {
+        ssh.look(rules);
+        if hook == Hook::Tcx {
+            rules.work_at(if nat::translates() { Hook::SkLookup } else { Hook::Tcx });
+        }
     };
-    ssh.look(rules);
+    look();
     let said = match &attached {
         Ok(()) => writeln!(line, "{READY}"),
         Err(reason) => writeln!(line, "{reason}"),
@@ -99,11 +115,11 @@ fn keep(steering: &mut Steering, rules: &Rules, mut line: UnixStream) {
         return;
     }
     while !closed(&line, LOOK) {
-        if steering.hook() == Hook::Tcx {
+        if hook == Hook::Tcx {
             // An interface that was gone before it could be attached to is no failure.
             let _ = attach_to_new(steering, &mut known);
         }
-        ssh.look(rules);
+        look();
     }
 }
 
@@ -127,6 +143,29 @@ fn attach_to_new(steering: &mut Steering, known: &mut HashSet<u32>) -> Result<()
     }
     known.retain(|index| present.contains(index));
     result
+}
+
+/// Keeps, of what it is allowed to do, these capabilities(7) alone.
+fn give_up_all_but(capabilities: u64) -> nix::Result<()> {
+    // _LINUX_CAPABILITY_VERSION_3, and this process.
+    let mut header = [0x2008_0522_u32, 0];
+    let mut sets = [0_u32; 6];
+    // SAFETY: `capget` reads a header and writes two structs of three numbers each, as `sets` has.
+    let got = unsafe {
+        nix::libc::syscall(nix::libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr())
+    };
+    Errno::result(got)?;
+    // Effective, permitted, inheritable, of the lower and then of the upper capabilities.
+    for (half, sets) in sets.chunks_exact_mut(3).enumerate() {
+        let keep = u32::try_from(capabilities >> (32 * half) & 0xffff_ffff).unwrap_or(0);
+        sets[1] &= keep;
+        sets[0] = sets[1];
+        sets[2] = 0;
+    }
+    // SAFETY: `capset` reads what `capget` wrote.
+    let set =
+        unsafe { nix::libc::syscall(nix::libc::SYS_capset, header.as_mut_ptr(), sets.as_ptr()) };
+    Errno::result(set).map(|_| ())
 }
 
 /// Waits that long; or until the other end is closed, and then says so.

@@ -11,6 +11,7 @@
 //! | `steered` | all ports: `steer` loads the BPF programs of `bpf/`, `anchor` has the sockets to which they hand packets, `rules` is the memory that both sides see, `keeper` the process that holds them |
 //! | `listed`, `bind` | a listener for each port |
 //! | `never` | what is never taken: ssh, DHCP, NTP |
+//! | `nat` | whether addresses are translated here |
 //! | `held` | what other programs have |
 //! | `datagrams` | answers that leave from the port that was asked |
 //!
@@ -29,6 +30,7 @@ mod keeper;
 mod list;
 mod listed;
 mod mode;
+mod nat;
 mod never;
 mod open;
 mod rules;

@@ -64,7 +64,7 @@ pub struct Ports {
 
 #[derive(Debug)]
 enum How {
-    Steered(Hook, Box<Steered>),
+    Steered(Box<Steered>),
     Listed(Listed),
 }
 
@@ -129,7 +129,7 @@ impl Ports {
                         datagrams: doors.datagrams,
                         closed: Vec::new(),
                     };
-                    steered = Some((How::Steered(hook, Box::new(it)), first));
+                    steered = Some((How::Steered(Box::new(it)), first));
                     break;
                 }
                 Err(reason) => passed_over.push((mechanism, reason)),
@@ -157,20 +157,27 @@ impl Ports {
         std::mem::take(&mut self.first.datagrams)
     }
 
-    /// How the ports are had.
+    /// How the ports are had now. It changes by itself from [`Mechanism::Tcx`] to
+    /// [`Mechanism::SkLookup`] while the machine translates addresses, as it does once Docker runs.
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
-        match self.how {
-            How::Steered(Hook::Tcx, _) => Mechanism::Tcx,
-            How::Steered(Hook::SkLookup, _) => Mechanism::SkLookup,
+        match &self.how {
+            How::Steered(steered) => match steered.hook() {
+                Hook::Tcx => Mechanism::Tcx,
+                Hook::SkLookup => Mechanism::SkLookup,
+            },
             How::Listed(_) => Mechanism::List,
         }
     }
 
-    /// The better mechanisms, and why each was not to be had.
+    /// The better mechanisms, and why each is not had.
     #[must_use]
-    pub fn why_not_better(&self) -> &[(Mechanism, String)] {
-        &self.passed_over
+    pub fn why_not_better(&self) -> Vec<(Mechanism, String)> {
+        let mut reasons = self.passed_over.clone();
+        if let How::Steered(steered) = &self.how {
+            reasons.extend(steered.why_not());
+        }
+        reasons
     }
 
     /// On which ports it is to answer.
@@ -187,7 +194,7 @@ impl Ports {
             Mode::List(list) => list.clone(),
         };
         match &mut self.how {
-            How::Steered(_, steered) => {
+            How::Steered(steered) => {
                 let refused = steered.refusals(list.as_slice());
                 let open = |port: &u16| !refused.iter().any(|refused| refused.port() == *port);
                 let ports = list.as_slice().iter().copied().filter(open).collect();
@@ -211,8 +218,8 @@ impl Ports {
             Mode::List(list) => list,
         };
         let change = match &mut self.how {
-            How::Steered(_, steered) => {
-                steered.want(match &mode {
+            How::Steered(steered) => {
+                steered.want(&match &mode {
                     Mode::All => PortSet::all(),
                     _ => list.as_slice().iter().copied().collect(),
                 });
@@ -231,7 +238,7 @@ impl Ports {
     /// When the ports are not what they were. Called again, it tries again.
     pub fn tend(&mut self) -> Result<(), Trouble> {
         match &mut self.how {
-            How::Steered(_, steered) => steered.tend(),
+            How::Steered(steered) => steered.tend(),
             How::Listed(_) => Ok(()),
         }
     }

@@ -14,12 +14,14 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::set::{BYTES, PortSet};
+use crate::steer::Hook;
 use crate::transport::Transport;
 
 /// `struct rules` of `bpf/steer.bpf.c`.
 #[repr(C)]
 struct Layout {
     deadline: AtomicU64,
+    at_lookup: AtomicU64,
     tcp: SharedSet,
     udp: SharedSet,
     never: SharedSet,
@@ -82,6 +84,18 @@ impl Rules {
         let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
         self.layout().deadline.store(until, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Which program is at work, of those that are attached.
+    pub(crate) fn work_at(&self, hook: Hook) {
+        self.layout().at_lookup.store(u64::from(hook == Hook::SkLookup), Ordering::Relaxed);
+    }
+
+    pub(crate) fn at_work(&self) -> Hook {
+        match self.layout().at_lookup.load(Ordering::Relaxed) {
+            0 => Hook::Tcx,
+            _ => Hook::SkLookup,
+        }
     }
 
     /// Answers on these ports from now on.

@@ -25,33 +25,34 @@ pub(crate) enum Hook {
     SkLookup,
 }
 
-/// A program that is loaded and attached nowhere yet.
+/// Programs that are loaded and attached nowhere yet.
 #[derive(Debug)]
 pub(crate) struct Steering {
     ebpf: Ebpf,
-    hook: Hook,
 }
 
 /// Why not, in the words of the kernel.
 pub(crate) type Reason = String;
 
 impl Steering {
-    /// Needs `CAP_BPF` and `CAP_NET_ADMIN`.
+    /// The program of this hook, and of those that may have to stand in for it. Needs `CAP_BPF` and
+    /// `CAP_NET_ADMIN`.
     pub(crate) fn load(hook: Hook) -> Result<(Self, Rules), Reason> {
-        let mut ebpf = Ebpf::load(&OBJECT.0).map_err(chain)?;
-        match hook {
-            Hook::Tcx => classifier(&mut ebpf)?.load().map_err(chain)?,
-            Hook::SkLookup => lookup(&mut ebpf)?.load().map_err(chain)?,
+        let mut ebpf = Ebpf::load(&OBJECT.0).map_err(|error| {
+            let reason = chain(error);
+            let forbidden = reason.contains("Operation not permitted");
+            if forbidden { format!("needs root ({reason})") } else { reason }
+        })?;
+        if hook == Hook::Tcx {
+            classifier(&mut ebpf)?.load().map_err(chain)?;
         }
+        lookup(&mut ebpf)?.load().map_err(chain)?;
         let Some(Map::Array(rules)) = ebpf.map("rules") else {
             return Err("the BPF object has no rules".to_owned());
         };
         let rules = Rules::map(rules.fd()).map_err(|error| format!("sharing memory: {error}"))?;
-        Ok((Self { ebpf, hook }, rules))
-    }
-
-    pub(crate) fn hook(&self) -> Hook {
-        self.hook
+        rules.work_at(hook);
+        Ok((Self { ebpf }, rules))
     }
 
     /// From now on the program may hand packets to these.

@@ -13,7 +13,7 @@ use crate::datagrams::{Datagrams, Out, Raw};
 use crate::held::Sockets;
 use crate::keeper::Keeper;
 use crate::never;
-use crate::open::Trouble;
+use crate::open::{Mechanism, Trouble};
 use crate::rules::Rules;
 use crate::set::PortSet;
 use crate::steer::{Hook, Reason, Steering};
@@ -24,12 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Steered {
+    /// The one that was asked for.
     hook: Hook,
     rules: Rules,
     keeper: Keeper,
     held: Sockets,
-    /// What was asked for, before anything is left out.
-    wanted: PortSet,
 }
 
 /// What comes with it, for the caller to serve.
@@ -42,10 +41,11 @@ pub(crate) struct Doors {
 impl Steered {
     pub(crate) fn open(hook: Hook, udp: bool) -> Result<(Self, Doors), Reason> {
         let doing = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+        // What fails for want of a privilege comes first, since it says so best.
+        let (mut steering, rules) = Steering::load(hook)?;
         let raw = udp.then(Raw::new).transpose().map_err(doing("a raw socket for answers"))?;
         let held = Sockets::open().map_err(doing("asking who has which port"))?;
-        let (mut steering, rules) = Steering::load(hook)?;
-        let keeper = Keeper::start(&mut steering, &rules)?;
+        let keeper = Keeper::start(hook, &mut steering, &rules)?;
         let anchors = Anchors::new(udp).map_err(doing("a socket of our own"))?;
         steering.to(&anchors)?;
         let mut doors = Doors::default();
@@ -56,7 +56,7 @@ impl Steered {
             doors.datagrams =
                 sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
         }
-        let mut steered = Self { hook, rules, keeper, held, wanted: PortSet::empty() };
+        let mut steered = Self { hook, rules, keeper, held };
         for port in never::certain() {
             steered.rules.never(port);
         }
@@ -64,35 +64,34 @@ impl Steered {
         Ok((steered, doors))
     }
 
-    pub(crate) fn want(&mut self, ports: PortSet) {
-        self.wanted = ports;
-        self.rules.answer(Transport::Tcp, &self.wanted);
-        self.rules.answer(Transport::Udp, &self.udp());
+    /// Where packets are taken at this moment.
+    pub(crate) fn hook(&self) -> Hook {
+        self.rules.at_work()
     }
 
-    /// Without the ports at which programs of this machine await answers, where those cannot be told
-    /// from questions.
-    fn udp(&self) -> PortSet {
-        let mut ports = self.wanted.clone();
-        let leave_out = match self.hook {
-            // A packet is looked at where its socket is not known yet.
-            Hook::SkLookup => true,
-            // Answers to machines behind this one, whose address it lends them.
-            Hook::Tcx => forwards(),
-        };
-        if leave_out {
-            ephemeral().for_each(|port| ports.remove(port));
-        }
-        ports
+    /// Why not at the hook that was asked for, if so.
+    pub(crate) fn why_not(&self) -> Option<(Mechanism, Reason)> {
+        (self.hook == Hook::Tcx && self.hook() == Hook::SkLookup).then(|| {
+            let reason =
+                "this machine translates addresses (NAT), and whose a packet is shows only later";
+            (Mechanism::Tcx, reason.to_owned())
+        })
+    }
+
+    pub(crate) fn want(&mut self, ports: &PortSet) {
+        self.rules.answer(Transport::Tcp, ports);
+        self.rules.answer(Transport::Udp, ports);
     }
 
     pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
         self.rules.alive_for(PATIENCE)?;
-        if self.hook == Hook::SkLookup {
-            self.rules.held(Transport::Tcp, &self.held.tcp_ports()?);
-            self.rules.held(Transport::Udp, &self.held.udp_ports()?);
-        }
-        self.rules.answer(Transport::Udp, &self.udp());
+        // Only for the program at lookup; but that may be at work at any moment.
+        self.rules.held(Transport::Tcp, &self.held.tcp_ports()?);
+        let mut udp = self.held.udp_ports()?;
+        // An answer to a socket that is not connected looks like a question, and such sockets come
+        // and go within milliseconds: the ports that they are given are left alone.
+        ephemeral().for_each(|port| udp.insert(port));
+        self.rules.held(Transport::Udp, &udp);
         if self.keeper.lives() { Ok(()) } else { Err(Trouble::KeeperGone) }
     }
 
@@ -107,13 +106,6 @@ impl Steered {
         };
         ports.iter().filter_map(refusal).collect()
     }
-}
-
-/// Whether this machine passes on what is not for itself.
-fn forwards() -> bool {
-    ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"]
-        .iter()
-        .any(|setting| fs::read_to_string(setting).is_ok_and(|value| value.trim() != "0"))
 }
 
 /// The ports that the system gives to whoever does not care.

@@ -36,7 +36,17 @@ impl Holder {
 
     fn with(host: &Host, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(example("hold"));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments);
+        let holder = Self::start(host, command)?;
+        let mechanism = arguments.get(1).copied().unwrap_or("tcx");
+        if holder.ready.starts_with(&format!("ready {mechanism} ")) {
+            return Ok(holder);
+        }
+        Err(Error::Missing(format!("no {mechanism} on this machine: {}", holder.ready)))
+    }
+
+    fn start(host: &Host, mut command: Command) -> Result<Self> {
+        command.env_remove("SSH_CONNECTION").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = host.spawn(command)?;
         let stdin = child.stdin.take().expect("piped");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
@@ -48,11 +58,6 @@ impl Holder {
         });
         let mut holder = Self { child, stdin, lines, ready: String::new() };
         holder.ready = holder.line("ready")?;
-        let mechanism = arguments.get(1).copied().unwrap_or("tcx");
-        if !holder.ready.starts_with(&format!("ready {mechanism} ")) {
-            let why = format!("no {mechanism} on this machine: {}", holder.ready);
-            return Err(Error::Missing(why));
-        }
         Ok(holder)
     }
 
@@ -476,6 +481,9 @@ fn a_holder_that_hangs_holds_nothing_until_it_goes_on_and_one_that_is_killed_not
 
         let keepers = children(holder.child.id());
         assert_eq!(keepers.len(), 1, "{mechanism}");
+        // It may attach programs and look at processes, and nothing more.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", keepers[0]))?;
+        assert!(status.contains("CapEff:\t0000008000081004\n"), "{status}");
         holder.signal(Signal::SIGKILL)?;
         eventually(&Knock::Refused, || knock_from(phone, at))?;
         // With its process goes all that it held.
@@ -557,5 +565,128 @@ fn an_interface_that_appears_later_is_served_and_what_is_forwarded_is_left_alone
             assert_eq!(knock_from(phone, closed)?, Knock::Refused, "{mechanism}");
             Ok(())
         })
+    })
+}
+
+#[test]
+fn ports_that_are_translated_lead_where_they_led() -> Result {
+    steered(|mechanism, phone, server| {
+        let lab = Lab::new()?;
+        let behind = lab.host("behind", &["116.203.9.9"])?;
+        cable("behind", (server, "10.2.0.1/24"), (&behind, "10.2.0.2/24"))?;
+        greeter(&behind, (ANY4, 8080).into(), "behind\n")?;
+        oracle(&behind, (ANY4, 8080).into(), "behind")?;
+        oracle(phone, (ANY4, 53).into(), "a name")?;
+        run(&behind, "ip route replace default via 10.2.0.1 dev behind")?;
+        greeter(server, (ANY4, 8081).into(), "moved\n")?;
+        let _holder = Holder::on(server, "all", mechanism)?;
+        let port = |port| SocketAddr::new(server.v4(), port);
+        eventually(&here(port(8088)), || knock_from(phone, port(8088)))?;
+
+        // As Docker does without its own proxy, and as many a web server has it.
+        run(
+            server,
+            "sysctl -qw net.ipv4.ip_forward=1
+             nft add table ip t
+             nft 'add chain ip t before { type nat hook prerouting priority -100; }'
+             nft 'add chain ip t after { type nat hook postrouting priority 100; }'
+             nft add rule ip t before iifname eth0 tcp dport 8088 dnat to 10.2.0.2:8080
+             nft add rule ip t before iifname eth0 udp dport 8088 dnat to 10.2.0.2:8080
+             nft add rule ip t before iifname eth0 tcp dport 8089 redirect to :8081
+             nft add rule ip t after oifname eth0 ip saddr 10.2.0.0/24 masquerade",
+        )?;
+        let said = |text: &str| Knock::Said(text.to_owned());
+        eventually(&said("behind"), || knock_from(phone, port(8088)))?;
+        eventually(&said("moved"), || knock_from(phone, port(8089)))?;
+        assert_eq!(ask_from(phone, port(8088))?, Reply::Said("behind".to_owned(), 8088));
+        // Answers to what is behind the server.
+        let name_server = SocketAddr::new(phone.v4(), 53);
+        assert_eq!(ask_from(&behind, name_server)?, Reply::Said("a name".to_owned(), 53));
+        // And everything else is had as before.
+        assert_eq!(knock_from(phone, port(8090))?, here(port(8090)), "{mechanism}");
+        assert_eq!(ask_from(phone, port(8090))?, answered(port(8090)), "{mechanism}");
+        assert_eq!(ask_from(phone, port(45_678))?, Reply::Refused, "{mechanism}");
+        run(server, "nft delete table ip t")?;
+        eventually(&here(port(8088)), || knock_from(phone, port(8088)))
+    })
+}
+
+#[test]
+fn a_port_of_an_ssh_daemon_stays_its_own_while_it_restarts() -> Result {
+    steered(|mechanism, phone, server| {
+        let daemon = "/usr/sbin/sshd";
+        if !PathBuf::from(daemon).exists() {
+            return Err(Error::Missing("no sshd".to_owned()));
+        }
+        let folder = server.folder()?;
+        let key = folder.join("key");
+        run(
+            server,
+            &format!("mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f {}", key.display()),
+        )?;
+        let sshd = |port: &str| {
+            let mut command = Command::new(daemon);
+            let options = ["-D", "-e", "-f", "/dev/null", "-o", "PidFile=none", "-p", port, "-h"];
+            command.args(options).arg(&key).stderr(Stdio::null());
+            server.spawn(command)
+        };
+        let speaks =
+            |knock: &Knock| matches!(knock, Knock::Said(said) if said.starts_with("SSH-2.0"));
+        let here_before = SocketAddr::new(server.v4(), 2222);
+        let comes_later = SocketAddr::new(server.v6(), 2223);
+
+        let mut before = sshd("2222")?;
+        eventually(&true, || Ok(speaks(&knock_from(phone, here_before)?)))?;
+        let mut holder = Holder::with(server, &["all", mechanism, "65432"])?;
+        assert!(speaks(&knock_from(phone, here_before)?), "{mechanism}");
+        before.kill()?;
+        before.wait()?;
+        assert_eq!(knock_from(phone, here_before)?, Knock::Refused, "{mechanism}");
+        let mut again = sshd("2222")?;
+        eventually(&true, || Ok(speaks(&knock_from(phone, here_before)?)))?;
+
+        // One that comes when there is no root any more is remembered too, and for good.
+        let mut later = sshd("2223")?;
+        eventually(&true, || Ok(speaks(&knock_from(phone, comes_later)?)))?;
+        let until = Instant::now() + LIMIT;
+        while !holder.mode("2223")?.contains("Never(2223)") {
+            assert!(Instant::now() < until, "{mechanism}: port 2223 is not remembered");
+            thread::sleep(Duration::from_millis(100));
+        }
+        holder.mode("all")?;
+        for daemon in [&mut again, &mut later] {
+            daemon.kill()?;
+            daemon.wait()?;
+        }
+        for _ in 0..4 {
+            assert_eq!(knock_from(phone, here_before)?, Knock::Refused, "{mechanism}");
+            assert_eq!(knock_from(phone, comes_later)?, Knock::Refused, "{mechanism}");
+            thread::sleep(Duration::from_millis(500));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn without_root_a_list_of_high_ports_is_had_and_the_reason_is_said() -> Result {
+    country(|lab| {
+        let (phone, server) = two(lab)?;
+        let path = server.folder()?.join("hold");
+        std::fs::copy(example("hold"), &path)?;
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--reuid=65432", "--regid=65432", "--clear-groups", "--bounding-set=-all"])
+            .arg(path)
+            .arg("8443,443,8080");
+        let holder = Holder::start(&server, command)?;
+        assert!(holder.ready.starts_with("ready list "), "{}", holder.ready);
+        assert!(holder.ready.contains("NotAllowed(443)"), "{}", holder.ready);
+        assert_eq!(holder.ready.matches("needs root").count(), 2, "{}", holder.ready);
+        for address in server.addresses() {
+            let at = SocketAddr::new(*address, 8080);
+            assert_eq!(knock_from(&phone, at)?, here(at));
+            assert_eq!(ask_from(&phone, at)?, answered(at));
+        }
+        Ok(())
     })
 }
