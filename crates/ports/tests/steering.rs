@@ -614,20 +614,16 @@ fn ports_that_are_translated_lead_where_they_led() -> Result {
 #[test]
 fn a_port_of_an_ssh_daemon_stays_its_own_while_it_restarts() -> Result {
     steered(|mechanism, phone, server| {
-        let daemon = "/usr/sbin/sshd";
-        if !PathBuf::from(daemon).exists() {
-            return Err(Error::Missing("no sshd".to_owned()));
-        }
-        let folder = server.folder()?;
-        let key = folder.join("key");
-        run(
-            server,
-            &format!("mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f {}", key.display()),
-        )?;
+        // What makes it one is its name; it listens and greets as the real one does.
+        const DAEMON: &str = "import socket, sys
+all = socket.create_server(('::', int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True)
+while True: all.accept()[0].send(b'SSH-2.0-OpenSSH\\n')";
+        let name = server.folder()?.join("sshd");
+        let python = "$(python3 -c 'import sys; print(sys.executable)')";
+        run(server, &format!("ln -s \"{python}\" {}", name.display()))?;
         let sshd = |port: &str| {
-            let mut command = Command::new(daemon);
-            let options = ["-D", "-e", "-f", "/dev/null", "-o", "PidFile=none", "-p", port, "-h"];
-            command.args(options).arg(&key).stderr(Stdio::null());
+            let mut command = Command::new(&name);
+            command.args(["-c", DAEMON, port]);
             server.spawn(command)
         };
         let speaks =
@@ -688,5 +684,21 @@ fn without_root_a_list_of_high_ports_is_had_and_the_reason_is_said() -> Result {
             assert_eq!(ask_from(&phone, at)?, answered(at));
         }
         Ok(())
+    })
+}
+
+#[test]
+fn a_keeper_that_is_gone_is_missed() -> Result {
+    steered(|mechanism, phone, server| {
+        let holder = Holder::on(server, "all", mechanism)?;
+        let at = SocketAddr::new(server.v4(), 8080);
+        assert_eq!(knock_from(phone, at)?, here(at), "{mechanism}");
+        for keeper in children(holder.child.id()) {
+            let keeper = Pid::from_raw(i32::try_from(keeper).expect("a process id"));
+            kill(keeper, Signal::SIGKILL).map_err(std::io::Error::from)?;
+        }
+        let said = holder.line("trouble")?;
+        assert!(said.contains("start again"), "{said}");
+        eventually(&Knock::Refused, || knock_from(phone, at))
     })
 }
