@@ -22,8 +22,10 @@ use crate::rules::Rules;
 use crate::steer::{Hook, Reason, Steering};
 use crate::{nat, never};
 
-/// How often it looks for new interfaces and ssh daemons.
+/// How often it looks for new interfaces and for translation.
 const LOOK: Duration = Duration::from_secs(1);
+/// At every how manieth of these looks it goes through all processes for ssh daemons.
+const SSH: u32 = 3;
 /// `CAP_DAC_READ_SEARCH` and `CAP_SYS_PTRACE`, to see which process has which socket;
 /// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs and to see rules of translation.
 const NEEDED: u64 = 1 << 2 | 1 << 19 | 1 << 12 | 1 << 39;
@@ -100,8 +102,12 @@ fn keep(hook: Hook, steering: &mut Steering, rules: &Rules, mut line: UnixStream
     if hook == Hook::Tcx {
         attached = attached.and_then(|()| attach_to_new(steering, &mut known));
     }
+    let mut looks = 0_u32;
     let mut look = || {
-        ssh.look(rules);
+        if looks.is_multiple_of(SSH) {
+            ssh.look(rules);
+        }
+        looks = looks.wrapping_add(1);
         if hook == Hook::Tcx {
             rules.work_at(if nat::translates() { Hook::SkLookup } else { Hook::Tcx });
         }

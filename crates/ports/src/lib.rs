@@ -19,6 +19,14 @@
 //! needed after [`Ports::open`]. The memory also has a deadline, by the kernel's own clock, that the
 //! relay moves on every second. After it the programs do nothing, so a hung relay takes no port. And
 //! they are held by file descriptors alone: when the processes end, they are gone.
+//!
+//! What is not had, by design or by nature of the hook:
+//! - Loopback addresses: what programs of a machine say to each other there stays theirs.
+//! - Datagrams in fragments, and IPv6 packets with extension headers, at tcx: they find a closed port.
+//! - At tcx, somebody who comes again from the same port of theirs within a minute of a connection
+//!   that we closed is let in at the second attempt of their kernel, a second later.
+//! - Ports that are spread over other machines by IPVS or by other BPF programs cannot be seen; where
+//!   there are such, a list is the right thing.
 
 #![deny(unsafe_code)]
 

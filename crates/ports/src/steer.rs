@@ -2,11 +2,13 @@
 
 use std::os::fd::AsRawFd;
 
-use aya::Ebpf;
 use aya::maps::{Map, SockMap};
 use aya::programs::links::LinkOrder;
 use aya::programs::tc::TcAttachOptions;
 use aya::programs::{SchedClassifier, SkLookup, TcAttachType};
+use aya::{Ebpf, EbpfLoader};
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 
 use crate::anchor::Anchors;
 use crate::rules::Rules;
@@ -38,7 +40,10 @@ impl Steering {
     /// The program of this hook, and of those that may have to stand in for it. Needs `CAP_BPF` and
     /// `CAP_NET_ADMIN`.
     pub(crate) fn load(hook: Hook) -> Result<(Self, Rules), Reason> {
-        let mut ebpf = Ebpf::load(&OBJECT.0).map_err(|error| {
+        // Kernels before 5.11 count a program against this limit.
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
+        // The kernel's own types are not needed; reading them would take 16 MB.
+        let mut ebpf = EbpfLoader::new().btf(None).load(&OBJECT.0).map_err(|error| {
             let reason = chain(error);
             let forbidden = reason.contains("Operation not permitted");
             if forbidden { format!("needs root ({reason})") } else { reason }
