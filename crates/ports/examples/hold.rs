@@ -2,7 +2,8 @@
 //!
 //!     hold MODE [tcx|sk_lookup|list] [USER]
 //!
-//! A connection is told the address and port that it came to, and then hears its own bytes; a
+//! A connection is told the address and port that it came to, and then hears its own bytes, or is
+//! closed at the word `bye`; a
 //! datagram is answered with the address and port that it was sent to. Each line on standard input is
 //! a new mode. With USER, a number, it becomes that user once the ports are open.
 
@@ -122,6 +123,7 @@ async fn greet(mut stream: TcpStream) -> io::Result<()> {
     loop {
         match stream.read(&mut buffer).await? {
             0 => return Ok(()),
+            _ if buffer.starts_with(b"bye") => return Ok(()),
             read => stream.write_all(&buffer[..read]).await?,
         }
     }

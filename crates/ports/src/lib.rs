@@ -24,7 +24,7 @@
 //! - Loopback addresses: what programs of a machine say to each other there stays theirs.
 //! - Datagrams in fragments, and IPv6 packets with extension headers, at tcx: they find a closed port.
 //! - At tcx, somebody who comes again from the same port of theirs within a minute of a connection
-//!   that we closed is let in at the second attempt of their kernel, a second later.
+//!   that we closed is let in at the second attempt of their system, at once or a second later.
 //! - Ports that are spread over other machines by IPVS or by other BPF programs cannot be seen; where
 //!   there are such, a list is the right thing.
 

@@ -702,3 +702,30 @@ fn a_keeper_that_is_gone_is_missed() -> Result {
         eventually(&Knock::Refused, || knock_from(phone, at))
     })
 }
+
+#[test]
+fn who_comes_again_from_the_same_port_is_let_in_although_we_closed_first() -> Result {
+    steered(|mechanism, phone, server| {
+        let _holder = Holder::on(server, "all", mechanism)?;
+        for at in [SocketAddr::new(server.v4(), 8080), SocketAddr::new(server.v6(), 8080)] {
+            let from = SocketAddr::new(if at.is_ipv4() { phone.v4() } else { phone.v6() }, 40_000);
+            phone.run(async move || {
+                for _ in 0..3 {
+                    let socket = match at {
+                        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+                        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+                    };
+                    socket.set_reuseaddr(true)?;
+                    socket.bind(from)?;
+                    let mut stream = timeout(LIMIT, socket.connect(at)).await??;
+                    stream.write_all(b"bye").await?;
+                    let mut said = String::new();
+                    timeout(LIMIT, stream.read_to_string(&mut said)).await??;
+                    assert_eq!(said.trim(), at.to_string());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })
+}
