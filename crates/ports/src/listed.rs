@@ -16,12 +16,13 @@ pub(crate) struct Listed {
     udp: bool,
     open: Vec<u16>,
     refused: Vec<Refused>,
+    ipv6: bool,
 }
 
 impl Listed {
     pub(crate) fn new(udp: bool) -> Self {
         let out = Raw::new().map_or(Out::Own, |raw| Out::Raw(Arc::new(raw)));
-        Self { out, udp, open: Vec::new(), refused: Vec::new() }
+        Self { out, udp, open: Vec::new(), refused: Vec::new(), ipv6: false }
     }
 
     /// Opens what is not open yet; names what the caller is to close.
@@ -35,6 +36,7 @@ impl Listed {
             self.open.iter().copied().filter(|port| !wanted.contains(port)).collect();
         let Bound { listeners, open, refused: failed, ipv6 } = bind(&PortList::from(new));
         self.refused = refused.into_iter().map(Refused::Never).chain(failed).collect();
+        self.ipv6 = ipv6;
         let mut doors = Doors { listeners, ..Doors::default() };
         if self.udp {
             doors.datagrams = open.iter().flat_map(|&port| self.datagrams(port, ipv6)).collect();
@@ -50,6 +52,10 @@ impl Listed {
         let sockets = any.into_iter().flatten();
         let sockets = sockets.filter_map(|ip: std::net::IpAddr| datagrams((ip, port).into()).ok());
         sockets.map(|socket: UdpSocket| Datagrams::new(socket, self.out.clone())).collect()
+    }
+
+    pub(crate) fn ipv6(&self) -> bool {
+        self.ipv6
     }
 
     pub(crate) fn open(&self) -> &[u16] {

@@ -91,6 +91,8 @@ pub struct Answers {
     pub ports: Vec<u16>,
     /// And those that cannot.
     pub refused: Vec<Refused>,
+    /// Over IPv6 too, or over IPv4 alone because this machine knows nothing else.
+    pub ipv6: bool,
 }
 
 /// Something went wrong with ports that were open.
@@ -198,12 +200,13 @@ impl Ports {
                 let refused = steered.refusals(list.as_slice());
                 let open = |port: &u16| !refused.iter().any(|refused| refused.port() == *port);
                 let ports = list.as_slice().iter().copied().filter(open).collect();
-                Answers { all: self.mode == Mode::All, ports, refused }
+                Answers { all: self.mode == Mode::All, ports, refused, ipv6: steered.ipv6() }
             }
             How::Listed(listed) => Answers {
                 all: false,
                 ports: listed.open().to_vec(),
                 refused: listed.refused().to_vec(),
+                ipv6: listed.ipv6(),
             },
         }
     }

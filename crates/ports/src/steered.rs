@@ -29,6 +29,7 @@ pub(crate) struct Steered {
     rules: Rules,
     keeper: Keeper,
     held: Sockets,
+    ipv6: bool,
 }
 
 /// What comes with it, for the caller to serve.
@@ -48,6 +49,7 @@ impl Steered {
         let keeper = Keeper::start(hook, &mut steering, &rules)?;
         let anchors = Anchors::new(udp).map_err(doing("a socket of our own"))?;
         steering.to(&anchors)?;
+        let ipv6 = anchors.tcp6.is_some();
         let mut doors = Doors::default();
         doors.listeners.push(anchors.tcp4);
         doors.listeners.extend(anchors.tcp6);
@@ -56,12 +58,16 @@ impl Steered {
             doors.datagrams =
                 sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
         }
-        let mut steered = Self { hook, rules, keeper, held };
+        let mut steered = Self { hook, rules, keeper, held, ipv6 };
         for port in never::certain() {
             steered.rules.never(port);
         }
         steered.tend().map_err(|trouble| trouble.to_string())?;
         Ok((steered, doors))
+    }
+
+    pub(crate) fn ipv6(&self) -> bool {
+        self.ipv6
     }
 
     /// Where packets are taken at this moment.

@@ -379,6 +379,12 @@ fn programs_of_the_same_machine_get_their_answers_and_their_refusals() -> Result
             })?;
             assert_eq!(reply, Reply::Said("a name".to_owned(), 53), "{mechanism}");
         }
+        // By its own address a machine reaches what everybody reaches.
+        for address in server.addresses() {
+            let at = SocketAddr::new(*address, 9999);
+            assert_eq!(knock_from(server, at)?, here(at), "{mechanism}");
+            assert_eq!(ask_from(server, at)?, answered(at), "{mechanism}");
+        }
         for local in ["127.0.0.1:9999", "127.3.2.1:9999", "[::1]:9999"] {
             let at = local.parse().expect("an address");
             assert_eq!(knock_from(server, at)?, Knock::Refused, "{mechanism} {at}");
