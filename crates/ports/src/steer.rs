@@ -84,7 +84,7 @@ impl Steering {
         classifier(&mut self.ebpf)?
             .attach_with_options(name, TcAttachType::Ingress, order)
             .map(|_| ())
-            .map_err(chain)
+            .map_err(|error| format!("tcx, which came with Linux 6.6: {}", chain(error)))
     }
 
     /// Attaches to the network namespace of this thread, for as long as this process lives.
