@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::PortList;
@@ -33,6 +34,8 @@ pub enum Refused {
     NotAllowed(u16),
     /// There are listeners enough for the files that this process may have open.
     NoRoom(u16),
+    /// It is never taken from whoever may need it: ssh, DHCP, network time.
+    Never(u16),
     /// Something else, as the system names it.
     Other(u16, Errno),
 }
@@ -45,6 +48,24 @@ impl Refused {
             other => Self::Other(port, other),
         }
     }
+
+    /// Which port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        match *self {
+            Self::Taken(port)
+            | Self::NotAllowed(port)
+            | Self::Never(port)
+            | Self::NoRoom(port)
+            | Self::Other(port, _) => port,
+        }
+    }
+}
+
+/// How many listeners are reasonable: half of the files that this process may have open.
+pub(crate) fn most_listeners() -> usize {
+    let files = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(files / 2).unwrap_or(usize::MAX)
 }
 
 /// Listens on every port of the list, on all of the machine's addresses of both families.
@@ -83,6 +104,10 @@ fn bind_port(port: u16, ipv6: bool) -> io::Result<Vec<TcpListener>> {
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    listen_on(socket, address)
+}
+
+pub(crate) fn listen_on(socket: Socket, address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;

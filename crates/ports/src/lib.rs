@@ -1,11 +1,54 @@
-//! The ports of a machine on which a relay answers.
+//! The ports of a machine on which a relay answers: a list of them, or all 65,535, TCP and UDP,
+//! without taking any from other programs.
 //!
-//! One mechanism so far: [`bind`] opens a listener of its own for every port of a [`PortList`].
+//! [`Ports::open`] takes the best [`Mechanism`] that the machine allows and hands over listeners and
+//! [`Datagrams`]; which port somebody dialled is the `local_addr` of the connection, or the `to` of
+//! the datagram's [`Flow`]. Behind it:
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `open` | the interface, and the choice of the mechanism |
+//! | `steered` | all ports: `steer` loads the BPF programs of `bpf/`, `anchor` has the sockets to which they hand packets, `rules` is the memory that both sides see, `keeper` the process that holds them |
+//! | `listed`, `bind` | a listener for each port |
+//! | `never` | what is never taken: ssh, DHCP, NTP |
+//! | `nat` | whether addresses are translated here |
+//! | `held` | what other programs have |
+//! | `datagrams` | answers that leave from the port that was asked |
+//!
+//! With BPF, everything that changes while a relay runs is a byte in shared memory: no privilege is
+//! needed after [`Ports::open`]. The memory also has a deadline, by the kernel's own clock, that the
+//! relay moves on every second. After it the programs do nothing, so a hung relay takes no port. And
+//! they are held by file descriptors alone: when the processes end, they are gone.
+//!
+//! What is not had, by design or by nature of the hook:
+//! - Loopback addresses: what programs of a machine say to each other there stays theirs.
+//! - Datagrams in fragments, and IPv6 packets with extension headers, at tcx: they find a closed port.
+//! - At tcx, somebody who comes again from the same port of theirs within a minute of a connection
+//!   that we closed is let in at the second attempt of their system, at once or a second later.
+//! - Ports that are spread over other machines by IPVS or by other BPF programs cannot be seen; where
+//!   there are such, a list is the right thing.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod anchor;
 mod bind;
+mod datagrams;
+mod held;
+mod keeper;
 mod list;
+mod listed;
+mod mode;
+mod nat;
+mod never;
+mod open;
+mod rules;
+mod set;
+mod steer;
+mod steered;
+mod transport;
 
 pub use bind::{Bound, Refused, bind};
+pub use datagrams::{Datagrams, Flow};
 pub use list::{BadPortList, PortList};
+pub use mode::Mode;
+pub use open::{Answers, Change, Mechanism, Ports, Settings, Trouble};

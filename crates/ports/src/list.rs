@@ -24,6 +24,12 @@ impl<const N: usize> From<[u16; N]> for PortList {
     }
 }
 
+impl From<Vec<u16>> for PortList {
+    fn from(ports: Vec<u16>) -> Self {
+        Self(ports)
+    }
+}
+
 /// This is no list of ports.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadPortList {

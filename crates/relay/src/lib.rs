@@ -266,11 +266,9 @@ async fn accept<F>(
     F: Future<Output = ()> + Send + 'static,
 {
     loop {
-        let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let Ok(room) = Arc::clone(&shared.room).acquire_owned().await else { return };
                 tokio::spawn(serve(Arc::clone(&shared), stream, peer, room));
             }
             Err(error) if is_the_peers(&error) => {}

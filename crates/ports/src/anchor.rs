@@ -1,0 +1,78 @@
+//! The sockets to which steered packets go: one per transport and family.
+//!
+//! They are bound where nobody from outside reaches them by themselves, on a loopback address and a
+//! low port that no program wants: a socket of ours must not take a port from anybody.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::bind::listen_on;
+use crate::datagrams::Datagrams;
+
+/// Out of the way of whoever listens on 127.0.0.1 or on all addresses.
+const V4: Ipv4Addr = Ipv4Addr::new(127, 106, 97, 114);
+const V6: Ipv6Addr = Ipv6Addr::LOCALHOST;
+
+/// Ports below 1024 that stand for nothing in particular.
+const PORTS: std::ops::Range<u16> = 1001..1021;
+
+/// One socket per transport and family that was asked for and that this machine speaks.
+#[derive(Debug)]
+pub(crate) struct Anchors {
+    pub(crate) tcp4: TcpListener,
+    pub(crate) tcp6: Option<TcpListener>,
+    pub(crate) udp4: Option<UdpSocket>,
+    pub(crate) udp6: Option<UdpSocket>,
+}
+
+impl Anchors {
+    pub(crate) fn new(udp: bool) -> io::Result<Self> {
+        let ipv6 = Socket::new(Domain::IPV6, Type::STREAM, None).is_ok();
+        Ok(Self {
+            tcp4: somewhere(V4.into(), listen_free)?,
+            tcp6: ipv6.then(|| somewhere(V6.into(), listen_free)).transpose()?,
+            udp4: udp.then(|| somewhere(V4.into(), datagrams)).transpose()?,
+            udp6: (udp && ipv6).then(|| somewhere(V6.into(), datagrams)).transpose()?,
+        })
+    }
+}
+
+/// Binds to the first port that is free.
+fn somewhere<T>(address: IpAddr, bind: fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    // Port 0: wherever the system likes, before failing altogether.
+    let mut last = None;
+    for port in PORTS.chain([0]) {
+        match bind((address, port).into()) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::ErrorKind::AddrInUse.into()))
+}
+
+/// Listens there even if this machine has no such address, as while its loopback link is down.
+fn listen_free(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    freebind(&socket, address)?;
+    listen_on(socket, address)
+}
+
+fn freebind(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() { socket.set_freebind_v6(true) } else { socket.set_freebind_v4(true) }
+}
+
+/// A non-blocking UDP socket that tells what its datagrams were sent to.
+pub(crate) fn datagrams(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    freebind(&socket, address)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    let socket = UdpSocket::from(socket);
+    Datagrams::tell_destination(&socket)?;
+    Ok(socket)
+}

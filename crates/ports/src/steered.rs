@@ -1,0 +1,125 @@
+//! Ports that a BPF program hands over: rules in memory, a keeper that holds the program, sockets.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::anchor::Anchors;
+use crate::bind::Refused;
+use crate::datagrams::{Datagrams, Out, Raw};
+use crate::held::Sockets;
+use crate::keeper::Keeper;
+use crate::never;
+use crate::open::{Mechanism, Trouble};
+use crate::rules::Rules;
+use crate::set::PortSet;
+use crate::steer::{Hook, Reason, Steering};
+use crate::transport::Transport;
+
+/// For how long the programs believe that somebody is there to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Steered {
+    /// The one that was asked for.
+    hook: Hook,
+    rules: Rules,
+    keeper: Keeper,
+    held: Sockets,
+    ipv6: bool,
+}
+
+/// What comes with it, for the caller to serve.
+#[derive(Debug, Default)]
+pub(crate) struct Doors {
+    pub(crate) listeners: Vec<TcpListener>,
+    pub(crate) datagrams: Vec<Datagrams>,
+}
+
+impl Steered {
+    pub(crate) fn open(hook: Hook, udp: bool) -> Result<(Self, Doors), Reason> {
+        let doing = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+        // What fails for want of a privilege comes first, since it says so best.
+        let (mut steering, rules) = Steering::load(hook)?;
+        let raw = udp.then(Raw::new).transpose().map_err(doing("a raw socket for answers"))?;
+        let held = Sockets::open().map_err(doing("asking who has which port"))?;
+        let keeper = Keeper::start(hook, &mut steering, &rules)?;
+        let anchors = Anchors::new(udp).map_err(doing("a socket of our own"))?;
+        steering.to(&anchors)?;
+        let ipv6 = anchors.tcp6.is_some();
+        let mut doors = Doors::default();
+        doors.listeners.push(anchors.tcp4);
+        doors.listeners.extend(anchors.tcp6);
+        if let Some(raw) = raw.map(Arc::new) {
+            let sockets = anchors.udp4.into_iter().chain(anchors.udp6);
+            doors.datagrams =
+                sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
+        }
+        let mut steered = Self { hook, rules, keeper, held, ipv6 };
+        for port in never::certain() {
+            steered.rules.never(port);
+        }
+        steered.tend().map_err(|trouble| trouble.to_string())?;
+        Ok((steered, doors))
+    }
+
+    pub(crate) fn ipv6(&self) -> bool {
+        self.ipv6
+    }
+
+    /// Where packets are taken at this moment.
+    pub(crate) fn hook(&self) -> Hook {
+        self.rules.at_work()
+    }
+
+    /// Why not at the hook that was asked for, if so.
+    pub(crate) fn why_not(&self) -> Option<(Mechanism, Reason)> {
+        (self.hook == Hook::Tcx && self.hook() == Hook::SkLookup).then(|| {
+            let reason =
+                "this machine translates addresses (NAT), and whose a packet is shows only later";
+            (Mechanism::Tcx, reason.to_owned())
+        })
+    }
+
+    pub(crate) fn want(&mut self, ports: &PortSet) {
+        self.rules.answer(Transport::Tcp, ports);
+        self.rules.answer(Transport::Udp, ports);
+    }
+
+    pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
+        self.rules.alive_for(PATIENCE)?;
+        // Only for the program at lookup; but that may be at work at any moment.
+        self.rules.held(Transport::Tcp, &self.held.tcp_ports()?);
+        let mut udp = self.held.udp_ports()?;
+        // An answer to a socket that is not connected looks like a question, and such sockets come
+        // and go within milliseconds: the ports that they are given are left alone.
+        ephemeral().for_each(|port| udp.insert(port));
+        self.rules.held(Transport::Udp, &udp);
+        if self.keeper.lives() { Ok(()) } else { Err(Trouble::KeeperGone) }
+    }
+
+    /// Why nobody is answered there, if so.
+    pub(crate) fn refusals(&mut self, ports: &[u16]) -> Vec<Refused> {
+        let never = self.rules.nevers();
+        let held = self.held.tcp_ports().unwrap_or_else(|_| PortSet::empty());
+        let refusal = |&port: &u16| match port {
+            port if never.has(port) => Some(Refused::Never(port)),
+            port if held.has(port) => Some(Refused::Taken(port)),
+            _ => None,
+        };
+        ports.iter().filter_map(refusal).collect()
+    }
+}
+
+/// The ports that the system gives to whoever does not care.
+fn ephemeral() -> RangeInclusive<u16> {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let mut ends = range.split_whitespace().map(str::parse);
+    match (ends.next(), ends.next()) {
+        (Some(Ok(first)), Some(Ok(last))) => first..=last,
+        _ => 32_768..=60_999,
+    }
+}
