@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
-use ports::PortList;
+use ports::Mode;
 use relay::{EgressPorts, Mask};
 use store::Label;
 use wire::derive::Form;
@@ -45,9 +45,11 @@ pub(crate) struct Service {
     #[arg(long, value_name = "ADDRESS", env = "JARYQ_ADDRESS", value_delimiter = ',')]
     pub address: Option<Vec<Address>>,
 
-    /// Ports to answer on, as in 443,80,8000-8010; the first one stands in the links
-    #[arg(long, value_name = "LIST", env = "JARYQ_PORTS")]
-    pub ports: Option<PortList>,
+    /// Where to answer: 'quiet' (some usual ports), 'all' (every port that is free; for a cut, since
+    /// a machine that answers everywhere can be recognised), or a list as in 443,80,8000-8010, the
+    /// first of which stands in the links [default: quiet]
+    #[arg(long, value_name = "quiet|all|LIST", env = "JARYQ_PORTS")]
+    pub ports: Option<Mode>,
 
     /// The website that everybody without a key meets: yours, or one that suits this server's place
     #[arg(long, value_name = "HOST[:PORT]", env = "JARYQ_MASK")]
@@ -70,6 +72,12 @@ pub(crate) struct Service {
 pub(crate) enum Verb {
     /// Start the relay and print the links to send to people
     Up(Service),
+    /// Answer on other ports from now on, until the next start; nobody who is connected notices
+    Ports {
+        /// 'quiet', 'all' or a list
+        #[arg(value_name = "quiet|all|LIST")]
+        mode: Mode,
+    },
     /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),

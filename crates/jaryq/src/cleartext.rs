@@ -4,8 +4,7 @@
 use std::net::TcpListener;
 
 use ports::{PortList, Refused};
-use relay::Relay;
-use tokio::task::AbortHandle;
+use relay::{Door, Relay};
 
 use crate::config::CleartextPort;
 
@@ -32,7 +31,7 @@ pub(crate) struct Cleartext {
     /// Whether the other ports have it already.
     is_ours: bool,
     wanted: bool,
-    serving: Option<AbortHandle>,
+    serving: Option<Vec<Door>>,
 }
 
 impl Cleartext {
@@ -51,8 +50,7 @@ impl Cleartext {
         let is_news = wanted && !self.wanted;
         self.wanted = wanted;
         match &self.serving {
-            Some(serving) if !wanted => {
-                serving.abort();
+            Some(_) if !wanted => {
                 self.serving = None;
                 None
             }
@@ -70,10 +68,9 @@ impl Cleartext {
     }
 
     fn open(&mut self) -> Result<(), CannotOpen> {
-        let listeners = self.listen()?;
-        let relay = self.relay.clone();
-        let serving = tokio::spawn(async move { relay.serve_web(listeners).await });
-        self.serving = Some(serving.abort_handle());
+        let serve = |listener| self.relay.serve_web(listener);
+        let doors = self.listen()?.into_iter().map(serve).collect::<Result<_, _>>();
+        self.serving = Some(doors.map_err(|_| CannotOpen::Other(self.port))?);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use nix::unistd::geteuid;
-use ports::PortList;
+use ports::Mode;
 use relay::{EgressPorts, Mask};
 use serde::Deserialize;
 use wire::mtproto::datacentre::Host;
@@ -194,8 +194,8 @@ pub(crate) struct Config {
     pub state: PathBuf,
     /// Empty: to be found out.
     pub addresses: Vec<Address>,
-    /// `None`: [`DEFAULT_PORTS`].
-    pub ports: Option<PortList>,
+    /// Where to answer; what is quiet is [`DEFAULT_PORTS`].
+    pub mode: Mode,
     pub mask: Option<Mask>,
     pub cleartext_port: CleartextPort,
     pub egress_ports: EgressPorts,
@@ -229,7 +229,7 @@ impl Config {
         Ok(Self {
             state: place.state.unwrap_or_else(default_state),
             addresses: service.address.unwrap_or_default(),
-            ports: service.ports,
+            mode: service.ports.unwrap_or_default(),
             mask: service.mask,
             cleartext_port: service.cleartext_port.unwrap_or_default(),
             egress_ports: service.egress_ports.unwrap_or_default(),
@@ -288,7 +288,7 @@ mod tests {
         "#;
         let (place, service) = filled(text, Service::default()).expect("a good file");
         assert_eq!(place.state, Some("/srv/jaryq".into()));
-        assert_eq!(service.ports.expect("ports").as_slice(), [443, 8000, 8001]);
+        assert_eq!(service.ports, "443,8000,8001".parse().ok());
         assert_eq!(service.mask.expect("a mask").to_string(), "example.org:8443");
         assert_eq!(service.cleartext_port, Some(CleartextPort(1081)));
         assert_eq!(service.egress_ports, "default,22".parse().ok());
@@ -307,7 +307,7 @@ mod tests {
     fn a_flag_wins_over_the_file() {
         let given = Service { ports: "9000".parse().ok(), ..Service::default() };
         let (_, service) = filled("ports = 443", given).expect("a good file");
-        assert_eq!(service.ports.expect("ports").as_slice(), [9000]);
+        assert_eq!(service.ports, "9000".parse().ok());
     }
 
     #[test]

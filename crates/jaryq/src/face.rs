@@ -21,6 +21,10 @@ pub(crate) struct Face {
     pub addresses: Vec<String>,
     /// Ports that answer, the one for the links first.
     pub ports: Vec<u16>,
+    /// Whether it answers on every other free port too.
+    pub all_ports: bool,
+    /// What was asked for: `quiet`, `all` or a list.
+    pub mode: String,
     pub mask: Option<String>,
     /// The port of SOCKS5 and HTTP proxies, which is open while somebody has a key for it.
     #[serde(default = "usual_cleartext_port")]
@@ -208,6 +212,8 @@ mod tests {
         let face = Face {
             addresses: vec![address.to_owned()],
             ports: vec![443, 80],
+            all_ports: false,
+            mode: "quiet".to_owned(),
             mask: mask.map(str::to_owned),
             cleartext_port: usual_cleartext_port(),
         };

@@ -15,15 +15,9 @@ use crate::print::{Printer, key_name, key_object};
 use crate::root;
 
 pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
-    root::become_owner(state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let store = Store::open_existing(state).await.map_err(|error| match error {
-            store::Error::Absent(_) => anyhow::anyhow!(
-                "{error}; start a relay with 'jaryq up', and if it runs as root, ask as root (sudo)"
-            ),
-            other => other.into(),
-        })?;
+        let store = open(state).await?;
         match verb {
             KeyVerb::New { label, form, cleartext } => {
                 let key = match (form, cleartext) {
@@ -61,6 +55,17 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
         }
         store.close().await;
         Ok(())
+    })
+}
+
+/// The state of a relay that was started before, as its owner.
+pub(crate) async fn open(state: &Path) -> anyhow::Result<Store> {
+    root::become_owner(state)?;
+    Store::open_existing(state).await.map_err(|error| match error {
+        store::Error::Absent(_) => anyhow::anyhow!(
+            "{error}; start a relay with 'jaryq up', and if it runs as root, ask as root (sudo)"
+        ),
+        other => other.into(),
     })
 }
 

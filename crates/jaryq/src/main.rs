@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key` | the verbs |
+//! | `announce` | what `up` says at the start |
+//! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
@@ -13,9 +15,11 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod announce;
 mod args;
 mod cleartext;
 mod config;
+mod doors;
 mod face;
 mod key;
 mod print;
@@ -53,6 +57,10 @@ fn main() -> ExitCode {
 fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
     match args.verb {
         Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer),
+        Verb::Ports { mode } => {
+            let config = Config::gather(args.place, Service::default())?;
+            doors::change(&mode, &config.state, printer)
+        }
         Verb::Key(verb) => {
             let config = Config::gather(args.place, Service::default())?;
             key::run(verb, &config.state, printer)

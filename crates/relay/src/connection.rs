@@ -30,11 +30,12 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: TcpStream,
     peer: SocketAddr,
-    port: u16,
     room: OwnedSemaphorePermit,
 ) {
+    // What was dialled: one listener may have all ports.
+    let Ok(dialled) = stream.local_addr() else { return };
     // Where there are too many, the next one meets a closed door: nobody can be made to wait.
-    let Some(mut arrival) = Arrival::new(&shared, stream, peer, port) else { return };
+    let Some(mut arrival) = Arrival::new(&shared, stream, peer, dialled.port()) else { return };
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => *guest,
         Caller::Stranger => return decoy::entertain(arrival).await,
@@ -49,7 +50,7 @@ pub(crate) async fn serve(
     shared.start(key, async move {
         let telegram = Box::pin(knock::knock(&at_telegram, client, guest)).await;
         drop(at_telegram);
-        if let Some(telegram) = telegram {
+        if let Some(mut telegram) = telegram {
             telegram.run().await;
         }
         drop(room);

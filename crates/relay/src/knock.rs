@@ -29,7 +29,7 @@ pub(crate) async fn knock(
     shared: &Shared,
     client: TcpStream,
     guest: Guest,
-) -> Option<pump::Telegram> {
+) -> Option<Box<pump::Telegram>> {
     let Guest { mut opened, dress, early: mut said, .. } = guest;
     opened.from_client.apply(&mut said);
     let mut speaker = Speaker { client, opened, dress, said };
@@ -46,7 +46,8 @@ pub(crate) async fn knock(
             Ok(Some(to_server)) => {
                 let Speaker { client, opened, dress, .. } = speaker;
                 let from_client = opened.from_client;
-                return Some(pump::Telegram { client, upstream, from_client, to_server, dress });
+                let telegram = pump::Telegram { client, upstream, from_client, to_server, dress };
+                return Some(Box::new(telegram));
             }
             Ok(None) => shared.dialer.mark_silent(address),
             Err(BadRecord) => return None,

@@ -51,7 +51,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
 
@@ -211,46 +211,46 @@ impl Relay {
         shared.live.end_all_but(&shared.keyring.load());
     }
 
-    /// Serves SOCKS5 and HTTP on these listeners, in clear, until the future is dropped; connections
-    /// that are open then go on.
+    /// Serves whoever comes to a listener, on whichever port of the machine they came.
     ///
     /// # Errors
-    /// When a listener cannot be used.
-    pub async fn serve_web(&self, listeners: Vec<BoundListener>) -> std::io::Result<()> {
-        let mut accepting = JoinSet::new();
-        for listener in listeners {
-            let listener = TcpListener::from_std(listener)?;
-            accepting.spawn(accept(Arc::clone(&self.0), listener, web::serve));
-        }
-        while accepting.join_next().await.is_some() {}
-        Ok(())
+    /// When the listener cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn serve(&self, listener: BoundListener) -> std::io::Result<Door> {
+        let listener = TcpListener::from_std(listener)?;
+        let accepting = accept(Arc::clone(&self.0), listener, connection::serve);
+        Ok(Door(tokio::spawn(accepting).abort_handle()))
     }
 
-    /// Serves until `stop` is done, then closes the listeners, lets the connections go on for
-    /// [`Limits::farewell`] and ends what is left; tells how many those were.
+    /// Serves SOCKS5 and HTTP to whoever comes to a listener, in clear.
     ///
     /// # Errors
-    /// When a listener cannot be used.
-    pub async fn serve(
-        &self,
-        listeners: Vec<BoundListener>,
-        stop: impl Future<Output = ()>,
-    ) -> std::io::Result<usize> {
-        let mut accepting = JoinSet::new();
-        for listener in listeners {
-            let listener = TcpListener::from_std(listener)?;
-            let port = listener.local_addr()?.port();
-            accepting.spawn(accept(
-                Arc::clone(&self.0),
-                listener,
-                move |shared, stream, peer, room| {
-                    connection::serve(shared, stream, peer, port, room)
-                },
-            ));
-        }
-        stop.await;
-        accepting.shutdown().await;
-        Ok(self.0.live.drain(self.0.limits.farewell).await)
+    /// When the listener cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
+    pub fn serve_web(&self, listener: BoundListener) -> std::io::Result<Door> {
+        let listener = TcpListener::from_std(listener)?;
+        let accepting = accept(Arc::clone(&self.0), listener, web::serve);
+        Ok(Door(tokio::spawn(accepting).abort_handle()))
+    }
+
+    /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those
+    /// were. Close the doors first.
+    pub async fn farewell(&self) -> usize {
+        self.0.live.drain(self.0.limits.farewell).await
+    }
+}
+
+/// A listener at work. Dropped, it accepts nobody any more; who is connected goes on.
+#[derive(Debug)]
+pub struct Door(AbortHandle);
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -47,6 +47,8 @@ impl Live {
         // It starts when it is listed, and not before: so it cannot be over and listed after that.
         // The lock is not held meanwhile, since a runtime that ends drops the task on the spot.
         let (listed, start) = oneshot::channel();
+        // In a box, or the task would keep it twice: as it came and as it runs.
+        let connection = Box::pin(connection);
         let task = tokio::spawn(async move {
             let _entry = entry;
             if start.await.is_ok() {

@@ -24,8 +24,9 @@ fn relay(strangers_per_source: usize) -> SocketAddr {
         runtime.block_on(async {
             let settings = Settings { limits, ..Settings::default() };
             let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
-            relay.serve_web(vec![listener]).await
-        })
+            let _door = relay.serve_web(listener).expect("a listener");
+            std::future::pending::<()>().await;
+        });
     });
     address
 }

@@ -41,21 +41,23 @@ pub(crate) struct Telegram {
 
 impl Telegram {
     /// Carries bytes until both sides are done.
-    pub(crate) async fn run(self) {
-        let Self { client, upstream, mut from_client, mut to_server, mut dress } = self;
+    pub(crate) async fn run(&mut self) {
+        let Self { client, upstream, from_client, to_server, dress } = self;
+        let (client, upstream) = (&*client, &*upstream);
         let dressed = dress.is_some();
-        let up = copy::transformed(&client, &upstream, |bytes| {
-            let length = undress(&mut dress, &mut from_client, bytes).map_err(io::Error::other)?;
+        let up = copy::transformed(client, upstream, |bytes| {
+            let length = undress(dress, from_client, bytes).map_err(io::Error::other)?;
             to_server.apply(&mut bytes[..length]);
             Ok(length)
         });
         let down = async {
             if dressed {
-                copy::in_records(&upstream, &client).await
+                copy::in_records(upstream, client).await
             } else {
-                splice::all(&upstream, &client, u64::MAX).await
+                splice::all(upstream, client, u64::MAX).await
             }
         };
+        tokio::pin!(up, down);
         // Whichever way it ends, both sockets are closed with it.
         let _ = both(up, down).await;
     }
@@ -80,7 +82,11 @@ pub(crate) fn undress(
 /// reset.
 pub(crate) async fn bridge(one: TcpStream, other: TcpStream, so_far: io::Result<()>, most: u64) {
     let ended = match so_far {
-        Ok(()) => both(splice::all(&one, &other, most), splice::all(&other, &one, most)).await,
+        Ok(()) => {
+            let (up, down) = (splice::all(&one, &other, most), splice::all(&other, &one, most));
+            tokio::pin!(up, down);
+            both(up, down).await
+        }
         Err(error) => Err(error),
     };
     if ended.is_err() {
@@ -96,7 +102,9 @@ pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64) {
         end_of(&client).await?;
         finish(&server)
     };
-    if both(up, splice::all(&server, &client, u64::MAX)).await.is_err() {
+    let down = splice::all(&server, &client, u64::MAX);
+    tokio::pin!(up, down);
+    if both(up, down).await.is_err() {
         reset(&[&client, &server]);
     }
 }
@@ -116,12 +124,11 @@ fn reset(sides: &[&TcpStream]) {
 }
 
 /// Runs both directions until both are done, one has failed, or one has outlived the other by
-/// [`HALF_OPEN`].
+/// [`HALF_OPEN`]. They are pinned where they were made: moved in here, they would be kept twice.
 async fn both(
-    up: impl Future<Output = io::Result<()>>,
-    down: impl Future<Output = io::Result<()>>,
+    mut up: impl Future<Output = io::Result<()>> + Unpin,
+    mut down: impl Future<Output = io::Result<()>> + Unpin,
 ) -> io::Result<()> {
-    tokio::pin!(up, down);
     tokio::select! {
         ended = &mut up => {
             ended?;

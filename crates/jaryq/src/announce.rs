@@ -1,0 +1,213 @@
+//! What `up` says at the start, for people and for programs.
+
+use nix::unistd::Uid;
+use ports::{Answers, Mechanism, Ports, Refused};
+use serde_json::{Value, json};
+use store::Key;
+use wire::derive::Form;
+
+use crate::address;
+use crate::cleartext::CannotOpen;
+use crate::config::Config;
+use crate::doors::list;
+use crate::face::{LinkMaker, Links};
+use crate::print::{Printer, key_name, key_object};
+
+/// What there is to say.
+pub(crate) struct Start<'a> {
+    pub config: &'a Config,
+    pub answers: &'a Answers,
+    pub ports: &'a Ports,
+    pub user: Option<Uid>,
+    pub maker: &'a LinkMaker,
+    pub keys: &'a [Key],
+    /// Whether SOCKS5 and HTTP are offered, and if not, why not.
+    pub open: bool,
+    pub refused: Option<&'a CannotOpen>,
+}
+
+impl Start<'_> {
+    /// The key whose links are shown: the oldest for Telegram that is valid.
+    fn key(&self) -> Option<&Key> {
+        self.keys.iter().find(|key| key.revoked.is_none() && key.form == Form::Telegram)
+    }
+
+    fn valid_keys(&self) -> usize {
+        self.keys.iter().filter(|key| key.revoked.is_none()).count()
+    }
+
+    /// Why people may not get through to the first address.
+    fn address_warning(&self) -> Option<String> {
+        if !self.config.addresses.is_empty() {
+            return None;
+        }
+        let first = self.maker.face().addresses.first()?;
+        let private = first.parse().is_ok_and(|ip| !address::is_public(ip));
+        private.then(|| {
+            format!(
+                "{first} is an address that only its own network reaches; if this server has another \
+                 one in front of it, give that: --address ADDRESS"
+            )
+        })
+    }
+}
+
+/// Says it.
+pub(crate) fn announce(start: &Start<'_>, printer: &Printer) -> anyhow::Result<()> {
+    let key = start.key();
+    let links = key.map(|key| start.maker.links(key)).transpose()?;
+    if printer.is_json() {
+        printer.object(&ready(start, key, links.as_ref()));
+    } else {
+        for line in summary(start) {
+            printer.line(line);
+        }
+        greet(key, links.as_ref(), printer);
+    }
+    Ok(())
+}
+
+fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
+    let face = start.maker.face();
+    json!({
+        "event": "ready",
+        "version": env!("CARGO_PKG_VERSION"),
+        "ports": face.ports,
+        "all_ports": start.answers.all,
+        "mechanism": start.ports.mechanism().to_string(),
+        "not_better": reasons(start.ports),
+        "not_open": explain(&start.answers.refused, start.config),
+        "ipv6": start.answers.ipv6,
+        "addresses": face.addresses,
+        "address_warning": start.address_warning(),
+        "mask": face.mask,
+        "state": start.config.state,
+        "user": start.user.map(Uid::as_raw),
+        "valid_keys": start.valid_keys(),
+        "cleartext_port": start.open.then_some(face.cleartext_port),
+        "cleartext_not_open": start.refused.map(ToString::to_string),
+        "key": key.map(|key| key_object(key, links)),
+    })
+}
+
+fn summary(start: &Start<'_>) -> Vec<String> {
+    let face = start.maker.face();
+    let families =
+        if start.answers.ipv6 { "IPv4 and IPv6" } else { "IPv4; this machine has no IPv6" };
+    let also = if start.answers.all { ", and every other port that is free" } else { "" };
+    let mut lines = vec![
+        format!("Jaryq {} carries Telegram.", env!("CARGO_PKG_VERSION")),
+        String::new(),
+        format!("  answers on  {}{also}  ({families})", list(&face.ports)),
+    ];
+    for (number, why) in explain(&start.answers.refused, start.config).iter().enumerate() {
+        lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
+    }
+    lines.push(format!("  by          {}", start.ports.mechanism()));
+    for (mechanism, why) in start.ports.why_not_better() {
+        lines.push(format!("              not by {mechanism}: {why}"));
+    }
+    lines.push(match (start.answers.all, start.ports.mechanism()) {
+        (true, _) => {
+            "              a machine that answers on all ports can be recognised by it; when \
+                      the cut is over: jaryq ports quiet"
+                .to_owned()
+        }
+        (false, Mechanism::List) => {
+            "              in a cut, a relay started as root can answer on \
+                                     every port"
+                .to_owned()
+        }
+        (false, _) => {
+            "              in a cut: 'jaryq ports all'; a machine that answers on all ports \
+                       can be recognised by it"
+                .to_owned()
+        }
+    });
+    lines.push(format!("  address     {}", face.addresses.join(", ")));
+    if let Some(warning) = start.address_warning() {
+        lines.push(format!("              {warning}"));
+    }
+    lines.push(match &face.mask {
+        Some(mask) => format!("  strangers   meet {mask}"),
+        None => "  strangers   meet silence; with --mask HOST they would meet a website".to_owned(),
+    });
+    lines.push(format!(
+        "  keys        {} valid, in {}",
+        start.valid_keys(),
+        start.config.state.display()
+    ));
+    if start.open {
+        lines.push(format!(
+            "  in clear    SOCKS5 and HTTP on {}, which can be recognised as a proxy",
+            face.cleartext_port
+        ));
+    }
+    if let Some(why) = start.refused {
+        lines.push(format!("  in clear    {why}"));
+    }
+    if let Some(user) = start.user {
+        lines.push(format!("  root        given up; runs as user {user}"));
+    }
+    lines.push(String::new());
+    lines
+}
+
+fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
+    match (key, links) {
+        (Some(key), Some(_)) if !printer.may_show_links() => printer.line(format!(
+            "Links are not printed here, since this is no terminal. See them with: jaryq key show {}",
+            &key.id.to_string()[..8]
+        )),
+        (Some(key), Some(links)) => {
+            printer.line(format!(
+                "Send a friend one of these; a tap on it sets up their Telegram. Key {}:\n",
+                key_name(key)
+            ));
+            printer.links(links, true);
+            printer.line("\nA key for each further person: jaryq key new --label NAME.  Stop: Ctrl-C.");
+        }
+        _ => printer.line("There is no valid key for Telegram; make one with: jaryq key new --label NAME"),
+    }
+}
+
+fn reasons(ports: &Ports) -> Vec<String> {
+    let reasons = ports.why_not_better().into_iter();
+    reasons.map(|(mechanism, why)| format!("{mechanism}: {why}")).collect()
+}
+
+/// A line for each reason why ports could not be had.
+pub(crate) fn explain(refused: &[Refused], config: &Config) -> Vec<String> {
+    let those = |of: fn(&Refused) -> Option<u16>| {
+        let ports: Vec<String> =
+            refused.iter().filter_map(of).map(|port| port.to_string()).collect();
+        ports.join(", ")
+    };
+    let taken = those(|one| if let Refused::Taken(port) = one { Some(*port) } else { None });
+    let forbidden =
+        those(|one| if let Refused::NotAllowed(port) = one { Some(*port) } else { None });
+    let crowded = those(|one| if let Refused::NoRoom(port) = one { Some(*port) } else { None });
+    let never = those(|one| if let Refused::Never(port) = one { Some(*port) } else { None });
+    let mut lines = Vec::new();
+    if !taken.is_empty() {
+        lines.push(format!("{taken}: another program listens there"));
+    }
+    if !forbidden.is_empty() {
+        lines.push(format!(
+            "{forbidden}: ports below 1024 need root; 'sudo jaryq up --state {}' would add them",
+            config.state.display()
+        ));
+    }
+    if !crowded.is_empty() {
+        lines.push(format!("{crowded}: too many for the files that may be open (ulimit -n)"));
+    }
+    if !never.is_empty() {
+        lines.push(format!("{never}: never taken from whoever needs it (ssh, DHCP, time)"));
+    }
+    for one in refused {
+        if let Refused::Other(port, error) = one {
+            lines.push(format!("{port}: {}", error.desc()));
+        }
+    }
+    lines
+}

@@ -1,0 +1,116 @@
+//! The ports on which a relay answers while it runs, and the command that changes them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use ports::{Change, Mode, Ports, Trouble};
+use relay::{Door, Relay};
+use serde_json::json;
+use store::Store;
+
+use crate::face::Face;
+use crate::key::open;
+use crate::print::Printer;
+
+/// The note by which the command tells the relay.
+const NOTE: &str = "ports";
+/// How long the command waits until the relay has done it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The ports, and who accepts on them.
+pub(crate) struct Doors {
+    pub ports: Ports,
+    relay: Relay,
+    open: Vec<(u16, Door)>,
+}
+
+impl Doors {
+    /// Lets people in.
+    pub(crate) fn open(mut ports: Ports, relay: Relay) -> std::io::Result<Self> {
+        let first = Change { listeners: ports.listeners(), ..Change::default() };
+        let mut doors = Self { ports, relay, open: Vec::new() };
+        doors.apply(first)?;
+        Ok(doors)
+    }
+
+    fn apply(&mut self, change: Change) -> std::io::Result<()> {
+        self.open.retain(|(port, _)| !change.closed.contains(port));
+        for listener in change.listeners {
+            let port = listener.local_addr()?.port();
+            self.open.push((port, self.relay.serve(listener)?));
+        }
+        Ok(())
+    }
+
+    /// Does what the command has asked for since the last time; tells whether that changed anything.
+    pub(crate) async fn follow(&mut self, store: &Store) -> anyhow::Result<bool> {
+        let Some(asked) = store.note(NOTE).await? else { return Ok(false) };
+        let mode: Mode = asked.parse()?;
+        if mode == *self.ports.mode() {
+            return Ok(false);
+        }
+        let change = self.ports.set_mode(mode);
+        self.apply(change)?;
+        Ok(true)
+    }
+
+    /// To be called once a second: see [`Ports::tend`].
+    pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
+        self.ports.tend()
+    }
+
+    /// Writes down what was asked for at the start, in place of what an earlier command asked for.
+    pub(crate) async fn note(&self, store: &Store) -> anyhow::Result<()> {
+        Ok(store.set_note(NOTE, &as_written(self.ports.mode())).await?)
+    }
+}
+
+/// A mode as it is read back.
+pub(crate) fn as_written(mode: &Mode) -> String {
+    mode.to_string().replace(' ', "")
+}
+
+/// `jaryq ports`: asks the running relay to answer elsewhere, and waits until it does.
+pub(crate) fn change(mode: &Mode, state: &Path, printer: &Printer) -> anyhow::Result<()> {
+    let wanted = as_written(mode);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let face = runtime.block_on(async {
+        let store = open(state).await?;
+        store.set_note(NOTE, &wanted).await?;
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if let Some(face) = Face::load(&store).await?
+                && face.mode == wanted
+            {
+                return anyhow::Ok(face);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("no relay has answered; is it running? ('jaryq up --ports {wanted}' starts one)")
+    })?;
+    if printer.is_json() {
+        printer.object(&json!({ "event": "ports", "ports": face.ports, "all": face.all_ports }));
+        return Ok(());
+    }
+    printer.line(match (face.all_ports, mode) {
+        (true, _) => {
+            "Every port that is free answers now. A machine that does can be recognised by \
+                      it: go back with 'jaryq ports quiet' when the cut is over."
+                .to_owned()
+        }
+        (false, Mode::All) => format!(
+            "This machine cannot answer on all ports (see what 'jaryq up' said at its start); it \
+             answers on {}.",
+            list(&face.ports)
+        ),
+        (false, _) => format!("It answers on {} now.", list(&face.ports)),
+    });
+    Ok(())
+}
+
+/// Ports for people to read.
+pub(crate) fn list(ports: &[u16]) -> String {
+    let texts: Vec<String> = ports.iter().map(u16::to_string).collect();
+    texts.join(", ")
+}
