@@ -91,7 +91,8 @@ pub struct Limits {
     pub arrivals: usize,
     /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
     pub arrivals_per_source: usize,
-    /// Connections that are carried to the mask host at the same time; more are closed at once.
+    /// Connections that are carried to the mask host at the same time, and those without a key at the
+    /// port that speaks in clear; more are closed at once.
     pub strangers: usize,
     /// The same, from one source.
     pub strangers_per_source: usize,
@@ -155,6 +156,8 @@ pub(crate) struct Shared {
     replays: Replays,
     arrivals: Crowd,
     strangers: Crowd,
+    /// Those without a key, so far, at the port that speaks in clear.
+    callers: Crowd,
     live: Live,
     room: Arc<Semaphore>,
     notices: Notices,
@@ -190,6 +193,7 @@ impl Relay {
             sources: Sources::default(),
             replays: Replays::default(),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
+            callers: Crowd::new(limits.strangers, limits.strangers_per_source),
             strangers: match settings.mask {
                 Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
                 None => Crowd::new(limits.arrivals, limits.arrivals_per_source),

@@ -224,7 +224,7 @@ mod tests {
         let (_dir, store) = store().await;
         let twin = |last| KeyId([7, 7, 7, 7, 7, 7, 7, last]);
         for (person, last) in [(1, 1), (2, 2)] {
-            sqlx::query("INSERT INTO key VALUES (?, ?, '', 'telegram', 0, NULL)")
+            sqlx::query("INSERT INTO key (id, person, label, form, created) VALUES (?, ?, '', 'telegram', 0)")
                 .bind(twin(last).0.to_vec())
                 .bind(person)
                 .execute(&store.pool)

@@ -137,10 +137,12 @@ pub struct Epoch(pub u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 8]);
 
-/// Crockford's base 32 in small letters: no letter in it is easily taken for a digit.
+/// Crockford's base 32 in small letters; what is easily misread is taken for what was meant.
 pub(crate) static CROCKFORD: LazyLock<Encoding> = LazyLock::new(|| {
     let mut spec = Specification::new();
     spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
+    spec.translate.from.push_str("ABCDEFGHJKMNPQRSTVWXYZoOiIlL");
+    spec.translate.to.push_str("abcdefghjkmnpqrstvwxyz001111");
     spec.encoding().expect("the table is complete")
 });
 
@@ -175,7 +177,7 @@ impl KeyId {
 #[error("a key id has 13 letters and digits")]
 pub struct BadKeyId;
 
-/// As a program passes it on: whole, and in small letters.
+/// Whole, as a program passes it on.
 impl FromStr for KeyId {
     type Err = BadKeyId;
 

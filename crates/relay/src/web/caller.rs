@@ -37,7 +37,7 @@ impl<'a> Caller<'a> {
     pub(super) fn admit(shared: &'a Shared, stream: TcpStream, peer: SocketAddr) -> Option<Self> {
         pump::tune(&stream);
         let source = peer.ip().into();
-        let place = Some(shared.strangers.admit(source)?);
+        let place = Some(shared.callers.admit(source)?);
         let until = Instant::now() + shared.limits.first_flight;
         let stream = Some(stream);
         Some(Self { shared, source, peer, stream, heard: Vec::new(), until, place })
