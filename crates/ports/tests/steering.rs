@@ -709,6 +709,24 @@ fn a_keeper_that_is_gone_is_missed() -> Result {
     })
 }
 
+/// Connects from a port of one's own, as soon as the last connection from it is quite over here too.
+async fn connect_from(from: SocketAddr, at: SocketAddr) -> std::io::Result<TcpStream> {
+    loop {
+        let socket = match at {
+            SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(from)?;
+        match socket.connect(at).await {
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            done => return done,
+        }
+    }
+}
+
 #[test]
 fn who_comes_again_from_the_same_port_is_let_in_although_we_closed_first() -> Result {
     steered(|mechanism, phone, server| {
@@ -717,13 +735,7 @@ fn who_comes_again_from_the_same_port_is_let_in_although_we_closed_first() -> Re
             let from = SocketAddr::new(if at.is_ipv4() { phone.v4() } else { phone.v6() }, 40_000);
             phone.run(async move || {
                 for _ in 0..3 {
-                    let socket = match at {
-                        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
-                        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
-                    };
-                    socket.set_reuseaddr(true)?;
-                    socket.bind(from)?;
-                    let mut stream = timeout(LIMIT, socket.connect(at)).await??;
+                    let mut stream = timeout(LIMIT, connect_from(from, at)).await??;
                     stream.write_all(b"bye").await?;
                     let mut said = String::new();
                     timeout(LIMIT, stream.read_to_string(&mut said)).await??;
