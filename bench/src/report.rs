@@ -73,7 +73,7 @@ impl fmt::Display for Report<'_> {
                     *times.entry(failure).or_default() += 1;
                     times
                 });
-            times.iter().try_for_each(|(what, times)| writeln!(f, "- {what} ({times} times)"))?;
+            times.iter().try_for_each(|(what, times)| writeln!(f, "- {what} ({times}×)"))?;
         }
         Ok(())
     }

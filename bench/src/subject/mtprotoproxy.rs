@@ -1,4 +1,4 @@
-//! alexbers/mtprotoproxy, in Python. Source: the comments in its `config.py` and `init_config`.
+//! alexbers/mtprotoproxy, in Python. Source: its README and `config.py`.
 
 use std::path::Path;
 
