@@ -1,12 +1,10 @@
 //! Real browsers, which are given a proxy as it was printed.
 
-use std::process::{Command, Stdio};
-
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::tools;
+use crate::{script, tools};
 
 /// A browser of Debian's.
 #[derive(Clone, Copy, Debug)]
@@ -29,25 +27,16 @@ pub fn open(host: &Host, browser: Browser, proxy: &str, urls: &[&str]) -> Result
         Browser::Firefox => ("firefox", "firefox-esr"),
     };
     tools::need(program)?;
-    let mut command = Command::new(tools::python()?);
-    command
-        .arg(tools::own("clients/browser.py"))
-        .args([name, proxy])
-        .args(urls)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let output = host.output(command)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        if said.contains("No module named 'marionette_driver'") {
-            let hint = "no marionette_driver (pip install marionette_driver)";
-            return Err(Error::Missing(hint.to_owned()));
+    let arguments = [name, proxy].into_iter().chain(urls.iter().copied());
+    let text = script::run(host, "browser.py", arguments).map_err(|error| match error {
+        Error::Command { said, .. } if said.contains("No module named 'marionette_driver'") => {
+            Error::Missing("no marionette_driver (pip install marionette_driver)".to_owned())
         }
-        let command = format!("browser.py {name}");
-        return Err(Error::Command { command, said: format!("{}\n{text}{said}", output.status) });
-    }
+        Error::Command { command, said } => {
+            Error::Command { command: format!("{command} {name}"), said }
+        }
+        other => other,
+    })?;
     let page = |line: &str| {
         let value: Option<Value> = serde_json::from_str(line).ok();
         let page = value.and_then(|value| Some(value["page"].as_str()?.to_owned()));

@@ -28,6 +28,7 @@
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
+//! | `script` | the lab's own Python programs, which drive the real clients |
 //! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
 //!
 //! Nothing leads out of a lab, and nothing of it stays: its namespaces have no names, its programs
@@ -49,6 +50,7 @@ mod node;
 mod pattern;
 pub mod relay;
 mod scene;
+mod script;
 pub mod socks;
 pub mod tdlib;
 pub mod telegram;

@@ -1,13 +1,12 @@
 //! TDLib, the library inside Telegram's own apps: the real client, which takes links as people do.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::host::Host;
-use crate::tools;
+use crate::script;
 
 /// What came of one link.
 #[derive(Clone, Debug)]
@@ -37,20 +36,7 @@ pub fn ping(host: &Host, links: impl IntoIterator<Item = impl Into<String>>) -> 
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let mut command = Command::new(tools::python()?);
-    command
-        .arg(tools::own("clients/tdlib_ping.py"))
-        .args(links)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let output = host.output(command)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let command = "tdlib_ping.py".to_owned();
-        return Err(Error::Command { command, said: format!("{}\n{text}{said}", output.status) });
-    }
+    let text = script::run(host, "tdlib_ping.py", links)?;
     text.lines().map(read).collect()
 }
 
