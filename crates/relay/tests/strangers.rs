@@ -1,35 +1,26 @@
 //! Without a mask, everyone without a key meets the same silence and the same end.
 
+mod common;
+
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relay::{Keys, Limits, Relay, Settings};
-use wire::derive::{Epoch, FleetKey, KeyId, RelayId, Secret};
+use relay::{Keys, Limits};
+use wire::derive::{KeyId, Secret};
 use wire::mtproto::DcId;
 use wire::mtproto::obfuscated::{Dial, Tag};
 
 const DRAIN: Duration = Duration::from_secs(4);
 
-/// A relay with a key that nobody here has, and little patience, for as long as the test runs.
+/// A relay with a key that nobody here has, and little patience.
 fn relay() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("set");
-    let address = listener.local_addr().expect("its address");
     let limits = Limits { first_flight: Duration::from_secs(2), drain: DRAIN, ..Limits::default() };
-    let key = FleetKey::generate().relay_key(&RelayId::generate());
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(async {
-            let settings = Settings { limits, ..Settings::default() };
-            let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
-            relay.set_keys(Keys { telegram: &[KeyId([1; 8])], web: &[] });
-            let _door = relay.serve(listener).expect("a listener");
-            std::future::pending::<()>().await;
-        });
-    });
-    address
+    common::relay(limits, |relay, listener| {
+        relay.set_keys(Keys { telegram: &[KeyId([1; 8])], web: &[] });
+        relay.serve(listener)
+    })
 }
 
 #[test]

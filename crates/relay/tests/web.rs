@@ -1,34 +1,22 @@
 //! The port that speaks in clear is bounded in time and number, and says no more than it must.
 
+mod common;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use relay::{Limits, Relay, Settings};
-use wire::derive::{Epoch, FleetKey, RelayId};
+use relay::{Limits, Relay};
 
 const HANDSHAKE: Duration = Duration::from_millis(500);
 /// Far more than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A relay without keys, for as long as the test runs.
+/// A relay without keys.
 fn relay(strangers_per_source: usize) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.set_nonblocking(true).expect("set");
-    let address = listener.local_addr().expect("its address");
     let limits = Limits { first_flight: HANDSHAKE, strangers_per_source, ..Limits::default() };
-    let key = FleetKey::generate().relay_key(&RelayId::generate());
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.block_on(async {
-            let settings = Settings { limits, ..Settings::default() };
-            let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
-            let _door = relay.serve_web(listener).expect("a listener");
-            std::future::pending::<()>().await;
-        });
-    });
-    address
+    common::relay(limits, Relay::serve_web)
 }
 
 /// What comes back until the end, and how long that took.
