@@ -53,11 +53,14 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             mask: config.mask.clone(),
             datacentres: config.datacentres.clone(),
             egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
+            // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
         let (relay, notices) = Relay::new(&identity.relay_key(), identity.epoch(), settings);
+        // Asked for before the keys are read: what changes after that is seen below.
+        let seen = store.revision().await?;
         let keys = keys_with_a_first(&store).await?;
         let mut cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &answers.ports);
         let refused = follow(&relay, &mut cleartext, &keys);
@@ -76,7 +79,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
 
         tokio::spawn(pass_on(notices, printer.is_json()));
         tokio::spawn(check_mask(config.mask.clone()));
-        let mut watch = Watch { store: store.clone(), relay, cleartext, doors, config, printer };
+        let mut watch =
+            Watch { store: store.clone(), seen, relay, cleartext, doors, config, printer };
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
         let Watch { relay, doors, cleartext, .. } = watch;
@@ -160,6 +164,8 @@ fn face(config: &Config, answers: &Answers, mode: &Mode) -> Face {
 /// Does what other processes ask of a relay that runs.
 struct Watch<'a> {
     store: Store,
+    /// The revision of the state that this relay has followed.
+    seen: i64,
     relay: Relay,
     cleartext: Cleartext,
     doors: Doors,
@@ -173,13 +179,12 @@ impl Watch<'_> {
     async fn go_on(&mut self) {
         let mut ticks = interval(CHECK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut seen = None;
         for tick in 0u64.. {
             ticks.tick().await;
             let revision = self.store.revision().await.map_err(Into::into);
             let followed = match revision {
-                Ok(revision) if seen == Some(revision) => Ok(()),
-                Ok(revision) => self.follow().await.map(|()| seen = Some(revision)),
+                Ok(revision) if self.seen == revision => Ok(()),
+                Ok(revision) => self.follow().await.map(|()| self.seen = revision),
                 Err(error) => Err(error),
             };
             if let Err(error) = followed {
