@@ -1,9 +1,9 @@
 //! The keeper: a small process that keeps what the relay, having given up root, could not.
 //!
 //! It holds the attached programs, attaches them to interfaces that appear later, and looks out for
-//! ports of an ssh daemon and for translation of addresses. It reads nothing from the network. When the process that started it ends,
-//! however it ends, it ends too, and the kernel detaches the programs. It runs as the user who started
-//! it, with no more than four of root's capabilities.
+//! ports of an ssh daemon and for translation of addresses. It reads nothing from the network. When
+//! the process that started it ends, however it ends, it ends too, and the kernel detaches the
+//! programs. It runs as the user who started it, with no more than four of root's capabilities.
 #![allow(unsafe_code)]
 
 use std::collections::HashSet;
