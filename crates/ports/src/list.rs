@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use wire::port_range::{BadPortRange, PortRange};
+
 /// How many ports a list may hold: each costs two listeners, and a process has only so many files.
 const MOST: usize = 1000;
 
@@ -34,8 +36,8 @@ impl From<Vec<u16>> for PortList {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadPortList {
     /// A part of it is neither a port nor a range.
-    #[error("'{0}' is no port from 1 to 65535, and no range such as 8000-8010")]
-    Part(String),
+    #[error(transparent)]
+    Part(#[from] BadPortRange),
     /// It holds more ports than can be listened on one by one.
     #[error("a list holds at most {MOST} ports")]
     Long,
@@ -46,18 +48,8 @@ impl FromStr for PortList {
 
     fn from_str(text: &str) -> Result<Self, BadPortList> {
         let mut ports = Vec::new();
-        for part in text.split(',').map(str::trim) {
-            let bad = || BadPortList::Part(part.chars().take(20).collect());
-            let port = |text: &str| match text.parse() {
-                Ok(port) if port != 0 => Ok(port),
-                _ => Err(bad()),
-            };
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let (first, last): (u16, u16) = (port(first)?, port(last)?);
-            if first > last {
-                return Err(bad());
-            }
-            for port in first..=last {
+        for part in text.split(',') {
+            for port in part.parse::<PortRange>()?.ports() {
                 if !ports.contains(&port) {
                     ports.push(port);
                 }
@@ -88,10 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_port_is_named_in_the_error() {
-        for bad in ["", "0", "65536", "9-8", "80,x", "-1", "1-"] {
-            let part = bad.rsplit(',').next().expect("a part").to_owned();
-            assert_eq!(bad.parse::<PortList>(), Err(BadPortList::Part(part)), "{bad}");
+    fn one_bad_part_makes_the_list_bad() {
+        for bad in ["", "80,x", "80,", "443,9-8"] {
+            assert!(matches!(bad.parse::<PortList>(), Err(BadPortList::Part(_))), "{bad}");
         }
         assert_eq!("1-65535".parse::<PortList>(), Err(BadPortList::Long));
     }

@@ -12,6 +12,7 @@
 //! | [`socks5`], [`http_proxy`] | what browsers and other apps say to a proxy |
 //! | [`target`] | where they want to go |
 //! | [`account`] | what such an app is set up with: a user name, a password, links |
+//! | [`port_range`] | ports as people write them |
 //! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
@@ -23,6 +24,7 @@ pub mod ctr;
 pub mod derive;
 pub mod http_proxy;
 pub mod mtproto;
+pub mod port_range;
 pub mod socks5;
 pub mod target;
 pub mod tls;
