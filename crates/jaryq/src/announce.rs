@@ -7,9 +7,8 @@ use store::Key;
 use wire::derive::Form;
 
 use crate::address;
-use crate::cleartext::CannotOpen;
+use crate::cleartext::InClear;
 use crate::config::Config;
-use crate::doors::list;
 use crate::face::{LinkMaker, Links};
 use crate::print::{Printer, key_name, key_object};
 
@@ -21,9 +20,6 @@ pub(crate) struct Start<'a> {
     pub user: Option<Uid>,
     pub maker: &'a LinkMaker,
     pub keys: &'a [Key],
-    /// Whether SOCKS5 and HTTP are offered, and if not, why not.
-    pub open: bool,
-    pub refused: Option<&'a CannotOpen>,
 }
 
 impl Start<'_> {
@@ -73,6 +69,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
         "ports": face.ports,
+        "bucket_ports": face.bucket_ports,
         "all_ports": start.answers.all,
         "mechanism": start.ports.mechanism().to_string(),
         "not_better": reasons(start.ports),
@@ -84,8 +81,11 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "state": start.config.state,
         "user": start.user.map(Uid::as_raw),
         "valid_keys": start.valid_keys(),
-        "cleartext_port": start.open.then_some(face.cleartext_port),
-        "cleartext_not_open": start.refused.map(ToString::to_string),
+        "cleartext_port": (face.in_clear == InClear::Open).then_some(face.cleartext_port),
+        "cleartext_not_open": match &face.in_clear {
+            InClear::Refused(why) => Some(why),
+            _ => None,
+        },
         "key": key.map(|key| key_object(key, links)),
     })
 }
@@ -98,7 +98,7 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     let mut lines = vec![
         format!("Jaryq {} carries Telegram.", env!("CARGO_PKG_VERSION")),
         String::new(),
-        format!("  answers on  {}{also}  ({families})", list(&face.ports)),
+        format!("  answers on  {}{also}  ({families})", face.ports_for_people()),
     ];
     for (number, why) in explain(&start.answers.refused, start.config).iter().enumerate() {
         lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
@@ -137,14 +137,13 @@ fn summary(start: &Start<'_>) -> Vec<String> {
         start.valid_keys(),
         start.config.state.display()
     ));
-    if start.open {
-        lines.push(format!(
+    match &face.in_clear {
+        InClear::Closed => {}
+        InClear::Open => lines.push(format!(
             "  in clear    SOCKS5 and HTTP on {}, which can be recognised as a proxy",
             face.cleartext_port
-        ));
-    }
-    if let Some(why) = start.refused {
-        lines.push(format!("  in clear    {why}"));
+        )),
+        InClear::Refused(why) => lines.push(format!("  in clear    {why}")),
     }
     if let Some(user) = start.user {
         lines.push(format!("  root        given up; runs as user {user}"));

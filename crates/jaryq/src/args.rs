@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
@@ -96,6 +97,9 @@ pub(crate) enum KeyVerb {
         /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that
         #[arg(long)]
         cleartext: bool,
+        /// Make that many, with numbered labels
+        #[arg(long, default_value = "1", value_parser = at_most_a_thousand)]
+        count: NonZeroU16,
     },
     /// List all keys
     List,
@@ -106,10 +110,20 @@ pub(crate) enum KeyVerb {
         /// With a QR code of the best link
         #[arg(long)]
         qr: bool,
+        /// With this port in Telegram's links, where the usual one is blocked
+        #[arg(long)]
+        port: Option<NonZeroU16>,
     },
     /// End a key: its links stop working at once, everybody else's go on
     Revoke {
         /// The key's id, or enough of its beginning
         id: String,
     },
+}
+
+fn at_most_a_thousand(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(count) if count.get() <= 1000 => Ok(count),
+        _ => Err("from 1 to 1000 keys at a time".to_owned()),
+    }
 }

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 
 use ports::{PortList, Refused};
 use relay::{Door, Relay};
+use serde::{Deserialize, Serialize};
 
 use crate::config::CleartextPort;
 
@@ -32,39 +33,55 @@ pub(crate) struct Cleartext {
     is_ours: bool,
     wanted: bool,
     serving: Option<Vec<Door>>,
+    stands: InClear,
+}
+
+/// How things stand with the port, for other processes to read.
+#[derive(Clone, PartialEq, Eq, Default, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InClear {
+    /// Nobody has a key for it.
+    #[default]
+    Closed,
+    Open,
+    /// Why not, in a sentence.
+    Refused(String),
 }
 
 impl Cleartext {
     pub(crate) fn new(relay: Relay, port: CleartextPort, ours: &[u16]) -> Self {
         let is_ours = ours.contains(&port.0);
-        Self { relay, port: port.0, is_ours, wanted: false, serving: None }
+        Self { relay, port: port.0, is_ours, wanted: false, serving: None, stands: InClear::Closed }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        self.serving.is_some()
+    pub(crate) fn stands(&self) -> &InClear {
+        &self.stands
     }
 
-    /// Opens the port, or closes it; connections that are open go on. Why it is not open, if it
-    /// should be and was not asked for before.
-    pub(crate) fn want(&mut self, wanted: bool) -> Option<CannotOpen> {
-        let is_news = wanted && !self.wanted;
+    /// Opens the port, or closes it; connections that are open go on. Tells whether that changed
+    /// anything.
+    pub(crate) fn want(&mut self, wanted: bool) -> bool {
         self.wanted = wanted;
-        match &self.serving {
-            Some(_) if !wanted => {
-                self.serving = None;
-                None
-            }
-            None if wanted => self.open().err().filter(|_| is_news),
-            _ => None,
-        }
+        self.try_again()
     }
 
-    /// Opens the port if it should be open and could not be before.
-    pub(crate) fn try_again(&mut self) {
-        if self.wanted && self.serving.is_none() {
-            // Its reason was told the first time.
-            let _ = self.open();
-        }
+    /// Opens the port if it should be open and could not be before. Tells whether that changed
+    /// anything.
+    pub(crate) fn try_again(&mut self) -> bool {
+        let stands = match (self.wanted, &self.serving) {
+            (false, _) => {
+                self.serving = None;
+                InClear::Closed
+            }
+            (true, Some(_)) => InClear::Open,
+            (true, None) => match self.open() {
+                Ok(()) => InClear::Open,
+                Err(why) => InClear::Refused(why.to_string()),
+            },
+        };
+        let changed = stands != self.stands;
+        self.stands = stands;
+        changed
     }
 
     fn open(&mut self) -> Result<(), CannotOpen> {

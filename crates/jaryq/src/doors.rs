@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use ports::{Change, Mode, Ports, Trouble};
+use ports::{Change, Mode, PortList, Ports, Trouble};
 use relay::{Door, Relay};
-use serde_json::json;
 use store::Store;
 
+use crate::config::DEFAULT_PORTS;
 use crate::face::Face;
 use crate::key::open;
 use crate::print::Printer;
@@ -18,18 +18,31 @@ const NOTE: &str = "ports";
 /// How long the command waits until the relay has done it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The note that the buckets' ports were opened once, and are in links since.
+const BUCKETS_NOTE: &str = "bucket-ports";
+
 /// The ports, and who accepts on them.
 pub(crate) struct Doors {
     pub ports: Ports,
     relay: Relay,
     open: Vec<(u16, Door)>,
+    /// The buckets' ports, when they are open; or would be, were they not somebody else's.
+    buckets: Vec<u16>,
+}
+
+/// Where a relay answers.
+pub(crate) struct Answers {
+    /// On the ports that it was asked for.
+    pub usual: ports::Answers,
+    /// And on these of its buckets.
+    pub buckets: Vec<u16>,
 }
 
 impl Doors {
     /// Lets people in.
     pub(crate) fn open(mut ports: Ports, relay: Relay) -> std::io::Result<Self> {
         let first = Change { listeners: ports.listeners(), ..Change::default() };
-        let mut doors = Self { ports, relay, open: Vec::new() };
+        let mut doors = Self { ports, relay, open: Vec::new(), buckets: Vec::new() };
         doors.apply(first)?;
         Ok(doors)
     }
@@ -41,6 +54,45 @@ impl Doors {
             self.open.push((port, self.relay.serve(listener)?));
         }
         Ok(())
+    }
+
+    /// Opens the ports of the buckets if there are so many keys that links need them as a hint; tells
+    /// whether that is new.
+    ///
+    /// All of them or none: each key's own would tell a scanner how many keys there are, and when one
+    /// was made. And for good, since from then on links carry them.
+    pub(crate) async fn open_buckets(
+        &mut self,
+        store: &Store,
+        keys: usize,
+        ports: impl Iterator<Item = u16>,
+    ) -> anyhow::Result<bool> {
+        if !self.buckets.is_empty() {
+            return Ok(false);
+        }
+        if store.note(BUCKETS_NOTE).await?.is_none() {
+            if keys <= relay::ALWAYS_TRIED {
+                return Ok(false);
+            }
+            store.set_note(BUCKETS_NOTE, "open").await?;
+        }
+        self.buckets = ports.filter(|port| !DEFAULT_PORTS.contains(port)).collect();
+        let quiet = DEFAULT_PORTS.iter().chain(&self.buckets).copied().collect::<Vec<u16>>();
+        let change = self.ports.set_quiet(PortList::from(quiet));
+        self.apply(change)?;
+        Ok(true)
+    }
+
+    /// Where it answers now.
+    pub(crate) fn answers(&mut self) -> Answers {
+        let mut usual = self.ports.answers();
+        if matches!(self.ports.mode(), Mode::List(_)) {
+            return Answers { usual, buckets: Vec::new() };
+        }
+        let is_usual = |port: u16| DEFAULT_PORTS.contains(&port);
+        let buckets = usual.ports.extract_if(.., |port| !is_usual(*port)).collect();
+        usual.refused.retain(|refused| is_usual(refused.port()));
+        Answers { usual, buckets }
     }
 
     /// Does what the command has asked for since the last time; tells whether that changed anything.
@@ -90,7 +142,7 @@ pub(crate) fn change(mode: &Mode, state: &Path, printer: &Printer) -> anyhow::Re
         bail!("no relay has answered; is it running? ('jaryq up --ports {wanted}' starts one)")
     })?;
     if printer.is_json() {
-        printer.object(&json!({ "event": "ports", "ports": face.ports, "all": face.all_ports }));
+        printer.object(&face.as_event());
         return Ok(());
     }
     printer.line(match (face.all_ports, mode) {
@@ -102,9 +154,9 @@ pub(crate) fn change(mode: &Mode, state: &Path, printer: &Printer) -> anyhow::Re
         (false, Mode::All) => format!(
             "This machine cannot answer on all ports (see what 'jaryq up' said at its start); it \
              answers on {}.",
-            list(&face.ports)
+            face.ports_for_people()
         ),
-        (false, _) => format!("It answers on {} now.", list(&face.ports)),
+        (false, _) => format!("It answers on {} now.", face.ports_for_people()),
     });
     Ok(())
 }

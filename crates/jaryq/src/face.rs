@@ -3,15 +3,18 @@
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use relay::Mask;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use store::{Identity, Key, Store};
 use wire::account::{Account, Password};
 use wire::derive::{Buckets, Form, KeyId, RelayKey};
 use wire::mtproto::{ProxyLink, ProxySecret, ServerName};
 
+use crate::cleartext::InClear;
 use crate::config::CleartextPort;
+use crate::doors::list;
 
 /// How the relay was last started: left in the state by `up`, so that the other commands print the
 /// same links.
@@ -21,6 +24,9 @@ pub(crate) struct Face {
     pub addresses: Vec<String>,
     /// Ports that answer, the one for the links first.
     pub ports: Vec<u16>,
+    /// Those of the buckets of its keys that answer as well.
+    #[serde(default)]
+    pub bucket_ports: Vec<u16>,
     /// Whether it answers on every other free port too.
     pub all_ports: bool,
     /// What was asked for: `quiet`, `all` or a list.
@@ -29,6 +35,8 @@ pub(crate) struct Face {
     /// The port of SOCKS5 and HTTP proxies, which is open while somebody has a key for it.
     #[serde(default = "usual_cleartext_port")]
     pub cleartext_port: u16,
+    #[serde(default)]
+    pub in_clear: InClear,
 }
 
 fn usual_cleartext_port() -> u16 {
@@ -46,6 +54,26 @@ impl Face {
     pub(crate) async fn load(store: &Store) -> anyhow::Result<Option<Self>> {
         let text = store.note(NOTE).await?;
         text.map(|text| serde_json::from_str(&text).context("the state is damaged")).transpose()
+    }
+
+    /// Where it answers, for a person to read.
+    pub(crate) fn ports_for_people(&self) -> String {
+        let ports = list(&self.ports);
+        match self.bucket_ports.len() {
+            0 => ports,
+            some => format!("{ports}, and {some} ports that lead to keys"),
+        }
+    }
+
+    /// Where it answers, for programs.
+    pub(crate) fn as_event(&self) -> Value {
+        let Self { ports, bucket_ports, all_ports, .. } = self;
+        json!({ "event": "ports", "ports": ports, "bucket_ports": bucket_ports, "all": all_ports })
+    }
+
+    /// Whether it answers on this port, as far as it said.
+    fn answers_on(&self, port: u16) -> bool {
+        self.all_ports || self.ports.contains(&port) || self.bucket_ports.contains(&port)
     }
 }
 
@@ -105,6 +133,8 @@ pub(crate) struct LinkMaker {
     identity: Identity,
     mask: Option<Mask>,
     buckets: Buckets,
+    /// The port that was asked for, in place of the best one.
+    port: Option<NonZeroU16>,
 }
 
 /// Well-known names for fake-TLS links of relays without a mask. They convince nobody who looks
@@ -125,7 +155,20 @@ impl LinkMaker {
         let key = identity.relay_key();
         let mask = face.mask.as_deref().map(str::parse).transpose()?;
         let buckets = Buckets::new(&key, identity.epoch());
-        Ok(Self { face, key, identity: identity.clone(), mask, buckets })
+        Ok(Self { face, key, identity: identity.clone(), mask, buckets, port: None })
+    }
+
+    /// Makes links with this port from now on.
+    pub(crate) fn with_port(mut self, port: NonZeroU16) -> anyhow::Result<Self> {
+        if !self.face.answers_on(port.get()) {
+            bail!(
+                "the relay does not answer on port {port}; it answers on {} ('jaryq ports' changes \
+                 that)",
+                self.face.ports_for_people()
+            );
+        }
+        self.port = Some(port);
+        Ok(self)
     }
 
     pub(crate) fn face(&self) -> &Face {
@@ -156,14 +199,18 @@ impl LinkMaker {
     }
 
     fn telegram(&self, key: &Key, server: &str) -> anyhow::Result<TelegramLinks> {
-        let port = self.face.ports.first().copied().and_then(NonZeroU16::new);
-        let port = port.context("the relay answers on no port yet")?;
+        let usual = self.face.ports.first().copied().and_then(NonZeroU16::new);
+        let usual = usual.context("the relay answers on no port yet")?;
+        let hint = self.port.or_else(|| self.bucket_port(key.id)).unwrap_or(usual);
         let secret = self.key.secret(key.form, key.id, self.identity.epoch());
-        let link = |secret| {
+        let link = |secret, port| {
             let link = ProxyLink { server: server.to_owned(), port, secret };
             Link { tg: link.tg(), https: link.https() }
         };
         let (name, convincing) = self.server_name(key.id)?;
+        // A name that leads to the bucket is hint enough, and the usual port suits it better.
+        let has_label = self.mask.as_ref().is_some_and(Mask::is_wildcard);
+        let ee_port = if has_label { self.port.unwrap_or(usual) } else { hint };
         let (best, ee_is) = match &self.mask {
             None => ("dd", Some("weak without --mask")),
             Some(_) if !convincing => ("dd", Some("weak: give --mask a name, not an address")),
@@ -171,11 +218,17 @@ impl LinkMaker {
         };
         Ok(TelegramLinks {
             best,
-            dd: link(ProxySecret::Padded(secret)),
-            ee: link(ProxySecret::FakeTls(secret, name)),
-            plain: link(ProxySecret::Plain(secret)),
+            dd: link(ProxySecret::Padded(secret), hint),
+            ee: link(ProxySecret::FakeTls(secret, name), ee_port),
+            plain: link(ProxySecret::Plain(secret), hint),
             ee_is,
         })
+    }
+
+    /// The port that leads the relay to this key, if it answers there.
+    fn bucket_port(&self, id: KeyId) -> Option<NonZeroU16> {
+        let port = self.buckets.port(self.buckets.of(id));
+        self.face.bucket_ports.contains(&port).then(|| NonZeroU16::new(port))?
     }
 
     /// The name that a key's fake-TLS link shows to whoever watches the line, and whether it is one
@@ -215,7 +268,9 @@ mod tests {
             all_ports: false,
             mode: "quiet".to_owned(),
             mask: mask.map(str::to_owned),
+            bucket_ports: Vec::new(),
             cleartext_port: usual_cleartext_port(),
+            in_clear: InClear::Closed,
         };
         (LinkMaker::new(face, &identity).expect("a good face"), key)
     }
@@ -251,6 +306,28 @@ mod tests {
             assert_eq!(links.best, best, "{address} behind {mask}");
             assert!(name.is_none_or(|name| name_in(&links.ee) == name), "{address} behind {mask}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_port_that_leads_to_the_key_is_in_its_links_where_it_answers() {
+        let (mut maker, key) = maker("203.0.113.5", Some("orchards.example")).await;
+        let port = |link: &Link| link.tg.parse::<ProxyLink>().expect("a link").port.get();
+        let bucket = maker.buckets.port(maker.buckets.of(key.id));
+        assert_eq!(port(&telegram(&maker, &key).dd), 443);
+        maker.face.bucket_ports = vec![bucket];
+        let links = telegram(&maker, &key);
+        assert_eq!([&links.plain, &links.dd, &links.ee].map(port), [bucket; 3]);
+        let other = NonZeroU16::new(80).expect("a port");
+        let links = telegram(&maker.with_port(other).expect("it answers there"), &key);
+        assert_eq!([&links.plain, &links.dd, &links.ee].map(port), [80; 3]);
+
+        let (maker, key) = self::maker("203.0.113.5", Some("*.orchards.example")).await;
+        let (bucket, shut) = (maker.buckets.port(maker.buckets.of(key.id)), NonZeroU16::MAX);
+        let mut maker = maker;
+        maker.face.bucket_ports = vec![bucket];
+        let links = telegram(&maker, &key);
+        assert_eq!([&links.dd, &links.ee].map(port), [bucket, 443], "its name leads there too");
+        assert!(maker.with_port(shut).is_err(), "it does not answer there");
     }
 
     #[tokio::test]

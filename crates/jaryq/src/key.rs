@@ -1,28 +1,32 @@
 //! `jaryq key`: one for each person.
 
 use std::io::{self, Write};
+use std::num::NonZeroU16;
 use std::path::Path;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 use store::{Key, Store};
 use wire::derive::Form;
 
 use crate::args::KeyVerb;
-use crate::face::{Face, LinkMaker, Links};
+use crate::cleartext::InClear;
+use crate::face::{Face, LinkMaker};
 use crate::print::{Printer, key_name, key_object};
 use crate::root;
+
+/// How long a new key waits for a running relay to open its port.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = open(state).await?;
         match verb {
-            KeyVerb::New { label, form, cleartext } => {
-                let key = match (form, cleartext) {
-                    (Form::Telegram, false) => store.new_key(label, form).await?,
-                    (Form::Web, true) => store.new_cleartext_key(label, form).await?,
+            KeyVerb::New { label, form, cleartext, count } => {
+                match (form, cleartext) {
+                    (Form::Telegram, false) | (Form::Web, true) => {}
                     (Form::Web, false) => bail!(
                         "--for web opens SOCKS5 and HTTP proxies; they speak in clear, on a port that \
                          can be recognised as a proxy; if that will do, add --cleartext"
@@ -30,16 +34,29 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
                     (Form::Telegram, true) => {
                         bail!("Telegram's links need nothing in clear; --cleartext is for --for web")
                     }
+                }
+                let keys = store.new_keys(&label, form, cleartext, count).await?;
+                let in_clear = match form {
+                    Form::Web => opened(&store).await?,
+                    Form::Telegram => InClear::Closed,
                 };
-                show(&store, &key, false, printer, "made").await?;
+                let shown = Shown { brief: keys.len() > 1, ..Shown::default() };
+                show(&store, &keys, &shown, printer, "made").await?;
+                if let InClear::Refused(why) = in_clear {
+                    printer.warning("cleartext-port", &why);
+                }
             }
             KeyVerb::List => list(&store.keys().await?, printer),
-            KeyVerb::Show { id, qr } => {
+            KeyVerb::Show { id, qr, port } => {
                 let key = store.key(&id).await?;
                 if key.revoked.is_some() {
                     bail!("key {} was revoked; its links do not work", key_name(&key));
                 }
-                show(&store, &key, qr, printer, "shown").await?;
+                if port.is_some() && key.form != Form::Telegram {
+                    bail!("--port is for Telegram's links; the others have the port of --cleartext-port");
+                }
+                let shown = Shown { qr, port, brief: false };
+                show(&store, &[key], &shown, printer, "shown").await?;
             }
             KeyVerb::Revoke { id } => {
                 let key = store.revoke(&id).await?;
@@ -69,36 +86,71 @@ pub(crate) async fn open(state: &Path) -> anyhow::Result<Store> {
     })
 }
 
+/// How things stand with the port of a key that speaks in clear, once a running relay knows of it.
+async fn opened(store: &Store) -> anyhow::Result<InClear> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let in_clear = Face::load(store).await?.map(|face| face.in_clear).unwrap_or_default();
+        if in_clear != InClear::Closed || Instant::now() > end {
+            return Ok(in_clear);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How links are shown.
+#[derive(Default)]
+struct Shown {
+    qr: bool,
+    /// In place of the best port.
+    port: Option<NonZeroU16>,
+    /// The best link alone.
+    brief: bool,
+}
+
 async fn show(
     store: &Store,
-    key: &Key,
-    qr: bool,
+    keys: &[Key],
+    shown: &Shown,
     printer: &Printer,
     event: &str,
 ) -> anyhow::Result<()> {
-    let links = links(store, key).await?;
+    let maker = link_maker(store, shown.port).await?;
+    for key in keys {
+        let links = maker.as_ref().map(|maker| maker.links(key)).transpose()?;
+        if printer.is_json() {
+            printer.object(&json!({ "event": event, "key": key_object(key, links.as_ref()) }));
+            continue;
+        }
+        printer.line(format!("Key {} opens {}.", key_name(key), key.form.name()));
+        match links {
+            Some(links) if printer.may_show_links() && shown.brief => printer.best_link(&links),
+            Some(links) if printer.may_show_links() => printer.links(&links, shown.qr),
+            _ => {}
+        }
+    }
     if printer.is_json() {
-        printer.object(&json!({ "event": event, "key": key_object(key, links.as_ref()) }));
         return Ok(());
     }
-    printer.line(format!("Key {} opens {}.", key_name(key), key.form.name()));
-    match links {
-        None => printer.line("Its links can be shown once the relay has been started: jaryq up"),
-        Some(_) if !printer.may_show_links() => {
-            // The hint goes where it does not end up among what was asked for.
-            let _ = writeln!(io::stderr(), "Links are printed on a terminal only, or with --json.");
-        }
-        Some(links) => printer.links(&links, qr),
+    if maker.is_none() {
+        printer.line("Links can be shown once the relay has been started: jaryq up");
+    } else if !printer.may_show_links() {
+        // The hint goes where it does not end up among what was asked for.
+        let _ = writeln!(io::stderr(), "Links are printed on a terminal only, or with --json.");
     }
     Ok(())
 }
 
-async fn links(store: &Store, key: &Key) -> anyhow::Result<Option<Links>> {
+/// `None` while the relay was never started.
+async fn link_maker(store: &Store, port: Option<NonZeroU16>) -> anyhow::Result<Option<LinkMaker>> {
     let Some(face) = Face::load(store).await? else {
         return Ok(None);
     };
     let maker = LinkMaker::new(face, &store.identity().await?)?;
-    maker.links(key).map(Some).context("no links yet")
+    Ok(Some(match port {
+        None => maker,
+        Some(port) => maker.with_port(port)?,
+    }))
 }
 
 fn list(keys: &[Key], printer: &Printer) {

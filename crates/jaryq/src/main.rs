@@ -25,6 +25,7 @@ mod key;
 mod print;
 mod root;
 mod up;
+mod watch;
 
 use std::process::ExitCode;
 

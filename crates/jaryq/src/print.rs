@@ -40,6 +40,15 @@ impl Printer {
         self.line(object.to_string());
     }
 
+    /// Something that went wrong without being an error of the command.
+    pub(crate) fn warning(&self, kind: &str, text: &str) {
+        if self.json {
+            self.object(&json!({ "event": "notice", "kind": kind, "text": text }));
+        } else {
+            let _ = writeln!(io::stderr(), "jaryq: {text}");
+        }
+    }
+
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let text = format!("{error:#}");
         let text = text.trim().trim_start_matches("error: ");
@@ -55,6 +64,14 @@ impl Printer {
             Links::Telegram(links) => self.telegram(links, qr),
             Links::Web(links) => self.web(links, qr),
         }
+    }
+
+    /// The one link to send.
+    pub(crate) fn best_link(&self, links: &Links) {
+        self.line(match links {
+            Links::Telegram(links) => &links.best().https,
+            Links::Web(links) => &links.telegram.https,
+        });
     }
 
     fn web(&self, links: &WebLinks, qr: bool) {

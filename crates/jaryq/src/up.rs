@@ -1,30 +1,24 @@
 //! `jaryq up`: listen, give root up, say what there is, and carry.
 
-use std::time::Duration;
-
 use anyhow::{Context, bail};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ports::{Answers, Mechanism, Mode, PortList, Ports};
-use relay::{Egress, Keys, Limits, NoticeReceiver, Relay, Settings};
+use ports::{Mechanism, PortList, Ports};
+use relay::{Egress, Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
-use wire::derive::{Form, KeyId};
+use wire::derive::{Buckets, Form};
 
 use crate::address;
 use crate::announce::{Start, announce, explain};
-use crate::cleartext::{CannotOpen, Cleartext};
+use crate::cleartext::Cleartext;
 use crate::config::{Address, Config, DEFAULT_PORTS};
-use crate::doors::{Doors, as_written};
-use crate::face::{Face, LinkMaker};
+use crate::doors::Doors;
+use crate::face::LinkMaker;
 use crate::print::Printer;
 use crate::root;
-
-/// How often the relay looks whether keys were made or revoked.
-const CHECK: Duration = Duration::from_millis(250);
-const TICKS_A_SECOND: u64 = 4;
+use crate::watch::{Watch, pass_on};
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
@@ -39,9 +33,9 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         udp: false,
         best: Mechanism::Tcx,
     });
-    let answers = ports.answers();
-    if answers.ports.is_empty() && !answers.all {
-        bail!("no port could be had:\n  {}", explain(&answers.refused, config).join("\n  "));
+    let first = ports.answers();
+    if first.ports.is_empty() && !first.all {
+        bail!("no port could be had:\n  {}", explain(&first.refused, config).join("\n  "));
     }
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root, but for a small process that looks after the ports.
@@ -62,25 +56,23 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         // Asked for before the keys are read: what changes after that is seen below.
         let seen = store.revision().await?;
         let keys = keys_with_a_first(&store).await?;
-        let mut cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &answers.ports);
-        let refused = follow(&relay, &mut cleartext, &keys);
-
+        let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
-        let face = face(config, &answers, doors.ports.mode());
+        let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
+        let mut watch =
+            Watch { store: store.clone(), seen, relay, cleartext, doors, buckets, config, printer };
+        watch.let_in(&keys).await?;
+
+        let answers = watch.doors.answers();
+        let face = watch.face(&answers);
         face.save(&store).await?;
         let maker = LinkMaker::new(face, &identity)?;
-        let (open, refused) = (cleartext.is_open(), refused.as_ref());
-        let (keys, answers, ports) = (&keys, &answers, &doors.ports);
-        announce(
-            &Start { config, answers, ports, user, maker: &maker, keys, open, refused },
-            printer,
-        )?;
+        let (answers, ports) = (&answers.usual, &watch.doors.ports);
+        announce(&Start { config, answers, ports, user, maker: &maker, keys: &keys }, printer)?;
 
         tokio::spawn(pass_on(notices, printer.is_json()));
         tokio::spawn(check_mask(config.mask.clone()));
-        let mut watch =
-            Watch { store: store.clone(), seen, relay, cleartext, doors, config, printer };
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
         let Watch { relay, doors, cleartext, .. } = watch;
@@ -123,117 +115,10 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     Ok(vec![store.new_key(label, Form::Telegram).await?])
 }
 
-/// The valid keys that open this.
-fn valid(keys: &[Key], form: Form) -> Vec<KeyId> {
-    let valid = keys.iter().filter(|key| key.revoked.is_none() && key.form == form);
-    valid.map(|key| key.id).collect()
-}
-
-/// Lets these keys in and no others, and opens or closes the port that some of them need; why it
-/// could not be opened, if that is news.
-fn follow(relay: &Relay, cleartext: &mut Cleartext, keys: &[Key]) -> Option<CannotOpen> {
-    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
-    relay.set_keys(Keys { telegram: &telegram, web: &web });
-    cleartext.want(!web.is_empty())
-}
-
 /// What nobody is to be taken to, because it is this server.
 fn own(config: &Config) -> Vec<String> {
     let found = address::own().into_iter().map(Address::from);
     config.addresses.iter().cloned().chain(found).map(|address| address.to_string()).collect()
-}
-
-fn face(config: &Config, answers: &Answers, mode: &Mode) -> Face {
-    let mut addresses = config.addresses.clone();
-    if addresses.is_empty() {
-        addresses = address::own().into_iter().map(Address::from).collect();
-    }
-    if addresses.is_empty() {
-        addresses.push(Address::from(std::net::IpAddr::from([127, 0, 0, 1])));
-    }
-    Face {
-        addresses: addresses.iter().map(Address::to_string).collect(),
-        ports: answers.ports.clone(),
-        all_ports: answers.all,
-        mode: as_written(mode),
-        mask: config.mask.as_ref().map(ToString::to_string),
-        cleartext_port: config.cleartext_port.0,
-    }
-}
-
-/// Does what other processes ask of a relay that runs.
-struct Watch<'a> {
-    store: Store,
-    /// The revision of the state that this relay has followed.
-    seen: i64,
-    relay: Relay,
-    cleartext: Cleartext,
-    doors: Doors,
-    config: &'a Config,
-    printer: &'a Printer,
-}
-
-impl Watch<'_> {
-    /// Looks every [`CHECK`] whether another process has changed something, and after the ports
-    /// every second.
-    async fn go_on(&mut self) {
-        let mut ticks = interval(CHECK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for tick in 0u64.. {
-            ticks.tick().await;
-            let revision = self.store.revision().await.map_err(Into::into);
-            let followed = match revision {
-                Ok(revision) if self.seen == revision => Ok(()),
-                Ok(revision) => self.follow().await.map(|()| self.seen = revision),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = followed {
-                tell(
-                    "state",
-                    &format!("changes cannot be read: {error:#}"),
-                    self.printer.is_json(),
-                );
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-            self.cleartext.try_again();
-            if tick.is_multiple_of(TICKS_A_SECOND)
-                && let Err(trouble) = self.doors.tend()
-                && tick.is_multiple_of(TICKS_A_SECOND * 60)
-            {
-                tell("ports", &trouble.to_string(), self.printer.is_json());
-            }
-        }
-    }
-
-    async fn follow(&mut self) -> anyhow::Result<()> {
-        let keys = self.store.keys().await?;
-        if let Some(why) = follow(&self.relay, &mut self.cleartext, &keys) {
-            tell("cleartext-port", &why.to_string(), self.printer.is_json());
-        }
-        if self.doors.follow(&self.store).await? {
-            let answers = self.doors.ports.answers();
-            face(self.config, &answers, self.doors.ports.mode()).save(&self.store).await?;
-            if self.printer.is_json() {
-                let event = json!({ "event": "ports", "ports": answers.ports, "all": answers.all });
-                self.printer.object(&event);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Tells the volunteer what the relay has to tell.
-async fn pass_on(mut notices: NoticeReceiver, json: bool) {
-    while let Some(notice) = notices.recv().await {
-        tell(notice.kind(), &notice.to_string(), json);
-    }
-}
-
-fn tell(kind: &str, text: &str, json: bool) {
-    warn!("{text}");
-    if json {
-        Printer::new(json).object(&json!({ "event": "notice", "kind": kind, "text": text }));
-    }
 }
 
 /// Says at once, and not at the first stranger, when the mask's name is mistyped.

@@ -234,6 +234,13 @@ impl Ports {
         change
     }
 
+    /// Changes what [`Settings::quiet`] is, in the mode that there is.
+    #[must_use = "new listeners are to be accepted from, old ones to be dropped"]
+    pub fn set_quiet(&mut self, quiet: PortList) -> Change {
+        self.quiet = quiet;
+        self.set_mode(self.mode.clone())
+    }
+
     /// Says that there is somebody to answer, and takes notice of what other programs opened or
     /// closed. To be called once a second, from the loop whose hanging would be a hang.
     ///

@@ -42,8 +42,9 @@ struct Origin {
 }
 
 /// Up to this many keys, all of them are tried on every connection: it costs less than a tenth of a
-/// millisecond (obfuscated2) or a third (fake TLS).
-const FEW: usize = 256;
+/// millisecond (obfuscated2) or a third (fake TLS). Links of a relay with more should give a hint: the
+/// port or the name of the key's bucket.
+pub const ALWAYS_TRIED: usize = 256;
 
 /// What is known before any key is tried.
 #[derive(Clone, Copy, Default)]
@@ -140,7 +141,7 @@ impl Keyring {
             return search;
         }
         let total = self.entries.len();
-        let most = if total <= FEW { total } else { total.min(hints.budget) };
+        let most = if total <= ALWAYS_TRIED { total } else { total.min(hints.budget) };
         for step in 0..most {
             let place = (hints.cursor + step) % total;
             search.trials += 1;

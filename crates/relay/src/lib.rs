@@ -60,7 +60,7 @@ use dial::Dialer;
 use egress::Gate;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use keyring::Keyring;
-pub use keyring::Keys;
+pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
 use notices::Notices;

@@ -1,6 +1,7 @@
 //! Access keys: one person's credential each.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -34,6 +35,13 @@ impl FromStr for Label {
             return Err(BadLabel);
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+impl Label {
+    /// One of several of this name; those without a name stay so.
+    fn numbered(&self, number: u16) -> Result<Self, BadLabel> {
+        if self.0.is_empty() { Ok(Self::default()) } else { format!("{self} {number}").parse() }
     }
 }
 
@@ -88,38 +96,48 @@ impl Store {
     /// # Errors
     /// When the state cannot be written; there is no key then.
     pub async fn new_key(&self, label: Label, form: Form) -> Result<Key, Error> {
-        self.add_key(label, form, false).await
+        let keys = self.new_keys(&label, form, false, NonZeroU16::MIN).await?;
+        Ok(keys.into_iter().next().expect("as many as were asked for"))
     }
 
-    /// Makes an access key that works in clear, on a port that can be recognised.
+    /// Makes several keys, all or none; their labels are numbered. `cleartext` lets them work in clear,
+    /// on a port that can be recognised.
     ///
     /// # Errors
-    /// As [`Store::new_key`].
-    pub async fn new_cleartext_key(&self, label: Label, form: Form) -> Result<Key, Error> {
-        self.add_key(label, form, true).await
-    }
-
-    async fn add_key(&self, label: Label, form: Form, cleartext: bool) -> Result<Key, Error> {
+    /// When the state cannot be written, and when the label is too long for a number.
+    pub async fn new_keys(
+        &self,
+        label: &Label,
+        form: Form,
+        cleartext: bool,
+        count: NonZeroU16,
+    ) -> Result<Vec<Key>, Error> {
         let identity = self.identity().await?;
-        let person = Person::generate();
-        let key = Key {
-            id: identity.fleet_key.pseudonym(&identity.relay_id, person),
-            label,
-            form,
-            created: now(),
-            revoked: None,
-            cleartext,
-        };
-        sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
-            .bind(key.id.0.to_vec())
-            .bind(person.0.cast_signed())
-            .bind(&key.label.0)
-            .bind(form.name())
-            .bind(key.created)
-            .bind(key.cleartext)
-            .execute(&self.pool)
-            .await?;
-        Ok(key)
+        let mut keys = Vec::with_capacity(count.get().into());
+        let mut writing = self.pool.begin().await?;
+        for number in 1..=count.get() {
+            let person = Person::generate();
+            let key = Key {
+                id: identity.fleet_key.pseudonym(&identity.relay_id, person),
+                label: if count.get() == 1 { label.clone() } else { label.numbered(number)? },
+                form,
+                created: now(),
+                revoked: None,
+                cleartext,
+            };
+            sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
+                .bind(key.id.0.to_vec())
+                .bind(person.0.cast_signed())
+                .bind(&key.label.0)
+                .bind(form.name())
+                .bind(key.created)
+                .bind(key.cleartext)
+                .execute(&mut *writing)
+                .await?;
+            keys.push(key);
+        }
+        writing.commit().await?;
+        Ok(keys)
     }
 
     /// All keys, the oldest first, revoked ones among them.
@@ -256,7 +274,7 @@ mod tests {
     async fn whether_a_key_works_in_clear_is_kept() {
         let (_dir, store) = store().await;
         store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        store.new_cleartext_key(Label::default(), Form::Web).await.expect("made");
+        store.new_keys(&Label::default(), Form::Web, true, NonZeroU16::MIN).await.expect("made");
         let keys = store.keys().await.expect("read");
         let kept: Vec<(Form, bool)> = keys.iter().map(|key| (key.form, key.cleartext)).collect();
         assert_eq!(kept, [(Form::Telegram, false), (Form::Web, true)]);

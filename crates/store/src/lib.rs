@@ -89,6 +89,9 @@ pub enum Error {
     /// No such key.
     #[error(transparent)]
     NoKey(#[from] NoKey),
+    /// A key cannot be called that.
+    #[error(transparent)]
+    BadLabel(#[from] BadLabel),
 }
 
 /// Who this relay is, and what its keys follow from.

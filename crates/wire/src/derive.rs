@@ -320,6 +320,12 @@ impl Buckets {
         Bucket(u16::from_be_bytes(drawn) % BUCKETS)
     }
 
+    /// The ports of all buckets, each once, in no order that means anything.
+    #[must_use]
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
     /// The port of a bucket.
     #[must_use]
     pub fn port(&self, bucket: Bucket) -> u16 {

@@ -1,0 +1,162 @@
+//! What a relay does while it runs, besides carrying: it follows what other processes ask of it, looks
+//! after its ports, and says what it has to say.
+
+use std::time::Duration;
+
+use relay::{Keys, NoticeReceiver, Relay};
+use serde_json::json;
+use store::{Key, Store};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::warn;
+use wire::derive::{Buckets, Form, KeyId};
+
+use crate::address;
+use crate::cleartext::{Cleartext, InClear};
+use crate::config::{Address, Config};
+use crate::doors::{Answers, Doors, as_written};
+use crate::face::Face;
+use crate::print::Printer;
+
+/// How often the relay looks whether keys were made or revoked.
+const CHECK: Duration = Duration::from_millis(250);
+const TICKS_A_SECOND: u64 = 4;
+
+/// What changed.
+pub(crate) struct News {
+    pub in_clear: bool,
+    pub ports: bool,
+}
+
+/// Does what other processes ask of a relay that runs.
+pub(crate) struct Watch<'a> {
+    pub store: Store,
+    /// The revision of the state that this relay has followed.
+    pub seen: i64,
+    pub relay: Relay,
+    pub cleartext: Cleartext,
+    pub doors: Doors,
+    pub buckets: Buckets,
+    pub config: &'a Config,
+    pub printer: &'a Printer,
+}
+
+impl Watch<'_> {
+    /// Looks every [`CHECK`] whether another process has changed something, and after the ports
+    /// every second.
+    pub(crate) async fn go_on(&mut self) {
+        let mut ticks = interval(CHECK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 0u64.. {
+            ticks.tick().await;
+            let revision = self.store.revision().await.map_err(Into::into);
+            let followed = match revision {
+                Ok(revision) if self.seen == revision => self.try_again().await,
+                Ok(revision) => self.follow().await.map(|()| self.seen = revision),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = followed {
+                tell(
+                    "state",
+                    &format!("changes cannot be read: {error:#}"),
+                    self.printer.is_json(),
+                );
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if tick.is_multiple_of(TICKS_A_SECOND)
+                && let Err(trouble) = self.doors.tend()
+                && tick.is_multiple_of(TICKS_A_SECOND * 60)
+            {
+                tell("ports", &trouble.to_string(), self.printer.is_json());
+            }
+        }
+    }
+
+    /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
+    /// came of that.
+    pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
+        let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+        self.relay.set_keys(Keys { telegram: &telegram, web: &web });
+        let in_clear = self.cleartext.want(!web.is_empty());
+        let not_ours = self.config.cleartext_port.0;
+        let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);
+        let ports = self.doors.open_buckets(&self.store, telegram.len(), ports).await?;
+        Ok(News { in_clear, ports })
+    }
+
+    async fn follow(&mut self) -> anyhow::Result<()> {
+        let keys = self.store.keys().await?;
+        let News { in_clear, ports } = self.let_in(&keys).await?;
+        if in_clear && let InClear::Refused(why) = self.cleartext.stands() {
+            tell("cleartext-port", why, self.printer.is_json());
+        }
+        let ports = self.doors.follow(&self.store).await? || ports;
+        if in_clear || ports {
+            let face = self.save_face().await?;
+            if ports && self.printer.is_json() {
+                self.printer.object(&face.as_event());
+            }
+        }
+        Ok(())
+    }
+
+    /// What could not be had may be free by now.
+    async fn try_again(&mut self) -> anyhow::Result<()> {
+        if self.cleartext.try_again() {
+            self.save_face().await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn save_face(&mut self) -> anyhow::Result<Face> {
+        let answers = self.doors.answers();
+        let face = self.face(&answers);
+        face.save(&self.store).await?;
+        Ok(face)
+    }
+
+    /// What the world sees of this relay now.
+    pub(crate) fn face(&self, answers: &Answers) -> Face {
+        Face {
+            addresses: addresses(self.config),
+            ports: answers.usual.ports.clone(),
+            bucket_ports: answers.buckets.clone(),
+            all_ports: answers.usual.all,
+            mode: as_written(self.doors.ports.mode()),
+            mask: self.config.mask.as_ref().map(ToString::to_string),
+            cleartext_port: self.config.cleartext_port.0,
+            in_clear: self.cleartext.stands().clone(),
+        }
+    }
+}
+
+/// The valid keys that open this.
+fn valid(keys: &[Key], form: Form) -> Vec<KeyId> {
+    let valid = keys.iter().filter(|key| key.revoked.is_none() && key.form == form);
+    valid.map(|key| key.id).collect()
+}
+
+/// This server's addresses, the one for the links first.
+fn addresses(config: &Config) -> Vec<String> {
+    let mut addresses = config.addresses.clone();
+    if addresses.is_empty() {
+        addresses = address::own().into_iter().map(Address::from).collect();
+    }
+    if addresses.is_empty() {
+        addresses.push(Address::from(std::net::IpAddr::from([127, 0, 0, 1])));
+    }
+    addresses.iter().map(Address::to_string).collect()
+}
+
+/// Tells the volunteer what the relay has to tell.
+pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
+    while let Some(notice) = notices.recv().await {
+        tell(notice.kind(), &notice.to_string(), json);
+    }
+}
+
+fn tell(kind: &str, text: &str, json: bool) {
+    warn!("{text}");
+    if json {
+        Printer::new(json).object(&json!({ "event": "notice", "kind": kind, "text": text }));
+    }
+}
