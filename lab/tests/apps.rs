@@ -198,6 +198,10 @@ fn a_port_that_another_program_holds_is_named_and_had_when_it_is_free() -> Resul
         let notice = relay.event("notice", LIMIT)?;
         assert_eq!(notice["kind"], "cleartext-port");
         assert!(notice["text"].as_str().is_some_and(|text| text.contains("port 1080")));
+        // Whoever makes a key is told so too.
+        let told = relay.command(&["key", "new", "--for", "web", "--cleartext", "--json"])?;
+        assert_eq!(told[1]["kind"], "cleartext-port", "{told:?}");
+        assert_eq!(told[1]["text"], notice["text"]);
         drop(other);
         sleep(NOTICED);
         let to = To::Name("127.0.0.1".into(), 80);
@@ -359,6 +363,30 @@ fn nobody_is_taken_to_what_is_not_the_publics_literal_or_by_name() -> Result {
 }
 
 #[test]
+fn an_address_that_the_relay_has_by_its_name_alone_is_its_own() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let names = NameServer::on(&world.web)?;
+        let _site = Website::http(&world.web, 80, "orchards.example")?;
+        // As behind a provider's translation: no interface of the server has what the name says.
+        names.say("relay.example", &[world.web.v4()]);
+        let site = SocketAddr::new(world.web.v4(), 80);
+        let reaches = |own: &str| {
+            let relay = Relay::on(&world.server).arguments(&["--address", own]).start()?;
+            let proxy = web_key(&relay)?.socks5;
+            // Its link names what nobody can resolve here; the port is what matters.
+            let (_, port) = proxy.rsplit_once(':').expect("a port");
+            let (login, _) = proxy.split_once('@').expect("a login");
+            let proxy = format!("{login}@{}:{port}", world.server.v4());
+            socks_code(&world.phone, &proxy, To::Address(site))
+        };
+        assert_eq!(reaches(&world.server.v4().to_string())?, 0);
+        assert_eq!(reaches("relay.example")?, NOT_ALLOWED);
+        Ok(())
+    })
+}
+
+#[test]
 fn a_name_that_changes_its_mind_leads_to_what_was_checked_or_nowhere() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
@@ -479,6 +507,49 @@ fn datagrams_go_both_ways_in_both_families_and_nobody_elses_come_in() -> Result 
         assert_eq!(inner.ip(), world.server.v4());
         let heard: Vec<i32> = echoes.into_iter().map(lab::Task::join).collect::<Result<_>>()?;
         assert_eq!(heard, [2, 1, 0, 0]);
+        Ok(())
+    })
+}
+
+#[test]
+fn revoking_a_key_ends_its_way_for_datagrams() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        let key = web_key(&relay)?;
+        let at = SocketAddr::new(world.web.v4(), 443);
+        let (listening, wait) = std::sync::mpsc::channel();
+        let echo = world.web.start(async move || {
+            let socket = UdpSocket::bind(at).await?;
+            let _ = listening.send(());
+            let (mut heard, mut buffer) = (0, [0; 1500]);
+            while let Ok(said) = timeout(6 * MOMENT, socket.recv_from(&mut buffer)).await {
+                let (length, from) = said?;
+                socket.send_to(&buffer[..length], from).await?;
+                heard += 1;
+            }
+            Ok(heard)
+        })?;
+        let _ = wait.recv();
+        let (begun, wait) = std::sync::mpsc::channel();
+        let (go_on, told) = tokio::sync::oneshot::channel();
+        let proxy = key.socks5.clone();
+        let person = world.phone.start(async move || {
+            let datagrams = Datagrams::open(&proxy).await?;
+            datagrams.send(&at.into(), b"before").await?;
+            timeout(LIMIT, datagrams.receive()).await??;
+            let _ = begun.send(());
+            let _ = told.await;
+            // Nobody has that port any more, which the system may say at once.
+            let _ = datagrams.send(&at.into(), b"after").await;
+            Ok(matches!(timeout(MOMENT, datagrams.receive()).await, Ok(Ok(_))))
+        })?;
+        wait.recv().expect("it works before");
+        relay.command(&["key", "revoke", &key.id, "--json"])?;
+        sleep(NOTICED);
+        let _ = go_on.send(());
+        assert!(!person.join()?, "an answer came to a key that was revoked");
+        assert_eq!(echo.join()?, 1);
         Ok(())
     })
 }

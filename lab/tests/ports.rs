@@ -101,3 +101,46 @@ fn a_killed_relay_leaves_every_port_as_it_was_and_the_next_one_has_them_again() 
         Ok(())
     })
 }
+
+#[test]
+fn with_many_keys_a_port_leads_to_each_and_whoever_has_a_link_with_it_gets_through() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).ports("quiet").start()?;
+        assert_eq!(relay.ready()["bucket_ports"], serde_json::json!([]));
+        let made = relay.command(&["key", "new", "--count", "256", "--label", "home", "--json"])?;
+        assert_eq!(made.len(), 256);
+        assert_eq!(made[255]["key"]["label"], "home 256");
+        let opened = relay.event("ports", LIMIT)?;
+        let ports = opened["bucket_ports"].as_array().map_or(0, Vec::len);
+        assert!(ports > 1000, "all buckets' ports answer, not only those of keys: {opened}");
+
+        let key = relay.new_key()?;
+        let link: wire::mtproto::ProxyLink = key.link(Form::Padded)?.parse().expect("a link");
+        assert!(link.port.get() >= 1024, "{link:?}");
+        assert!(opened["bucket_ports"].to_string().contains(&link.port.to_string()));
+        // Within a second, a key that was just made is valid.
+        std::thread::sleep(Duration::from_secs(1));
+        let links = Form::ALL.map(|form| key.link(form).map(str::to_owned));
+        tdlib::ping_all(&world.phone, links.into_iter().collect::<Result<Vec<_>>>()?)?;
+
+        // The links are out there: however few keys are left, their ports stay.
+        for made in &made[..5] {
+            relay.command(&[
+                "key",
+                "revoke",
+                made["key"]["id"].as_str().expect("an id"),
+                "--json",
+            ])?;
+        }
+        let relay = relay.crash_and_restart(Relay::on(&world.server).ports("quiet"))?;
+        assert_eq!(relay.ready()["valid_keys"], 253);
+        assert_eq!(relay.ready()["bucket_ports"], opened["bucket_ports"]);
+        let free =
+            (2000..).find(|port| !opened["bucket_ports"].to_string().contains(&port.to_string()));
+        let free = SocketAddr::new(world.server.v4(), free.expect("31,000 ports lead nowhere"));
+        assert!(is_closed(&world.phone, free)?);
+        drop(relay);
+        Ok(())
+    })
+}

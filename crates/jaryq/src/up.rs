@@ -7,7 +7,6 @@ use relay::{Egress, Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::warn;
 use wire::derive::{Buckets, Form};
 
 use crate::address;
@@ -64,15 +63,13 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             Watch { store: store.clone(), seen, relay, cleartext, doors, buckets, config, printer };
         watch.let_in(&keys).await?;
 
-        let answers = watch.doors.answers();
-        let face = watch.face(&answers);
-        face.save(&store).await?;
-        let maker = LinkMaker::new(face, &identity)?;
-        let (answers, ports) = (&answers.usual, &watch.doors.ports);
+        let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
+        let (answers, ports) = (&watch.doors.answers().usual, &watch.doors.ports);
         announce(&Start { config, answers, ports, user, maker: &maker, keys: &keys }, printer)?;
 
         tokio::spawn(pass_on(notices, printer.is_json()));
-        tokio::spawn(check_mask(config.mask.clone()));
+        let looking = watch.relay.clone();
+        tokio::spawn(async move { looking.look_for_mask().await });
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
         let Watch { relay, doors, cleartext, .. } = watch;
@@ -119,15 +116,6 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
 fn own(config: &Config) -> Vec<String> {
     let found = address::own().into_iter().map(Address::from);
     config.addresses.iter().cloned().chain(found).map(|address| address.to_string()).collect()
-}
-
-/// Says at once, and not at the first stranger, when the mask's name is mistyped.
-async fn check_mask(mask: Option<relay::Mask>) {
-    if let Some(mask) = mask
-        && let Err(error) = mask.addresses().await
-    {
-        warn!("the mask host {mask} cannot be found: {error}");
-    }
 }
 
 /// Done at the first SIGTERM or SIGINT; a second one ends the process on the spot.

@@ -115,7 +115,7 @@ impl Watch<'_> {
     }
 
     /// What the world sees of this relay now.
-    pub(crate) fn face(&self, answers: &Answers) -> Face {
+    fn face(&self, answers: &Answers) -> Face {
         Face {
             addresses: addresses(self.config),
             ports: answers.usual.ports.clone(),

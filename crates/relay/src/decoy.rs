@@ -54,7 +54,7 @@ impl Shadow {
     /// one meets a closed door: the mask host must not become anybody's victim.
     pub(crate) async fn meet(shared: &Shared, caller: &TcpStream, source: Source) -> Option<Self> {
         let place = shared.strangers.admit(source)?;
-        let mask = match shared.mask.as_ref()?.addresses().await {
+        let mask = match shared.mask.as_ref()?.addresses(&shared.names).await {
             Ok(addresses) => shared.dialer.dial(addresses).await,
             Err(_) => None,
         };

@@ -37,6 +37,7 @@ mod keyring;
 mod knock;
 mod live;
 mod mask;
+mod names;
 mod notices;
 mod pump;
 mod race;
@@ -63,6 +64,7 @@ use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
+use names::Names;
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use replay::Replays;
@@ -150,6 +152,7 @@ pub(crate) struct Shared {
     mask: Option<Mask>,
     datacentres: Datacentres,
     dialer: Dialer,
+    names: Arc<Names>,
     gate: Gate,
     logins: web::Logins,
     sources: Sources,
@@ -184,11 +187,13 @@ impl Relay {
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let (notices, receiver) = Notices::new();
         let limits = settings.limits;
+        let names = Arc::new(Names::default());
         let shared = Shared {
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
             datacentres: settings.datacentres,
             dialer: Dialer::default(),
-            gate: Gate::new(settings.egress),
+            gate: Gate::new(settings.egress, Arc::clone(&names)),
+            names,
             logins: web::Logins::default(),
             sources: Sources::default(),
             replays: Replays::default(),
@@ -239,6 +244,16 @@ impl Relay {
         let listener = TcpListener::from_std(listener)?;
         let accepting = accept(Arc::clone(&self.0), listener, web::serve);
         Ok(Door(tokio::spawn(accepting).abort_handle()))
+    }
+
+    /// Tells at once, and not at the first stranger, when the mask's name leads nowhere.
+    pub async fn look_for_mask(&self) {
+        let Shared { mask, names, notices, .. } = &*self.0;
+        if let Some(mask) = mask
+            && mask.addresses(names).await.is_err()
+        {
+            notices.say(Notice::MaskUnreachable);
+        }
     }
 
     /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those

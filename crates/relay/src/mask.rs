@@ -1,21 +1,13 @@
 //! The website that everybody without a key meets.
 
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
-use tokio::net::lookup_host;
-use tokio::time::timeout;
 use wire::mtproto::ServerName;
 
-/// How long an answer of the DNS is used; after that it is asked again, and if it does not answer
-/// the old one goes on being used.
-const KNOWN_FOR: Duration = Duration::from_secs(300);
-/// How long the DNS may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::names::{Names, NoAddress};
 
 /// Where strangers are carried to: `HOST[:PORT]`, port 443 if none is given.
 ///
@@ -26,11 +18,9 @@ pub struct Mask {
     host: Host,
     port: u16,
     wildcard: bool,
-    known: Arc<Mutex<Option<Answer>>>,
+    /// Where its name led the last time.
+    known: Arc<Mutex<Vec<IpAddr>>>,
 }
-
-/// What the DNS said, and when.
-type Answer = (Instant, Vec<SocketAddr>);
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Host {
@@ -54,34 +44,22 @@ impl Mask {
         self.wildcard
     }
 
-    /// Where the mask host is now.
-    ///
-    /// # Errors
-    /// When its name cannot be resolved and never could.
-    pub async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+    /// Where the mask host is now; or was, while the name servers do not say.
+    pub(crate) async fn addresses(&self, names: &Names) -> Result<Vec<SocketAddr>, NoAddress> {
+        let at = |ips: &[IpAddr]| ips.iter().map(|ip| (*ip, self.port).into()).collect();
         let name = match &self.host {
-            Host::Address(ip) => return Ok(vec![(*ip, self.port).into()]),
+            Host::Address(ip) => return Ok(at(&[*ip])),
             Host::Name(name) => name,
         };
-        let old = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((when, addresses)) = &old
-            && when.elapsed() < KNOWN_FOR
-        {
-            return Ok(addresses.clone());
-        }
-        let fresh = timeout(PATIENCE, lookup_host((name.as_str(), self.port)))
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            .map(Iterator::collect::<Vec<_>>);
-        match (fresh, old) {
-            (Ok(addresses), _) if !addresses.is_empty() => {
-                let known = Some((Instant::now(), addresses.clone()));
-                *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
-                Ok(addresses)
+        let answer = names.addresses(name.as_str()).await;
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(ips) => {
+                *known = ips;
+                Ok(at(&known))
             }
-            (_, Some((_, addresses))) => Ok(addresses),
-            (Err(error), None) => Err(error),
-            (Ok(_), None) => Err(io::Error::other("its name has no address")),
+            Err(_) if !known.is_empty() => Ok(at(&known)),
+            Err(reason) => Err(reason),
         }
     }
 }

@@ -5,22 +5,21 @@
 
 mod addresses;
 mod ports;
-mod resolve;
 
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use wire::target::{Host, Target};
 
+use crate::names::{Names, NoAddress};
 use crate::race;
 use addresses::Kind;
 pub use ports::{BadEgressPorts, EgressPorts};
-use resolve::{Names, NoAddress};
 
 /// Where people's other apps may go.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +109,7 @@ pub(crate) struct Gate {
     names: Vec<String>,
     set: HashSet<IpAddr>,
     own: Mutex<Own>,
-    resolver: Names,
+    resolver: Arc<Names>,
 }
 
 #[derive(Default)]
@@ -124,7 +123,7 @@ struct Own {
 }
 
 impl Gate {
-    pub(crate) fn new(egress: Egress) -> Self {
+    pub(crate) fn new(egress: Egress, resolver: Arc<Names>) -> Self {
         let hosts = egress.own.iter().filter_map(|text| Host::read(text));
         let (mut set, mut names) = (HashSet::new(), Vec::new());
         for host in hosts {
@@ -133,8 +132,7 @@ impl Gate {
                 Host::Name(name) => names.push(name),
             }
         }
-        let (own, resolver) = (Mutex::default(), Names::default());
-        Self { ports: egress.ports, names, set, own, resolver }
+        Self { ports: egress.ports, names, set, own: Mutex::default(), resolver }
     }
 
     /// Whether somebody may be taken there.
@@ -248,7 +246,7 @@ mod tests {
 
     fn gate(own: &[&str]) -> Gate {
         let own = own.iter().map(|&text| text.to_owned()).collect();
-        Gate::new(Egress { own, ..Egress::default() })
+        Gate::new(Egress { own, ..Egress::default() }, Arc::default())
     }
 
     #[test]
