@@ -22,6 +22,7 @@ mod config;
 mod doors;
 mod face;
 mod key;
+mod machine;
 mod print;
 mod root;
 mod up;

@@ -1,7 +1,6 @@
 //! `jaryq up`: listen, give root up, say what there is, and carry.
 
 use anyhow::{Context, bail};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ports::{Mechanism, PortList, Ports};
 use relay::{Egress, Limits, Relay, Settings};
 use serde_json::json;
@@ -15,6 +14,7 @@ use crate::cleartext::Cleartext;
 use crate::config::{Address, Config, DEFAULT_PORTS};
 use crate::doors::Doors;
 use crate::face::LinkMaker;
+use crate::machine::{memory, raise_open_files};
 use crate::print::Printer;
 use crate::root;
 use crate::watch::{Watch, pass_on};
@@ -85,22 +85,6 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         printer.object(&json!({ "event": "stopped", "connections_ended": cut }));
     }
     Ok(())
-}
-
-/// Lets this process have as many files open as it may; tells how many.
-fn raise_open_files() -> u64 {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-        return 1024;
-    };
-    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        Ok(()) => hard,
-        Err(_) => soft,
-    }
-}
-
-/// This machine's memory in bytes; 1 GiB where it does not say.
-fn memory() -> u64 {
-    nix::sys::sysinfo::sysinfo().map_or(1 << 30, |info| info.ram_total())
 }
 
 async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {

@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Plan<'a> {
     host: &'a Host,
     ports: String,
+    state: Option<PathBuf>,
     arguments: Vec<String>,
-    open_files: Option<u32>,
+    limits: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Plan<'_> {
@@ -54,8 +56,29 @@ impl Plan<'_> {
 
     /// How many files it may have open, connections among them.
     #[must_use]
-    pub fn open_files(self, most: u32) -> Self {
-        Self { open_files: Some(most), ..self }
+    pub fn open_files(mut self, most: u32) -> Self {
+        self.limits.push(format!("--nofile={most}:{most}"));
+        self
+    }
+
+    /// How many bytes of memory of its own it may have.
+    #[must_use]
+    pub fn memory(mut self, most: u64) -> Self {
+        self.limits.push(format!("--data={most}:{most}"));
+        self
+    }
+
+    /// A variable of its environment.
+    #[must_use]
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where it keeps its keys, if not in a new folder.
+    #[must_use]
+    pub fn state(self, state: &Path) -> Self {
+        Self { state: Some(state.to_owned()), ..self }
     }
 
     /// Starts it and waits until it is ready.
@@ -63,7 +86,10 @@ impl Plan<'_> {
     /// # Errors
     /// [`Error::Missing`] when it is not built, and when it does not come up.
     pub fn start(self) -> Result<Relay> {
-        let state = self.host.folder()?.join("state");
+        let state = match &self.state {
+            Some(state) => state.clone(),
+            None => self.host.folder()?.join("state"),
+        };
         Relay::start(self, state)
     }
 }
@@ -82,14 +108,23 @@ impl Relay {
     /// asked for.
     #[must_use]
     pub fn on(host: &Host) -> Plan<'_> {
-        Plan { host, ports: "443,8443".to_owned(), arguments: Vec::new(), open_files: None }
+        Plan {
+            host,
+            ports: "443,8443".to_owned(),
+            state: None,
+            arguments: Vec::new(),
+            limits: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     fn start(plan: Plan<'_>, state: PathBuf) -> Result<Self> {
-        let limit = plan.open_files;
-        let mut command = jaryq(limit, &["up", "--json", "--ports", &plan.ports], &state)?;
+        let mut command = jaryq(&plan.limits, &["up", "--json", "--ports", &plan.ports], &state)?;
         let addresses = plan.host.addresses().iter().map(IpAddr::to_string);
-        command.args(["--address", &addresses.collect::<Vec<_>>().join(",")]).args(plan.arguments);
+        command
+            .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
+            .args(plan.arguments)
+            .envs(plan.environment);
         let process = Process::start(plan.host, command)?;
         let ready = process.event("ready", PATIENCE)?;
         Ok(Self { host: plan.host.clone(), process, state, ready })
@@ -163,7 +198,7 @@ impl Relay {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
-        let mut command = jaryq(None, arguments, &self.state)?;
+        let mut command = jaryq(&[], arguments, &self.state)?;
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let output = self.host.output(command)?;
         let [printed, errors] =
@@ -231,16 +266,15 @@ impl Relay {
 }
 
 /// A command with these settings and no others, whatever the machine's own relay has.
-fn jaryq(open_files: Option<u32>, arguments: &[&str], state: &Path) -> Result<Command> {
+fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command> {
     let hint = "no jaryq (cargo build)";
     let program = tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?;
-    let mut command = match open_files {
-        None => Command::new(program),
-        Some(most) => {
-            let mut limited = Command::new("prlimit");
-            limited.arg(format!("--nofile={most}:{most}")).arg(program);
-            limited
-        }
+    let mut command = if limits.is_empty() {
+        Command::new(program)
+    } else {
+        let mut limited = Command::new("prlimit");
+        limited.args(limits).arg(program);
+        limited
     };
     for setting in
         ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE", "CLEARTEXT_PORT", "EGRESS_PORTS"]
