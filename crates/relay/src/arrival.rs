@@ -33,22 +33,17 @@ pub(crate) struct Arrival<'a> {
     pub place: Place,
 }
 
-/// The next bytes did not come: the caller was too slow, has said too much or is done, or the mask
-/// host has answered what was said.
+/// The next bytes did not come: the caller was too slow, has said too much, is done or had to make
+/// room, or the mask host has answered what was said.
 pub(crate) struct NoMore;
 
 impl<'a> Arrival<'a> {
-    /// `None` when too many are at the door already.
-    pub(crate) fn new(
-        shared: &'a Shared,
-        stream: TcpStream,
-        peer: SocketAddr,
-        port: u16,
-    ) -> Option<Self> {
+    /// Where too many are at the door already, whoever has been there longest makes room.
+    pub(crate) fn new(shared: &'a Shared, stream: TcpStream, peer: SocketAddr, port: u16) -> Self {
         let source = Source::from(peer.ip());
-        let place = shared.arrivals.admit(source)?;
+        let place = shared.arrivals.press_in(source);
         pump::tune(&stream);
-        Some(Self {
+        Self {
             shared,
             source,
             port,
@@ -58,7 +53,7 @@ impl<'a> Arrival<'a> {
             shadow: None,
             asked: false,
             place,
-        })
+        }
     }
 
     /// Waits for more bytes.
@@ -70,7 +65,12 @@ impl<'a> Arrival<'a> {
             return Err(NoMore);
         }
         let until = self.accepted + self.shared.limits.first_flight;
-        timeout_at(until, self.read_or_answer()).await.map_err(|_| NoMore)?
+        let lost = self.place.lost();
+        tokio::select! {
+            biased;
+            () = lost => Err(NoMore),
+            more = timeout_at(until, self.read_or_answer()) => more.map_err(|_| NoMore)?,
+        }
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {

@@ -34,8 +34,7 @@ pub(crate) async fn serve(
 ) {
     // What was dialled: one listener may have all ports.
     let Ok(dialled) = stream.local_addr() else { return };
-    // Where there are too many, the next one meets a closed door: nobody can be made to wait.
-    let Some(mut arrival) = Arrival::new(&shared, stream, peer, dialled.port()) else { return };
+    let mut arrival = Arrival::new(&shared, stream, peer, dialled.port());
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => *guest,
         Caller::Stranger => return decoy::entertain(arrival).await,

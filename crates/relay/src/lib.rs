@@ -88,8 +88,8 @@ pub struct Settings {
 pub struct Limits {
     /// Connections at the same time. The next ones wait in the kernel until one ends.
     pub connections: usize,
-    /// Connections that have not shown a key yet at the same time; more are closed at once. Without a
-    /// mask, as many more are drained.
+    /// Connections that have not shown a key yet at the same time; for the next one, the one that has
+    /// taken longest is treated as if it were too slow. Without a mask, as many more are drained.
     pub arrivals: usize,
     /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
     pub arrivals_per_source: usize,
@@ -115,7 +115,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 5_000,
-            arrivals: 2_500,
+            arrivals: 1_250,
             arrivals_per_source: 1_024,
             strangers: 1_000,
             strangers_per_source: 64,
@@ -137,7 +137,8 @@ impl Limits {
         let connections = (files.saturating_sub(100) / 3).min(memory / (32 << 10)).max(50);
         let connections = usize::try_from(connections).unwrap_or(usize::MAX);
         let strangers = (connections / 5).min(1_000);
-        Self { connections, arrivals: connections / 2, strangers, ..Self::default() }
+        // With those that are drained, never more than half: the rest is for people with a key.
+        Self { connections, arrivals: connections / 4, strangers, ..Self::default() }
     }
 }
 
