@@ -10,6 +10,7 @@ use wire::classify::MAX_FIRST;
 use crate::crowd::Place;
 use crate::decoy::Shadow;
 use crate::sources::Source;
+use crate::tally::Counter;
 use crate::{Shared, pump};
 
 /// How long the mask host is not yet asked along. Most hellos come in two segments, the second one
@@ -68,7 +69,10 @@ impl<'a> Arrival<'a> {
         let lost = self.place.lost();
         tokio::select! {
             biased;
-            () = lost => Err(NoMore),
+            () = lost => {
+                self.shared.counters.count(Counter::Crowded);
+                Err(NoMore)
+            }
             more = timeout_at(until, self.read_or_answer()) => more.map_err(|_| NoMore)?,
         }
     }

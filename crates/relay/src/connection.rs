@@ -10,13 +10,15 @@ use tokio::time::{Instant, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
 use wire::mtproto::faketls::{self, ClientTime};
-use wire::mtproto::obfuscated::{self, Opened};
+use wire::mtproto::obfuscated::{self, Opened, Tag};
+use wire::tally::{Cell, Protocol};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
 use crate::arrival::Arrival;
-use crate::keyring::Hints;
+use crate::keyring::{By, Hints, Search};
 use crate::replay::Mark;
+use crate::tally::Counter;
 use crate::{Notice, Shared, decoy, knock, pump};
 
 /// How far an app's clock may be off, in seconds, either way.
@@ -36,19 +38,21 @@ pub(crate) async fn serve(
     let Ok(dialled) = stream.local_addr() else { return };
     let mut arrival = Arrival::new(&shared, stream, peer, dialled.port());
     let guest = match identify(&mut arrival).await {
-        Caller::Guest(guest) => *guest,
-        Caller::Stranger => return decoy::entertain(arrival).await,
+        Caller::Guest(guest) => guest,
+        Caller::Stranger => {
+            shared.counters.count(Counter::Strangers);
+            return decoy::entertain(arrival).await;
+        }
         Caller::Lost => return,
     };
     let key = guest.key;
-    let client = arrival.stream;
+    let meter = shared.tally.open(guest.cell(dialled.port()), arrival.source);
     drop(arrival.place);
-    let at_telegram = Arc::clone(&shared);
     // A task of its own, on the list from the start. What comes before the pump is boxed, because a
-    // future keeps the size of all that it ever did.
+    // future keeps the size of all that it ever did and of all that it was given.
+    let knocking = Box::pin(knock::knock(Arc::clone(&shared), arrival.stream, guest, meter));
     shared.start(key, async move {
-        let telegram = Box::pin(knock::knock(&at_telegram, client, guest)).await;
-        drop(at_telegram);
+        let telegram = knocking.await;
         if let Some(mut telegram) = telegram {
             telegram.run().await;
         }
@@ -75,6 +79,19 @@ pub(crate) struct Guest {
     pub dress: Option<Unframer>,
     /// What they sent after their first flight, without records and still encrypted.
     pub early: Vec<u8>,
+}
+
+impl Guest {
+    /// Where their traffic is counted.
+    fn cell(&self, port: u16) -> Cell {
+        let protocol = match (&self.dress, self.opened.tag) {
+            (Some(_), _) => Protocol::TelegramFakeTls,
+            (None, Tag::Padded) => Protocol::TelegramPadded,
+            (None, Tag::Abridged | Tag::Intermediate) => Protocol::TelegramPlain,
+        };
+        let datacentre = Some(self.opened.dc.datacentre());
+        Cell { key: Some(self.key), port, protocol, datacentre }
+    }
 }
 
 /// Reads the first flight and judges it.
@@ -114,9 +131,9 @@ fn whose_flight(
     let keyring = shared.keyring.load();
     let hints = Hints { port, ..Hints::default() };
     let found = shared.sources.search(source, hints, |hints| {
-        keyring.search(hints, |secret| obfuscated::open(flight, Some(secret)))
+        count(shared, keyring.search(hints, |secret| obfuscated::open(flight, Some(secret))))
     })?;
-    shared.replays.is_new(mark(&flight[8..24])).then_some(found)
+    is_new(shared, mark(&flight[8..24])).then_some(found)
 }
 
 fn whose_hello(arrival: &Arrival<'_>, hello: &ClientHello<'_>) -> Option<(KeyId, Secret)> {
@@ -124,10 +141,34 @@ fn whose_hello(arrival: &Arrival<'_>, hello: &ClientHello<'_>) -> Option<(KeyId,
     let keyring = shared.keyring.load();
     let hints = Hints { port, server_name: hello.server_name, ..Hints::default() };
     let (key, (secret, time)) = shared.sources.search(source, hints, |hints| {
-        keyring.search(hints, |secret| Some((*secret, faketls::open(hello, secret)?)))
+        count(
+            shared,
+            keyring.search(hints, |secret| Some((*secret, faketls::open(hello, secret)?))),
+        )
     })?;
-    let fresh = is_fresh(shared, time) && shared.replays.is_new(mark(&hello.random[..16]));
+    let fresh = is_fresh(shared, time) && is_new(shared, mark(&hello.random[..16]));
     fresh.then_some((key, secret))
+}
+
+/// Counts how a search ended.
+fn count<T>(shared: &Shared, search: Search<T>) -> Search<T> {
+    shared.counters.add(Counter::Trials, search.trials);
+    shared.counters.count(match (&search.found, search.by) {
+        (None, _) => Counter::NotFound,
+        (Some(_), By::Hint) => Counter::ByHint,
+        (Some(_), By::Recent) => Counter::ByRecent,
+        (Some(_), By::Trial) => Counter::ByTrial,
+    });
+    search
+}
+
+/// Whether a flight that a key opens was not seen before.
+fn is_new(shared: &Shared, mark: Mark) -> bool {
+    let is_new = shared.replays.is_new(mark);
+    if !is_new {
+        shared.counters.count(Counter::Replays);
+    }
+    is_new
 }
 
 /// Whether an app's clock is near enough to ours that its hello is not an old one.

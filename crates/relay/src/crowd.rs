@@ -94,6 +94,13 @@ impl Place {
     }
 }
 
+impl Crowd {
+    /// How many there are now.
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.now).all.len()
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = lock(&self.now).remove(self.number);

@@ -9,7 +9,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::arrival::Arrival;
 use crate::crowd::Place;
 use crate::sources::Source;
-use crate::{Limits, Notice, Shared, pump};
+use crate::{Notice, Shared, pump};
 
 /// Entertains a stranger until one side has had enough.
 pub(crate) async fn entertain(arrival: Arrival<'_>) {
@@ -28,7 +28,7 @@ pub(crate) async fn entertain(arrival: Arrival<'_>) {
         met => met,
     };
     if let Some(shadow) = shadow {
-        shadow.take_over(stream, first, &shared.limits).await;
+        shadow.take_over(stream, first, shared).await;
     }
 }
 
@@ -85,11 +85,14 @@ impl Shadow {
     }
 
     /// From now on the caller talks with the mask host alone.
-    async fn take_over(mut self, caller: TcpStream, first: Vec<u8>, limits: &Limits) {
+    async fn take_over(mut self, caller: TcpStream, first: Vec<u8>, shared: &Shared) {
+        let Shared { limits, counters, .. } = shared;
         let talk = async {
             let told = self.tell(&first).await;
             drop(first);
-            pump::bridge(caller, self.mask, told, limits.mask_bytes).await;
+            let flow = counters.strangers();
+            flow.add_up(self.told);
+            pump::bridge(caller, self.mask, told, limits.mask_bytes, flow).await;
         };
         let _ = timeout(limits.mask_time, talk).await;
     }

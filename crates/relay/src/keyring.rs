@@ -61,10 +61,23 @@ pub(crate) struct Hints<'a> {
     pub budget: usize,
 }
 
+/// How a key was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
+    /// The port or the name in the hello.
+    Hint,
+    /// What was lately seen from that address.
+    Recent,
+    /// Trying all.
+    Trial,
+}
+
 /// How a search ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Search<T> {
     pub found: Option<(KeyId, T)>,
+    /// How, if it was.
+    pub by: By,
     /// How many keys were tried without a hint.
     pub trials: usize,
     /// Where the next trial should go on.
@@ -128,18 +141,23 @@ impl Keyring {
         let name = hints.server_name.and_then(|name| buckets.at_name(name));
         let in_bucket =
             |bucket: Bucket| self.by_bucket[bucket.index()].iter().map(|&at| at as usize);
-        let recent = hints.recent.iter().filter_map(|id| self.by_id.get(id).copied());
-        let likely = port.into_iter().chain(name).flat_map(in_bucket).chain(recent);
+        let mut recent = hints.recent.iter().filter_map(|id| self.by_id.get(id).copied());
+        let mut likely = port.into_iter().chain(name).flat_map(in_bucket);
 
         let mut attempt = |place: usize| {
             let Entry { id, secret, .. } = &self.entries[place];
             opens(secret).map(|opened| (*id, opened))
         };
-        let mut search = Search { found: None, trials: 0, cursor: hints.cursor };
-        search.found = likely.into_iter().find_map(&mut attempt);
+        let mut search = Search { found: None, by: By::Hint, trials: 0, cursor: hints.cursor };
+        search.found = likely.find_map(&mut attempt);
+        if search.found.is_none() {
+            search.by = By::Recent;
+            search.found = recent.find_map(&mut attempt);
+        }
         if search.found.is_some() || self.entries.is_empty() {
             return search;
         }
+        search.by = By::Trial;
         let total = self.entries.len();
         let most = if total <= ALWAYS_TRIED { total } else { total.min(hints.budget) };
         for step in 0..most {

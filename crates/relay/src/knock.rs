@@ -4,6 +4,7 @@
 //! says is kept until the datacentre has answered, and said again at the next address if it does
 //! not. Nothing is lost by that: a datacentre ignores a message that it has seen before.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -13,6 +14,7 @@ use wire::mtproto::obfuscated::{Dial, Opened};
 use wire::tls::record::{BadRecord, Unframer};
 
 use crate::connection::Guest;
+use crate::tally::Meter;
 use crate::{Notice, Shared, pump};
 
 /// How long a datacentre may take for its first answer: many round trips to the other side of the
@@ -26,11 +28,12 @@ const MOST: usize = 16 << 10;
 
 /// Opens the guest's connection to Telegram; `None` when nobody answers, or the guest is gone.
 pub(crate) async fn knock(
-    shared: &Shared,
+    shared: Arc<Shared>,
     client: TcpStream,
-    guest: Guest,
+    guest: Box<Guest>,
+    meter: Arc<Meter>,
 ) -> Option<Box<pump::Telegram>> {
-    let Guest { mut opened, dress, early: mut said, .. } = guest;
+    let Guest { mut opened, dress, early: mut said, .. } = *guest;
     opened.from_client.apply(&mut said);
     let mut speaker = Speaker { client, opened, dress, said };
     let datacentre = speaker.opened.dc.datacentre();
@@ -44,9 +47,11 @@ pub(crate) async fn knock(
         pump::tune(&upstream);
         match speaker.speak(&upstream, left == 0).await {
             Ok(Some(to_server)) => {
-                let Speaker { client, opened, dress, .. } = speaker;
+                let Speaker { client, opened, dress, said } = speaker;
+                meter.flow().add_up(said.len());
                 let from_client = opened.from_client;
-                let telegram = pump::Telegram { client, upstream, from_client, to_server, dress };
+                let upward = pump::Upward { from_client, to_server, dress };
+                let telegram = pump::Telegram { client, upstream, upward, meter };
                 return Some(Box::new(telegram));
             }
             Ok(None) => shared.dialer.mark_silent(address),

@@ -3,7 +3,7 @@
 //! A connection's way is one function, [`connection`]'s `serve`:
 //!
 //! ```text
-//! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump
+//! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump -> tally
 //!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
 //! ```
 //!
@@ -20,6 +20,7 @@
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
 //! | `pump` | bytes from one side to the other |
+//! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
 //! | `notices` | what the volunteer should know, at most once a minute |
 //! | `generations` | a map that forgets |
@@ -43,6 +44,7 @@ mod pump;
 mod race;
 mod replay;
 mod sources;
+mod tally;
 mod web;
 
 use std::net::{SocketAddr, TcpListener as BoundListener};
@@ -55,6 +57,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
+use wire::tally::Day;
 
 use crowd::Crowd;
 use dial::Dialer;
@@ -69,6 +72,8 @@ use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use replay::Replays;
 use sources::Sources;
+pub use tally::{Counter, Gauge, Tallied, Totals};
+use tally::{Counters, Tally};
 
 /// What a volunteer can set.
 #[derive(Clone, Debug, Default)]
@@ -165,6 +170,8 @@ pub(crate) struct Shared {
     live: Live,
     room: Arc<Semaphore>,
     notices: Notices,
+    tally: Tally,
+    counters: Arc<Counters>,
     /// The length of the record that stands for a certificate in the fake TLS handshake.
     certificate: usize,
 }
@@ -181,12 +188,19 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn at_the_door(&self) -> u64 {
+        (self.arrivals.count() + self.callers.count()) as u64
+    }
+}
+
 impl Relay {
     /// A relay without keys; [`Relay::set_keys`] gives it some. What it has to tell comes out of the
     /// receiver.
     #[must_use]
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
-        let (notices, receiver) = Notices::new();
+        let counters = Arc::<Counters>::default();
+        let (notices, receiver) = Notices::new(Arc::clone(&counters));
         let limits = settings.limits;
         let names = Arc::new(Names::default());
         let shared = Shared {
@@ -210,6 +224,8 @@ impl Relay {
             certificate: 2400 + key.constant("certificate", 2200),
             limits,
             notices,
+            tally: Tally::default(),
+            counters,
         };
         (Self(Arc::new(shared)), receiver)
     }
@@ -255,6 +271,37 @@ impl Relay {
         {
             notices.say(Notice::MaskUnreachable);
         }
+    }
+
+    /// Takes what was counted since the last time. To be called every few seconds: the day of what
+    /// is counted is the day on which it is taken.
+    ///
+    /// People are told apart by their address (IPv4) or /64 (IPv6), so all behind one count as one,
+    /// and one who moves counts again. Their number is an estimate, off by 1.6 % as a rule; it starts
+    /// anew each day and at each start, because what it rests on is in memory alone.
+    #[must_use]
+    pub fn take_tally(&self, today: Day) -> Tallied {
+        let Shared { tally, counters, .. } = &*self.0;
+        Tallied { cells: tally.take(), people: tally.take_people(today), counters: counters.take() }
+    }
+
+    /// Takes back what could not be written: it comes out again the next time.
+    pub fn put_back(&self, tallied: &Tallied) {
+        self.0.tally.put_back(&tallied.cells);
+        self.0.counters.put_back(&tallied.counters);
+    }
+
+    /// Everything since the start, and what there is now.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let shared = &self.0;
+        let gauge = |name, help, value| Gauge { name, help, value };
+        let gauges = vec![
+            gauge("people_today", "Addresses people came from today.", shared.tally.people()),
+            gauge("at_the_door", "Connections that may still show a key.", shared.at_the_door()),
+            gauge("strangers_now", "Strangers at the decoy.", shared.strangers.count() as u64),
+        ];
+        Totals { counters: shared.counters.all(), gauges, ..shared.tally.totals() }
     }
 
     /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those

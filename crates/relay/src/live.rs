@@ -79,10 +79,16 @@ impl Live {
         while self.count() > 0 && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let connections = lock(&self.0);
-        for (_, task) in connections.by_number.values() {
-            task.abort();
+        let cut = {
+            let connections = lock(&self.0);
+            connections.by_number.values().for_each(|(_, task)| task.abort());
+            connections.by_number.len()
+        };
+        // Until they really are over, or they would move bytes that nobody counts.
+        let end = Instant::now() + Duration::from_secs(1);
+        while self.count() > 0 && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        connections.by_number.len()
+        cut
     }
 }

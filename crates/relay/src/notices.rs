@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::mem::{Discriminant, discriminant};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wire::mtproto::Datacentre;
+
+use crate::tally::{Counter, Counters};
 
 /// Where notices come out.
 pub type NoticeReceiver = mpsc::UnboundedReceiver<Notice>;
@@ -45,6 +47,17 @@ impl Notice {
             Self::MaskIsThisRelay => "mask-is-this-relay",
             Self::CannotAccept(_) => "cannot-accept",
             Self::NoNames => "no-names",
+        }
+    }
+
+    /// Where it is counted, each time.
+    fn counter(&self) -> Option<Counter> {
+        match self {
+            Self::ClockSkew { refused: true, .. } => Some(Counter::ClockSkew),
+            Self::Unreachable(_) => Some(Counter::DatacentreUnreachable),
+            Self::MaskUnreachable => Some(Counter::MaskUnreachable),
+            Self::NoNames => Some(Counter::NamesUnreachable),
+            Self::ClockSkew { .. } | Self::MaskIsThisRelay | Self::CannotAccept(_) => None,
         }
     }
 }
@@ -85,18 +98,22 @@ impl fmt::Display for Notice {
 pub(crate) struct Notices {
     said: Mutex<HashMap<Discriminant<Notice>, Instant>>,
     out: mpsc::UnboundedSender<Notice>,
+    counters: Arc<Counters>,
 }
 
 const ONCE_IN: Duration = Duration::from_secs(60);
 
 impl Notices {
-    pub(crate) fn new() -> (Self, NoticeReceiver) {
+    pub(crate) fn new(counters: Arc<Counters>) -> (Self, NoticeReceiver) {
         let (out, receiver) = mpsc::unbounded_channel();
-        (Self { said: Mutex::default(), out }, receiver)
+        (Self { said: Mutex::default(), out, counters }, receiver)
     }
 
-    /// Says it, unless something of the kind was said within the last minute.
+    /// Counts it, and says it unless something of the kind was said within the last minute.
     pub(crate) fn say(&self, notice: Notice) {
+        if let Some(counter) = notice.counter() {
+            self.counters.count(counter);
+        }
         let now = Instant::now();
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let last = said.get(&discriminant(&notice));
@@ -114,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_kind_of_notice_is_said_once_a_minute() {
-        let (notices, mut receiver) = Notices::new();
+        let (notices, mut receiver) = Notices::new(Arc::default());
         for _ in 0..1000 {
             notices.say(Notice::CannotAccept("no files".into()));
             notices.say(Notice::MaskIsThisRelay);

@@ -14,6 +14,16 @@ use crate::keyring::{Hints, Search};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Source(IpAddr);
 
+impl Source {
+    /// The same for everybody behind it, and different from all others'.
+    pub(crate) fn octets(self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+            IpAddr::V6(six) => six.octets(),
+        }
+    }
+}
+
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
@@ -105,6 +115,7 @@ impl Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring::By;
 
     fn source(last: u8) -> Source {
         IpAddr::from([192, 0, 2, last]).into()
@@ -115,7 +126,8 @@ mod tests {
         let mut tried = 0;
         sources.search(from, Hints::default(), |hints| {
             tried = wanted.min(hints.budget);
-            Search { found: found.then_some((KeyId([1; 8]), ())), trials: tried, cursor: 0 }
+            let found = found.then_some((KeyId([1; 8]), ()));
+            Search { found, by: By::Trial, trials: tried, cursor: 0 }
         });
         tried
     }
@@ -141,7 +153,12 @@ mod tests {
     fn keys_seen_from_an_address_are_suggested_there_and_nowhere_else() {
         let sources = Sources::default();
         let found = |key: u8| {
-            move |_: &Hints<'_>| Search { found: Some((KeyId([key; 8]), ())), trials: 0, cursor: 0 }
+            move |_: &Hints<'_>| Search {
+                found: Some((KeyId([key; 8]), ())),
+                by: By::Trial,
+                trials: 0,
+                cursor: 0,
+            }
         };
         sources.search(source(1), Hints::default(), found(1));
         sources.search(source(1), Hints::default(), found(2));
@@ -149,7 +166,7 @@ mod tests {
             let mut seen = Vec::new();
             sources.search(from, Hints::default(), |hints| {
                 seen = hints.recent.to_vec();
-                Search { found: None::<(KeyId, ())>, trials: 0, cursor: 0 }
+                Search { found: None::<(KeyId, ())>, by: By::Trial, trials: 0, cursor: 0 }
             });
             seen
         };

@@ -11,6 +11,7 @@
 //! | [`mtproto`] | Telegram: secrets and links, obfuscated2, fake TLS, datacentres |
 //! | [`socks5`], [`http_proxy`] | what browsers and other apps say to a proxy |
 //! | [`target`] | where they want to go |
+//! | [`tally`] | what is counted of people's traffic |
 //! | [`account`] | what such an app is set up with: a user name, a password, links |
 //! | [`port_range`] | ports as people write them |
 //! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
@@ -26,6 +27,7 @@ pub mod http_proxy;
 pub mod mtproto;
 pub mod port_range;
 pub mod socks5;
+pub mod tally;
 pub mod target;
 pub mod tls;
 

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::TcpStream;
 use wire::tls::record;
@@ -40,9 +41,9 @@ impl Appetite {
 /// What came of one turn.
 enum Turn {
     /// Everything went through; whether the buffer was full.
-    Done { filled: bool },
+    Done { filled: bool, payload: usize },
     /// This much the other side did not take.
-    Left(Vec<u8>),
+    Left { rest: Vec<u8>, payload: usize },
     /// There was nothing to read after all.
     Nothing,
     /// The side that is read has ended.
@@ -50,24 +51,30 @@ enum Turn {
 }
 
 /// Moves bytes after `change` has had them: it changes them in place and tells how many it left.
-pub(super) async fn transformed(
+/// Adds to `carried` what the other side has taken.
+pub(super) fn transformed(
     from: &TcpStream,
     to: &TcpStream,
+    carried: &AtomicU64,
     mut change: impl FnMut(&mut [u8]) -> io::Result<usize>,
-) -> io::Result<()> {
-    turns(from, to, |buffer, appetite| {
+) -> impl Future<Output = io::Result<()>> {
+    turns(from, to, carried, move |buffer, appetite| {
         let piece = &mut buffer[..appetite * RECORD];
         let read = from.try_read(piece)?;
         let length = change(&mut piece[..read])?;
-        Ok(Piece { read, filled: read == piece.len(), length })
+        Ok(Piece { read, filled: read == piece.len(), length, payload: length })
     })
-    .await
 }
 
 /// Moves bytes into application-data records. They are read with a gap before each 16 KiB, so that
-/// the headers find their place without anything being moved.
-pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
-    turns(from, to, |buffer, appetite| {
+/// the headers find their place without anything being moved. Adds to `carried` what the other side
+/// has taken, headers excepted.
+pub(super) fn in_records(
+    from: &TcpStream,
+    to: &TcpStream,
+    carried: &AtomicU64,
+) -> impl Future<Output = io::Result<()>> {
+    turns(from, to, carried, |buffer, appetite| {
         let read = {
             let mut records = buffer.chunks_exact_mut(RECORD);
             let mut gapped: [IoSliceMut<'_>; RECORDS] = std::array::from_fn(|_| {
@@ -83,9 +90,9 @@ pub(super) async fn in_records(from: &TcpStream, to: &TcpStream) -> io::Result<(
             length += record::HEADER + payload;
             left -= payload;
         }
-        Ok(Piece { read, filled: read == appetite * record::MAX_PAYLOAD, length })
+        let filled = read == appetite * record::MAX_PAYLOAD;
+        Ok(Piece { read, filled, length, payload: read })
     })
-    .await
 }
 
 /// Moves what is there, at most `most` bytes and not much at a time; tells how much, 0 at the end.
@@ -97,12 +104,12 @@ pub(super) async fn once(from: &TcpStream, to: &TcpStream, most: u64) -> io::Res
         let turn = BUFFER.with_borrow_mut(|buffer| {
             turn(buffer, to, |buffer| {
                 read = from.try_read(&mut buffer[..most])?;
-                Ok(Piece { read, filled: false, length: read })
+                Ok(Piece { read, filled: false, length: read, payload: read })
             })
         })?;
         match turn {
             Turn::Nothing => continue,
-            Turn::Left(rest) => write_all(to, &rest).await?,
+            Turn::Left { rest, .. } => write_all(to, &rest).await?,
             Turn::Done { .. } | Turn::End => {}
         }
         return Ok(read as u64);
@@ -114,11 +121,14 @@ struct Piece {
     read: usize,
     filled: bool,
     length: usize,
+    /// How much of that is what the two sides say to each other.
+    payload: usize,
 }
 
 async fn turns(
     from: &TcpStream,
     to: &TcpStream,
+    carried: &AtomicU64,
     mut fill: impl FnMut(&mut [u8], usize) -> io::Result<Piece>,
 ) -> io::Result<()> {
     let mut appetite = Appetite::small();
@@ -126,10 +136,14 @@ async fn turns(
         from.readable().await?;
         let turn = BUFFER.with_borrow_mut(|buffer| turn(buffer, to, |b| fill(b, appetite.0)))?;
         match turn {
-            Turn::Done { filled } => appetite.learn(filled, false),
-            Turn::Left(rest) => {
+            Turn::Done { filled, payload } => {
+                appetite.learn(filled, false);
+                carried.fetch_add(payload as u64, Ordering::Relaxed);
+            }
+            Turn::Left { rest, payload } => {
                 appetite.learn(false, true);
                 write_all(to, &rest).await?;
+                carried.fetch_add(payload as u64, Ordering::Relaxed);
             }
             Turn::Nothing => {}
             Turn::End => return finish(to),
@@ -155,7 +169,7 @@ fn turn(
         Err(error) => return Err(error),
     };
     match &bytes[written..] {
-        [] => Ok(Turn::Done { filled: piece.filled }),
-        rest => Ok(Turn::Left(rest.to_vec())),
+        [] => Ok(Turn::Done { filled: piece.filled, payload: piece.payload }),
+        rest => Ok(Turn::Left { rest: rest.to_vec(), payload: piece.payload }),
     }
 }

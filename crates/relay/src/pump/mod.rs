@@ -16,6 +16,7 @@ mod copy;
 mod splice;
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -24,6 +25,8 @@ use tokio::time::timeout;
 use wire::ctr::Ctr;
 use wire::tls::record::{BadRecord, Unframer};
 
+use crate::tally::{Flow, Meter};
+
 /// How long one direction may go on when the other has ended.
 const HALF_OPEN: Duration = Duration::from_secs(30);
 
@@ -31,6 +34,12 @@ const HALF_OPEN: Duration = Duration::from_secs(30);
 pub(crate) struct Telegram {
     pub client: TcpStream,
     pub upstream: TcpStream,
+    pub upward: Upward,
+    pub meter: Arc<Meter>,
+}
+
+/// What changes an app's bytes into the datacentre's.
+pub(crate) struct Upward {
     /// Takes off the app's encryption.
     pub from_client: Ctr,
     /// Puts on the datacentre's.
@@ -39,27 +48,32 @@ pub(crate) struct Telegram {
     pub dress: Option<Unframer>,
 }
 
+impl Upward {
+    fn change(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let length =
+            undress(&mut self.dress, &mut self.from_client, bytes).map_err(io::Error::other)?;
+        self.to_server.apply(&mut bytes[..length]);
+        Ok(length)
+    }
+}
+
 impl Telegram {
     /// Carries bytes until both sides are done.
     pub(crate) async fn run(&mut self) {
-        let Self { client, upstream, from_client, to_server, dress } = self;
-        let (client, upstream) = (&*client, &*upstream);
-        let dressed = dress.is_some();
-        let up = copy::transformed(client, upstream, |bytes| {
-            let length = undress(dress, from_client, bytes).map_err(io::Error::other)?;
-            to_server.apply(&mut bytes[..length]);
-            Ok(length)
-        });
-        let down = async {
-            if dressed {
-                copy::in_records(upstream, client).await
-            } else {
-                splice::all(upstream, client, u64::MAX).await
-            }
-        };
-        tokio::pin!(up, down);
+        let Self { client, upstream, upward, meter } = self;
+        let flow = meter.flow();
+        let is_dressed = upward.dress.is_some();
+        let up = copy::transformed(client, upstream, flow.up, |bytes| upward.change(bytes));
         // Whichever way it ends, both sockets are closed with it.
-        let _ = both(up, down).await;
+        let _ = if is_dressed {
+            let down = copy::in_records(upstream, client, flow.down);
+            tokio::pin!(up, down);
+            both(up, down).await
+        } else {
+            let down = splice::all(upstream, client, u64::MAX, flow.down);
+            tokio::pin!(up, down);
+            both(up, down).await
+        };
     }
 }
 
@@ -80,10 +94,17 @@ pub(crate) fn undress(
 /// Carries the same bytes from one side to the other and back, at most `most` each way, unless it
 /// went wrong already. However one side ends, the other sees the same: an end as an end, a reset as a
 /// reset.
-pub(crate) async fn bridge(one: TcpStream, other: TcpStream, so_far: io::Result<()>, most: u64) {
+pub(crate) async fn bridge(
+    one: TcpStream,
+    other: TcpStream,
+    so_far: io::Result<()>,
+    most: u64,
+    flow: Flow<'_>,
+) {
     let ended = match so_far {
         Ok(()) => {
-            let (up, down) = (splice::all(&one, &other, most), splice::all(&other, &one, most));
+            let up = splice::all(&one, &other, most, flow.up);
+            let down = splice::all(&other, &one, most, flow.down);
             tokio::pin!(up, down);
             both(up, down).await
         }
@@ -96,13 +117,13 @@ pub(crate) async fn bridge(one: TcpStream, other: TcpStream, so_far: io::Result<
 
 /// Carries what is left of one request's body, of which `body` bytes are to come, and the whole
 /// answer. Nothing that a client sends after its body goes on: that would be for somebody else.
-pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64) {
+pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64, flow: Flow<'_>) {
     let up = async {
-        splice::some(&client, &server, body).await?;
+        splice::some(&client, &server, body, flow.up).await?;
         end_of(&client).await?;
         finish(&server)
     };
-    let down = splice::all(&server, &client, u64::MAX);
+    let down = splice::all(&server, &client, u64::MAX, flow.down);
     tokio::pin!(up, down);
     if both(up, down).await.is_err() {
         reset(&[&client, &server]);

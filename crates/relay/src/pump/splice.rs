@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{OFlag, SpliceFFlags, splice};
 use nix::unistd::pipe2;
@@ -45,21 +46,44 @@ impl Pipe {
 }
 
 /// Moves all bytes that come from one side to the other, until the end, which is passed on, or until
-/// `most` bytes have gone.
-pub(super) async fn all(from: &TcpStream, to: &TcpStream, most: u64) -> io::Result<()> {
-    some(from, to, most).await?;
-    finish(to)
+/// `most` bytes have gone. Adds to `carried` what the other side has taken.
+pub(super) fn all(
+    from: &TcpStream,
+    to: &TcpStream,
+    most: u64,
+    carried: &AtomicU64,
+) -> impl Future<Output = io::Result<()>> {
+    shifts(from, to, most, carried, true)
 }
 
 /// Moves at most `most` bytes, and says nothing of the end.
-pub(super) async fn some(from: &TcpStream, to: &TcpStream, mut most: u64) -> io::Result<()> {
+pub(super) fn some(
+    from: &TcpStream,
+    to: &TcpStream,
+    most: u64,
+    carried: &AtomicU64,
+) -> impl Future<Output = io::Result<()>> {
+    shifts(from, to, most, carried, false)
+}
+
+/// One future for both, because one within another would be given everything twice.
+async fn shifts(
+    from: &TcpStream,
+    to: &TcpStream,
+    mut most: u64,
+    carried: &AtomicU64,
+    and_end: bool,
+) -> io::Result<()> {
     while most > 0 {
         from.readable().await?;
         let Ok(pipe) = Pipe::take() else {
             // Out of descriptors: slower, but it goes on.
             match copy::once(from, to, most).await? {
                 0 => break,
-                moved => most -= moved,
+                moved => {
+                    most -= moved;
+                    carried.fetch_add(moved, Ordering::Relaxed);
+                }
             }
             continue;
         };
@@ -72,6 +96,7 @@ pub(super) async fn some(from: &TcpStream, to: &TcpStream, mut most: u64) -> io:
             Ok(taken) => {
                 most -= taken as u64;
                 drain(&pipe, to, taken).await?;
+                carried.fetch_add(taken as u64, Ordering::Relaxed);
                 pipe.give_back();
             }
             // The pipe is empty, so it is the socket that has nothing.
@@ -79,7 +104,7 @@ pub(super) async fn some(from: &TcpStream, to: &TcpStream, mut most: u64) -> io:
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    if and_end { finish(to) } else { Ok(()) }
 }
 
 async fn drain(pipe: &Pipe, to: &TcpStream, mut left: usize) -> io::Result<()> {

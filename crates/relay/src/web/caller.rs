@@ -11,6 +11,7 @@ use wire::socks5::{Login, Read};
 
 use crate::crowd::Place;
 use crate::sources::Source;
+use crate::tally::Counter;
 use crate::{Shared, pump};
 
 /// How long somebody who was refused may take to read that.
@@ -45,6 +46,11 @@ impl<'a> Caller<'a> {
 
     pub(super) fn local(&self) -> io::Result<SocketAddr> {
         self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?.local_addr()
+    }
+
+    /// Whether they have shown no key yet.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.place.is_some()
     }
 
     /// Waits for the first byte, which stays where it is.
@@ -82,7 +88,10 @@ impl<'a> Caller<'a> {
         let key = self.shared.keyring.load().log_in(login);
         if key.is_some() {
             self.place = None;
-        } else if self.shared.logins.failed(self.source) {
+            return key;
+        }
+        self.shared.counters.count(Counter::WrongPasswords);
+        if self.shared.logins.failed(self.source) {
             sleep_until(self.until).await;
         }
         key

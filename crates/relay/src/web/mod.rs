@@ -22,9 +22,11 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use wire::derive::KeyId;
 use wire::socks5;
+use wire::tally::{Cell, Protocol};
 use wire::target::Target;
 
 use crate::egress::NoWay;
+use crate::tally::{Counter, Meter};
 use crate::{Notice, Shared, pump};
 use caller::Caller;
 pub(crate) use logins::Logins;
@@ -35,6 +37,19 @@ struct Guest {
     key: KeyId,
     wish: Wish,
     tongue: Tongue,
+}
+
+impl Guest {
+    /// Where their traffic is counted.
+    fn cell(&self, port: u16) -> Cell {
+        let protocol = match (self.tongue, &self.wish) {
+            (_, Wish::Associate) => Protocol::Socks5Udp,
+            (Tongue::Socks, _) => Protocol::Socks5,
+            (Tongue::Http, Wish::Connect(_)) => Protocol::HttpConnect,
+            (Tongue::Http, Wish::Fetch { .. }) => Protocol::Http,
+        };
+        Cell { key: Some(self.key), port, protocol, datacentre: None }
+    }
 }
 
 /// What people want.
@@ -77,22 +92,33 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     room: OwnedSemaphorePermit,
 ) {
-    let Some(mut caller) = Caller::admit(&shared, stream, peer) else { return };
+    let Some(mut caller) = Caller::admit(&shared, stream, peer) else {
+        return shared.counters.count(Counter::Crowded);
+    };
+    let Ok(dialled) = caller.local() else { return };
     let welcomed = match caller.first_byte().await {
         Some(socks5::VERSION) => socks::welcome(&mut caller).await,
         Some(b'A'..=b'Z') => http::welcome(&mut caller).await,
         _ => None,
     };
-    let Some(guest) = welcomed else { return caller.farewell().await };
+    let Some(guest) = welcomed else {
+        if caller.is_stranger() {
+            shared.counters.count(Counter::Strangers);
+        }
+        return caller.farewell().await;
+    };
     let (key, tongue) = (guest.key, guest.tongue);
-    match prepare(&shared, &mut caller, guest).await {
+    let meter = shared.tally.open(guest.cell(dialled.port()), caller.source);
+    match prepare(&shared, &mut caller, guest, &meter).await {
         Ok(session) => shared.start(key, async move {
-            session.run().await;
+            session.run(&meter).await;
             drop(room);
         }),
         Err(reason) => {
-            if matches!(reason, NoWay::NoNames) {
-                shared.notices.say(Notice::NoNames);
+            match &reason {
+                NoWay::NoNames => shared.notices.say(Notice::NoNames),
+                NoWay::Forbidden(_) => shared.counters.count(Counter::EgressRefused),
+                _ => {}
             }
             caller.say(&tongue.refusal(&reason)).await;
             caller.farewell().await;
@@ -109,13 +135,14 @@ enum Session {
 }
 
 impl Session {
-    async fn run(self) {
+    async fn run(self, meter: &Meter) {
+        let flow = meter.flow();
         match self {
             Self::Tunnel { client, server, said } => {
-                pump::bridge(client, server, said, u64::MAX).await;
+                pump::bridge(client, server, said, u64::MAX, flow).await;
             }
-            Self::Fetch { client, server, body } => pump::fetch(client, server, body).await,
-            Self::Datagrams(association) => association.run().await,
+            Self::Fetch { client, server, body } => pump::fetch(client, server, body, flow).await,
+            Self::Datagrams(association) => association.run(flow).await,
         }
     }
 }
@@ -125,6 +152,7 @@ async fn prepare(
     shared: &Arc<Shared>,
     caller: &mut Caller<'_>,
     guest: Guest,
+    meter: &Meter,
 ) -> Result<Session, NoWay> {
     let lost = |_| NoWay::NoAnswer;
     Ok(match guest.wish {
@@ -134,6 +162,9 @@ async fn prepare(
             caller.say(&guest.tongue.connected()).await;
             let (client, early) = caller.take();
             let said = pump::write_all(&server, &early).await;
+            if said.is_ok() {
+                meter.flow().add_up(early.len());
+            }
             Session::Tunnel { client, server, said }
         }
         Wish::Fetch { target, head, body } => {
@@ -147,6 +178,7 @@ async fn prepare(
             if written.is_err() {
                 return Ok(Session::Tunnel { client, server, said: written });
             }
+            meter.flow().add_up(head.len() + early.len());
             Session::Fetch { client, server, body: body - early.len() as u64 }
         }
         Wish::Associate => {

@@ -20,6 +20,7 @@ use wire::target::{Host, Target};
 
 use super::caller::Caller;
 use crate::Shared;
+use crate::tally::{Counter, Flow};
 
 /// How many peers a client may write to at the same time.
 const PEERS: usize = 64;
@@ -86,7 +87,7 @@ impl Association {
     }
 
     /// Carries datagrams until the client lets go of its connection, or nothing moves any more.
-    pub(super) async fn run(mut self: Box<Self>) {
+    pub(super) async fn run(mut self: Box<Self>, flow: Flow<'_>) {
         let Some(control) = self.control.take() else { return };
         let mut until = Instant::now() + IDLE;
         loop {
@@ -102,19 +103,19 @@ impl Association {
                             self.names.clear();
                         }
                         self.names.insert(target, at);
-                        self.send(at, &payload);
+                        self.send(at, &payload, flow);
                     }
                     continue;
                 }
             }
-            if self.shuttle().await {
+            if self.shuttle(flow).await {
                 until = Instant::now() + IDLE;
             }
         }
     }
 
     /// Moves one datagram each way, as far as there are any; whether there were.
-    async fn shuttle(&mut self) -> bool {
+    async fn shuttle(&mut self, flow: Flow<'_>) -> bool {
         let mut moved = false;
         let from_client = BUFFER.with_borrow_mut(|buffer| {
             let (length, from) = self.inner.try_recv_from(buffer).ok()?;
@@ -128,21 +129,21 @@ impl Association {
             if !self.settled {
                 self.settled = self.inner.connect(from).await.is_ok();
             }
-            self.pass_on(target, payload);
+            self.pass_on(target, payload, flow);
         }
         for outer in std::iter::once(&self.four).chain(&self.six) {
-            moved |= BUFFER.with_borrow_mut(|buffer| self.bring_back(outer, buffer));
+            moved |= BUFFER.with_borrow_mut(|buffer| self.bring_back(outer, buffer, flow));
         }
         moved
     }
 
     /// A datagram from the client: by an address at once, by a name when it is known.
-    fn pass_on(&mut self, target: Target, payload: Vec<u8>) {
+    fn pass_on(&mut self, target: Target, payload: Vec<u8>, flow: Flow<'_>) {
         match (&target.host, self.names.get(&target)) {
             (Host::Address(address), _) => {
-                self.send(SocketAddr::new(address.to_canonical(), target.port), &payload);
+                self.send(SocketAddr::new(address.to_canonical(), target.port), &payload, flow);
             }
-            (Host::Name(_), Some(&at)) => self.send(at, &payload),
+            (Host::Name(_), Some(&at)) => self.send(at, &payload, flow),
             (Host::Name(_), None) if self.lookups.len() < LOOKUPS => {
                 let shared = Arc::clone(&self.shared);
                 self.lookups.spawn(async move {
@@ -157,13 +158,16 @@ impl Association {
     }
 
     /// Sends it if its receiver may be written to. Like any datagram, it may be lost.
-    fn send(&mut self, at: SocketAddr, payload: &[u8]) {
-        if self.shared.gate.check(at).is_err() || !self.remember(at) {
+    fn send(&mut self, at: SocketAddr, payload: &[u8], flow: Flow<'_>) {
+        if self.shared.gate.check(at).is_err() {
+            return self.shared.counters.count(Counter::EgressRefused);
+        }
+        if !self.remember(at) {
             return;
         }
         let outer = if at.is_ipv4() { Some(&self.four) } else { self.six.as_ref() };
-        if let Some(outer) = outer {
-            let _ = outer.try_send_to(payload, at);
+        if outer.is_some_and(|outer| outer.try_send_to(payload, at).is_ok()) {
+            flow.add_up(payload.len());
         }
     }
 
@@ -181,14 +185,16 @@ impl Association {
     }
 
     /// A datagram from the world; whether there was one for the client.
-    fn bring_back(&self, outer: &UdpSocket, buffer: &mut [u8]) -> bool {
+    fn bring_back(&self, outer: &UdpSocket, buffer: &mut [u8], flow: Flow<'_>) -> bool {
         let Ok((length, from)) = outer.try_recv_from(buffer) else { return false };
         if !self.settled || !self.peers.contains_key(&from) {
             return false;
         }
         let mut words = datagram_head(from);
         words.extend_from_slice(&buffer[..length]);
-        let _ = self.inner.try_send(&words);
+        if self.inner.try_send(&words).is_ok() {
+            flow.add_down(length);
+        }
         true
     }
 }

@@ -38,6 +38,19 @@ pub enum Datacentre {
     Test(u16),
 }
 
+impl Datacentre {
+    /// The id that apps give it: see [`DcId::datacentre`], which leads back.
+    #[must_use]
+    pub fn id(self) -> DcId {
+        let id = match self {
+            Self::Main(id) => id,
+            Self::Media => 203,
+            Self::Test(id) => 10_000 + id,
+        };
+        DcId(id.cast_signed())
+    }
+}
+
 impl fmt::Display for Datacentre {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
