@@ -1,4 +1,4 @@
-//! What must survive: who this relay is, and which keys it has handed out.
+//! What must survive: who this relay is, which keys it has handed out, and what was counted.
 //!
 //! One SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
 //! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
@@ -11,6 +11,8 @@
 #![forbid(unsafe_code)]
 
 mod keys;
+mod sums;
+mod tally;
 
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io;
@@ -18,21 +20,25 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::Row;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{Row, Sqlite};
 use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
 
 pub use keys::{BadLabel, Key, Label, NoKey};
+pub use sums::{By, Group, Line};
+pub use tally::{Counted, Unwritten};
 
 /// The name of the file in the state directory.
 const FILE: &str = "jaryq.db";
 
-/// The layout of the file that this version reads and writes.
-const LAYOUT: i64 = 2;
+/// What each layout of the file has more than the one before it; the last one is what this version
+/// reads and writes.
+const LAYOUTS: [&str; 3] = [FIRST, SECOND, tally::SCHEMA];
 
-const SCHEMA: &str = "
+const FIRST: &str = "
     CREATE TABLE identity (
         only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
         fleet_key BLOB NOT NULL,
@@ -45,21 +51,15 @@ const SCHEMA: &str = "
         label TEXT NOT NULL,
         form TEXT NOT NULL,
         created INTEGER NOT NULL,
-        revoked INTEGER,
-        cleartext INTEGER NOT NULL DEFAULT 0
+        revoked INTEGER
     ) STRICT;
     CREATE TABLE note (
         name TEXT PRIMARY KEY,
         text TEXT NOT NULL
     ) STRICT;
-    PRAGMA user_version = 2;
 ";
 
-/// What layout 1 had not.
-const FROM_1: &str = "
-    ALTER TABLE key ADD COLUMN cleartext INTEGER NOT NULL DEFAULT 0;
-    PRAGMA user_version = 2;
-";
+const SECOND: &str = "ALTER TABLE key ADD COLUMN cleartext INTEGER NOT NULL DEFAULT 0;";
 
 /// Why the state could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +77,8 @@ pub enum Error {
     Absent(PathBuf),
     /// A newer version has written the file.
     #[error(
-        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {LAYOUT}"
+        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {newest}",
+        newest = LAYOUTS.len()
     )]
     Newer(i64),
     /// The file's content is not what this program wrote.
@@ -184,15 +185,15 @@ impl Store {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let layout: i64 =
             sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
-        match layout {
-            0 => {
-                sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
-            }
-            1 => {
-                sqlx::raw_sql(FROM_1).execute(&mut *transaction).await?;
-            }
-            LAYOUT => {}
-            newer => return Err(Error::Newer(newer)),
+        let known = usize::try_from(layout).ok().and_then(|layout| LAYOUTS.get(layout..));
+        let missing = known.ok_or(Error::Newer(layout))?;
+        for more in missing {
+            sqlx::raw_sql(*more).execute(&mut *transaction).await?;
+        }
+        // Not where nothing is missing: whoever waits for changes would be told of one.
+        if !missing.is_empty() {
+            let newest = format!("PRAGMA user_version = {}", LAYOUTS.len());
+            sqlx::raw_sql(sqlx::AssertSqlSafe(newest)).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -239,12 +240,7 @@ impl Store {
     /// # Errors
     /// When the state cannot be written.
     pub async fn set_note(&self, name: &str, text: &str) -> Result<(), Error> {
-        sqlx::query("INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2")
-            .bind(name)
-            .bind(text)
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        Ok(note(&self.pool, name, text).await?)
     }
 
     /// A note, if one was left.
@@ -259,16 +255,55 @@ impl Store {
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 
+    /// Begins what is to happen at once or not at all; [`end`] ends it, and must be reached.
+    ///
+    /// Not with sqlx's own transactions: when SQLite has taken one back by itself, as it does on a
+    /// full disk, sqlx 0.9 believes for ever that it is open, and begins no other.
+    async fn begin(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+        Ok(connection)
+    }
+
     /// Puts everything in order on the disk and lets go of it.
     pub async fn close(self) {
         self.pool.close().await;
     }
 }
 
+/// Lets it happen, or, if it went wrong, not.
+async fn end(
+    mut connection: PoolConnection<Sqlite>,
+    mut done: Result<(), sqlx::Error>,
+) -> Result<(), sqlx::Error> {
+    if done.is_ok() {
+        done = sqlx::query("COMMIT").execute(&mut *connection).await.map(drop);
+    }
+    if done.is_err() {
+        // That fails where SQLite has done so itself.
+        let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+    }
+    done
+}
+
+async fn note(
+    into: impl sqlx::SqliteExecutor<'_>,
+    name: &str,
+    text: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO note VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET text = ?2")
+        .bind(name)
+        .bind(text)
+        .execute(into)
+        .await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use wire::derive::Form;
+    use wire::tally::Day;
 
     #[tokio::test]
     async fn only_the_owner_can_read_the_state() {
@@ -313,16 +348,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_of_the_first_version_keeps_its_keys() {
+    async fn a_file_of_an_earlier_version_keeps_its_keys() {
         let dir = tempfile::tempdir().expect("a directory");
-        let store = Store::open(dir.path()).await.expect("opens");
+        let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let back = "ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1";
-        sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
-        store.close().await;
-        let store = Store::open(dir.path()).await.expect("opens");
-        let keys = store.keys().await.expect("read");
-        assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
+        let without_tally = "DROP TABLE tally; DROP TABLE people; DROP TABLE counter;";
+        for back in [
+            "PRAGMA user_version = 2",
+            "ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
+        ] {
+            sqlx::raw_sql(without_tally).execute(&store.pool).await.expect("written");
+            sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
+            store.close().await;
+            store = Store::open(dir.path()).await.expect("opens");
+            let keys = store.keys().await.expect("read");
+            assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
+            assert_eq!(store.tally(By::Day, Day(0)).await.expect("read"), []);
+        }
     }
 
     #[tokio::test]
