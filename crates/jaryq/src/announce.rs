@@ -10,6 +10,7 @@ use crate::address;
 use crate::cleartext::InClear;
 use crate::config::Config;
 use crate::face::{LinkMaker, Links};
+use crate::metrics;
 use crate::print::{Printer, key_name, key_object};
 
 /// What there is to say.
@@ -20,6 +21,8 @@ pub(crate) struct Start<'a> {
     pub user: Option<Uid>,
     pub maker: &'a LinkMaker,
     pub keys: &'a [Key],
+    /// On which port there is something for Prometheus, if any.
+    pub metrics: Result<&'a Option<u16>, &'a metrics::CannotOpen>,
 }
 
 impl Start<'_> {
@@ -86,6 +89,8 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
             InClear::Refused(why) => Some(why),
             _ => None,
         },
+        "metrics_port": start.metrics.ok(),
+        "metrics_not_open": start.metrics.err().map(ToString::to_string),
         "key": key.map(|key| key_object(key, links)),
     })
 }
@@ -144,6 +149,11 @@ fn summary(start: &Start<'_>) -> Vec<String> {
             face.cleartext_port
         )),
         InClear::Refused(why) => lines.push(format!("  in clear    {why}")),
+    }
+    match start.metrics {
+        Ok(Some(port)) => lines.push(format!("  metrics     http://127.0.0.1:{port}/metrics")),
+        Ok(None) => {}
+        Err(why) => lines.push(format!("  metrics     {why}")),
     }
     if let Some(user) = start.user {
         lines.push(format!("  root        given up; runs as user {user}"));

@@ -9,7 +9,7 @@ use relay::{EgressPorts, Mask};
 use store::Label;
 use wire::derive::Form;
 
-use crate::config::{Address, CleartextPort, DatacentreTable};
+use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -64,6 +64,10 @@ pub(crate) struct Service {
     #[arg(long, value_name = "LIST", env = "JARYQ_EGRESS_PORTS")]
     pub egress_ports: Option<EgressPorts>,
 
+    /// A port from 1024 on, of 127.0.0.1 and ::1 alone, where Prometheus finds /metrics [default: none]
+    #[arg(long, value_name = "PORT", env = "JARYQ_METRICS")]
+    pub metrics: Option<MetricsPort>,
+
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
@@ -82,6 +86,12 @@ pub(crate) enum Verb {
     /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Show what was carried: by day, protocol, datacentre, port and key
+    Stats {
+        /// How many days, today among them
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
+        days: u16,
+    },
 }
 
 #[derive(Subcommand)]

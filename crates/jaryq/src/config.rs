@@ -67,14 +67,30 @@ impl FromStr for CleartextPort {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> anyhow::Result<Self> {
-        match text.trim().parse() {
-            Ok(port @ 1024..) => Ok(Self(port)),
-            Ok(1..) => bail!(
-                "port {text} needs root, which is given up before the port is opened; take one from \
-                 1024 on"
-            ),
-            _ => bail!("'{text}' is no port from 1024 to 65535"),
-        }
+        without_root(text).map(Self)
+    }
+}
+
+/// The port where Prometheus finds its numbers, which is opened without root too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MetricsPort(pub u16);
+
+impl FromStr for MetricsPort {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        without_root(text).map(Self)
+    }
+}
+
+fn without_root(text: &str) -> anyhow::Result<u16> {
+    match text.trim().parse() {
+        Ok(port @ 1024..) => Ok(port),
+        Ok(1..) => bail!(
+            "port {text} needs root, which is given up before the port is opened; take one from \
+             1024 on"
+        ),
+        _ => bail!("'{text}' is no port from 1024 to 65535"),
     }
 }
 
@@ -114,6 +130,7 @@ struct File {
     mask: Option<String>,
     cleartext_port: Option<PortText>,
     egress_ports: Option<OneOrMany<PortText>>,
+    metrics: Option<PortText>,
     datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
 }
 
@@ -175,6 +192,9 @@ impl File {
             let texts: Vec<String> = ports.into_vec().iter().map(PortText::to_string).collect();
             service.egress_ports = Some(texts.join(",").parse().context("egress_ports")?);
         }
+        if let (None, Some(port)) = (service.metrics, self.metrics) {
+            service.metrics = Some(port.to_string().parse().context("metrics")?);
+        }
         if let (None, Some(rows)) = (&service.datacentres, self.datacentres) {
             let mut table = DatacentreTable::default();
             for (name, hosts) in rows {
@@ -199,6 +219,7 @@ pub(crate) struct Config {
     pub mask: Option<Mask>,
     pub cleartext_port: CleartextPort,
     pub egress_ports: EgressPorts,
+    pub metrics: Option<MetricsPort>,
     pub datacentres: Datacentres,
 }
 
@@ -233,6 +254,7 @@ impl Config {
             mask: service.mask,
             cleartext_port: service.cleartext_port.unwrap_or_default(),
             egress_ports: service.egress_ports.unwrap_or_default(),
+            metrics: service.metrics,
             datacentres,
         })
     }
@@ -282,6 +304,7 @@ mod tests {
             mask = "example.org:8443"
             cleartext_port = 1081
             egress_ports = ["default", 22]
+            metrics = 9464
             [datacentres]
             2 = ["192.0.2.1:443", "192.0.2.2"]
             203 = "192.0.2.3"
@@ -292,6 +315,7 @@ mod tests {
         assert_eq!(service.mask.expect("a mask").to_string(), "example.org:8443");
         assert_eq!(service.cleartext_port, Some(CleartextPort(1081)));
         assert_eq!(service.egress_ports, "default,22".parse().ok());
+        assert_eq!(service.metrics, Some(MetricsPort(9464)));
         let addresses: Vec<String> =
             service.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);
@@ -316,6 +340,7 @@ mod tests {
             "port = 443",
             "ports = 70000",
             "cleartext_port = 80",
+            "metrics = 80",
             "egress_ports = [25]",
             "mask = \"\"",
             "address = \"1.2.3\"",

@@ -176,7 +176,7 @@ fn list(keys: &[Key], printer: &Printer) {
 }
 
 /// A day as in 2026-11-23, in UTC.
-fn day(unix: i64) -> String {
+pub(crate) fn day(unix: i64) -> String {
     let since = Duration::from_secs(unix.try_into().unwrap_or(0));
     let mut time = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
     time.truncate("2026-11-23".len());

@@ -3,9 +3,12 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key` | the verbs |
+//! | `up`, `key`, `stats` | the verbs |
 //! | `announce` | what `up` says at the start |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
+//! | `ledger` | what was counted, on its way into the state |
+//! | `metrics` | the same for Prometheus |
+//! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
@@ -17,14 +20,18 @@
 mod address;
 mod announce;
 mod args;
+mod chart;
 mod cleartext;
 mod config;
 mod doors;
 mod face;
 mod key;
+mod ledger;
 mod machine;
+mod metrics;
 mod print;
 mod root;
+mod stats;
 mod up;
 mod watch;
 
@@ -66,6 +73,10 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
         Verb::Key(verb) => {
             let config = Config::gather(args.place, Service::default())?;
             key::run(verb, &config.state, printer)
+        }
+        Verb::Stats { days } => {
+            let config = Config::gather(args.place, Service::default())?;
+            stats::run(days, &config.state, printer)
         }
     }
 }

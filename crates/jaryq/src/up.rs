@@ -14,10 +14,12 @@ use crate::cleartext::Cleartext;
 use crate::config::{Address, Config, DEFAULT_PORTS};
 use crate::doors::Doors;
 use crate::face::LinkMaker;
+use crate::ledger::Ledger;
 use crate::machine::{memory, raise_open_files};
+use crate::metrics;
 use crate::print::Printer;
 use crate::root;
-use crate::watch::{Watch, pass_on};
+use crate::watch::{Watch, pass_on, tell};
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
@@ -65,9 +67,15 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
         let (answers, ports) = (&watch.doors.answers().usual, &watch.doors.ports);
-        announce(&Start { config, answers, ports, user, maker: &maker, keys: &keys }, printer)?;
+        let metrics = metrics::open(config.metrics, &watch.relay).await;
+        let metrics = metrics.as_ref();
+        let (maker, keys) = (&maker, &keys);
+        announce(&Start { config, answers, ports, user, maker, keys, metrics }, printer)?;
 
-        tokio::spawn(pass_on(notices, printer.is_json()));
+        let json = printer.is_json();
+        tokio::spawn(pass_on(notices, json));
+        let complain = move |why: &str| tell("tally", why, json);
+        let ledger = Ledger::open(store.clone(), watch.relay.clone(), complain);
         let looking = watch.relay.clone();
         tokio::spawn(async move { looking.look_for_mask().await });
         // Whatever hangs here hangs the relay: then its ports close by themselves.
@@ -75,6 +83,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let Watch { relay, doors, cleartext, .. } = watch;
         drop((doors, cleartext));
         let cut = relay.farewell().await;
+        ledger.close().await;
         store.close().await;
         Ok(cut)
     });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use relay::{Keys, NoticeReceiver, Relay};
 use serde_json::json;
 use store::{Key, Store};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 use wire::derive::{Buckets, Form, KeyId};
 
@@ -20,6 +20,8 @@ use crate::print::Printer;
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
 const TICKS_A_SECOND: u64 = 4;
+/// How long it waits for the store, which may be busy with something else on a slow disk.
+const BUSY: Duration = Duration::from_secs(1);
 
 /// What changed.
 pub(crate) struct News {
@@ -48,8 +50,8 @@ impl Watch<'_> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for tick in 0u64.. {
             ticks.tick().await;
-            let revision = self.store.revision().await.map_err(Into::into);
-            let followed = match revision {
+            let revision = timeout(BUSY, self.store.revision()).await;
+            let followed = match revision.unwrap_or(Ok(self.seen)).map_err(Into::into) {
                 Ok(revision) if self.seen == revision => self.try_again().await,
                 Ok(revision) => self.follow().await.map(|()| self.seen = revision),
                 Err(error) => Err(error),
@@ -154,7 +156,7 @@ pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
     }
 }
 
-fn tell(kind: &str, text: &str, json: bool) {
+pub(crate) fn tell(kind: &str, text: &str, json: bool) {
     warn!("{text}");
     if json {
         Printer::new(json).object(&json!({ "event": "notice", "kind": kind, "text": text }));
