@@ -37,6 +37,9 @@ pub(crate) struct Channel {
     pub(crate) most_padding: usize,
     pub(crate) pace: Option<Pace>,
     turn: usize,
+    /// Bytes of frames, as they are encrypted, in both directions.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
     inbox: Vec<u8>,
     read: usize,
 }
@@ -52,6 +55,8 @@ impl Channel {
             most_padding: 3,
             pace: None,
             turn: 0,
+            sent: 0,
+            received: 0,
             inbox: Vec::new(),
             read: 0,
         }
@@ -105,6 +110,7 @@ impl Channel {
         frame.extend_from_slice(message);
         frame.resize(frame.len() + padding, 0xa5);
         self.outgoing.apply(&mut frame);
+        self.sent += frame.len() as u64;
         self.write(&frame).await
     }
 
@@ -160,6 +166,7 @@ impl Channel {
             };
             self.incoming.apply(fresh);
             let fresh = fresh.len();
+            self.received += fresh as u64;
             self.inbox.truncate(kept + fresh);
         }
         Ok(true)

@@ -24,6 +24,7 @@
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
 //! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed |
+//! | [`scrape`] | what a relay tells Prometheus |
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -50,6 +51,7 @@ mod node;
 mod pattern;
 pub mod relay;
 mod scene;
+pub mod scrape;
 mod script;
 pub mod socks;
 pub mod tdlib;

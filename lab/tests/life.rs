@@ -61,7 +61,7 @@ fn killed_and_started_again_it_has_the_same_keys() -> Result {
         let world = Blockade::new(lab)?;
         let relay = Relay::on(&world.server).start()?;
         let keys = [relay.key()?, relay.new_key()?];
-        let relay = relay.crash_and_restart(Relay::on(&world.server))?;
+        let relay = relay.crash_and_restart(&Relay::on(&world.server))?;
         for key in keys {
             let link = key.link(Form::Padded)?.to_owned();
             world.phone.run(async move || {

@@ -133,7 +133,7 @@ fn with_many_keys_a_port_leads_to_each_and_whoever_has_a_link_with_it_gets_throu
                 "--json",
             ])?;
         }
-        let relay = relay.crash_and_restart(Relay::on(&world.server).ports("quiet"))?;
+        let relay = relay.crash_and_restart(&Relay::on(&world.server).ports("quiet"))?;
         assert_eq!(relay.ready()["valid_keys"], 253);
         assert_eq!(relay.ready()["bucket_ports"], opened["bucket_ports"]);
         let free =

@@ -249,6 +249,13 @@ impl Client {
         Ok(())
     }
 
+    /// How many bytes it has sent to the datacentre and received from it so far, as the relay passes
+    /// them on: frames, without the first flight and without what they wear on the way.
+    #[must_use]
+    pub fn carried(&self) -> (u64, u64) {
+        (self.channel.sent, self.channel.received)
+    }
+
     /// Waits until the other side ends the connection, in whatever way.
     ///
     /// # Errors

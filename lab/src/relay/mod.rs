@@ -5,7 +5,7 @@ mod process;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -90,16 +90,25 @@ impl Plan<'_> {
             Some(state) => state.clone(),
             None => self.host.folder()?.join("state"),
         };
-        Relay::start(self, state)
+        Relay::start(&self, state)
+    }
+
+    fn launch(&self, state: &Path) -> Result<Process> {
+        let mut command = jaryq(&self.limits, &["up", "--json", "--ports", &self.ports], state)?;
+        let addresses = self.host.addresses().iter().map(IpAddr::to_string);
+        command
+            .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
+            .args(&self.arguments)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        Process::start(self.host, command)
     }
 }
 
 /// A running relay; dropped, it is killed.
 #[derive(Debug)]
 pub struct Relay {
-    host: Host,
+    owner: Owner,
     process: Process,
-    state: PathBuf,
     ready: Value,
 }
 
@@ -118,16 +127,10 @@ impl Relay {
         }
     }
 
-    fn start(plan: Plan<'_>, state: PathBuf) -> Result<Self> {
-        let mut command = jaryq(&plan.limits, &["up", "--json", "--ports", &plan.ports], &state)?;
-        let addresses = plan.host.addresses().iter().map(IpAddr::to_string);
-        command
-            .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
-            .args(plan.arguments)
-            .envs(plan.environment);
-        let process = Process::start(plan.host, command)?;
+    fn start(plan: &Plan<'_>, state: PathBuf) -> Result<Self> {
+        let process = plan.launch(&state)?;
         let ready = process.event("ready", PATIENCE)?;
-        Ok(Self { host: plan.host.clone(), process, state, ready })
+        Ok(Self { owner: Owner { host: plan.host.clone(), state }, process, ready })
     }
 
     /// The first key that it printed when it came up.
@@ -146,24 +149,26 @@ impl Relay {
         &self.ready
     }
 
-    /// Makes another key, as its owner would, while it runs.
+    /// Who started it, and can do things at its command line.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        self.owner.clone()
+    }
+
+    /// See [`Owner::new_key`].
     ///
     /// # Errors
     /// When the command fails or prints no key.
     pub fn new_key(&self) -> Result<Key> {
-        let printed = self.command(&["key", "new", "--json"])?;
-        let none = || Error::Unexpected(format!("no key in {printed:?}"));
-        printed.iter().flat_map(Key::all_in).next().ok_or_else(none)
+        self.owner.new_key()
     }
 
-    /// Makes a key for browsers and other apps, as its owner would, while it runs.
+    /// See [`Owner::new_web_key`].
     ///
     /// # Errors
     /// When the command fails or prints no such key.
     pub fn new_web_key(&self) -> Result<WebKey> {
-        let printed = self.command(&["key", "new", "--for", "web", "--cleartext", "--json"])?;
-        let none = || Error::Unexpected(format!("no key in {printed:?}"));
-        printed.iter().find_map(WebKey::in_object).ok_or_else(none)
+        self.owner.new_web_key()
     }
 
     /// Takes a key back.
@@ -175,39 +180,20 @@ impl Relay {
         Ok(())
     }
 
-    /// Runs another verb of `jaryq` on this relay's state; the objects that it printed.
+    /// See [`Owner::command`].
     ///
     /// # Errors
     /// When it fails.
     pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
-        let parse = |line: &str| {
-            serde_json::from_str(line)
-                .map_err(|error| Error::Unexpected(format!("jaryq printed {line}: {error}")))
-        };
-        let (printed, _) = self.output(arguments)?;
-        printed.lines().map(parse).collect()
+        self.owner.command(arguments)
     }
 
-    /// The same for a verb that prints text; everything that it wrote, errors too.
+    /// See [`Owner::text`].
     ///
     /// # Errors
     /// When it fails.
     pub fn text(&self, arguments: &[&str]) -> Result<String> {
-        let (printed, errors) = self.output(arguments)?;
-        Ok(printed + &errors)
-    }
-
-    fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
-        let mut command = jaryq(&[], arguments, &self.state)?;
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let output = self.host.output(command)?;
-        let [printed, errors] =
-            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
-        if output.status.success() {
-            return Ok((printed, errors));
-        }
-        let command = format!("jaryq {}", arguments.join(" "));
-        Err(Error::Command { command, said: printed + &errors })
+        self.owner.text(arguments)
     }
 
     /// Waits for an event that it prints.
@@ -235,7 +221,7 @@ impl Relay {
     /// Where it keeps its keys.
     #[must_use]
     pub fn state(&self) -> &Path {
-        &self.state
+        &self.owner.state
     }
 
     /// Sends it a signal.
@@ -258,10 +244,101 @@ impl Relay {
     ///
     /// # Errors
     /// When it does not come up.
-    pub fn crash_and_restart(self, plan: Plan<'_>) -> Result<Self> {
-        let Self { process, state, .. } = self;
+    pub fn crash_and_restart(self, plan: &Plan<'_>) -> Result<Self> {
+        let Self { process, owner, .. } = self;
         drop(process);
-        Self::start(plan, state)
+        owner.start(plan)
+    }
+}
+
+/// Whoever has a relay's state: what people do at its command line, whether it runs or not.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    host: Host,
+    state: PathBuf,
+}
+
+impl Owner {
+    /// Starts a relay on that state again.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(&self, plan: &Plan<'_>) -> Result<Relay> {
+        Relay::start(plan, self.state.clone())
+    }
+
+    /// Starts a relay on that state and kills it after so long, whatever it is doing then.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when it is not built.
+    pub fn start_and_kill(&self, plan: &Plan<'_>, after: Duration) -> Result {
+        let process = plan.launch(&self.state)?;
+        std::thread::sleep(after);
+        drop(process);
+        Ok(())
+    }
+
+    /// Makes another key, as its owner would, while it runs.
+    ///
+    /// # Errors
+    /// When the command fails or prints no key.
+    pub fn new_key(&self) -> Result<Key> {
+        let printed = self.command(&["key", "new", "--json"])?;
+        let none = || Error::Unexpected(format!("no key in {printed:?}"));
+        printed.iter().flat_map(Key::all_in).next().ok_or_else(none)
+    }
+
+    /// Makes a key for browsers and other apps, as its owner would, while it runs.
+    ///
+    /// # Errors
+    /// When the command fails or prints no such key.
+    pub fn new_web_key(&self) -> Result<WebKey> {
+        let printed = self.command(&["key", "new", "--for", "web", "--cleartext", "--json"])?;
+        let none = || Error::Unexpected(format!("no key in {printed:?}"));
+        printed.iter().find_map(WebKey::in_object).ok_or_else(none)
+    }
+
+    /// Runs another verb of `jaryq` on this relay's state; the objects that it printed.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn command(&self, arguments: &[&str]) -> Result<Vec<Value>> {
+        let parse = |line: &str| {
+            serde_json::from_str(line)
+                .map_err(|error| Error::Unexpected(format!("jaryq printed {line}: {error}")))
+        };
+        let (printed, _) = self.output(arguments)?;
+        printed.lines().map(parse).collect()
+    }
+
+    /// The same for a verb that prints text; everything that it wrote, errors too.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn text(&self, arguments: &[&str]) -> Result<String> {
+        let (printed, errors) = self.output(arguments)?;
+        Ok(printed + &errors)
+    }
+
+    /// Starts another verb and does not wait for it; what it prints is kept for whoever waits.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when it is not built.
+    pub fn spawn(&self, arguments: &[&str]) -> Result<Child> {
+        let mut command = jaryq(&[], arguments, &self.state)?;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.host.spawn(command)
+    }
+
+    fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
+        let output = self.spawn(arguments)?.wait_with_output().doing("waiting for jaryq")?;
+        let [printed, errors] =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        if output.status.success() {
+            return Ok((printed, errors));
+        }
+        let command = format!("jaryq {}", arguments.join(" "));
+        Err(Error::Command { command, said: printed + &errors })
     }
 }
 
@@ -276,9 +353,16 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
         limited.args(limits).arg(program);
         limited
     };
-    for setting in
-        ["ADDRESS", "PORTS", "MASK", "DATACENTRES", "STATE", "CLEARTEXT_PORT", "EGRESS_PORTS"]
-    {
+    for setting in [
+        "ADDRESS",
+        "PORTS",
+        "MASK",
+        "DATACENTRES",
+        "STATE",
+        "CLEARTEXT_PORT",
+        "EGRESS_PORTS",
+        "METRICS",
+    ] {
         command.env_remove(format!("JARYQ_{setting}"));
     }
     let config = state.with_extension("toml");
