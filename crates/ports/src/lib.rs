@@ -32,6 +32,7 @@
 
 mod anchor;
 mod bind;
+mod bpf;
 mod datagrams;
 mod held;
 mod keeper;
@@ -39,12 +40,16 @@ mod list;
 mod listed;
 mod mode;
 mod nat;
+mod netlink;
 mod never;
+mod nftables;
 mod open;
 mod rules;
 mod set;
 mod steer;
 mod steered;
+mod table;
+mod tproxy;
 mod transport;
 
 pub use bind::{Bound, Refused, bind};
