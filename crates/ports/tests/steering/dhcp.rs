@@ -1,0 +1,65 @@
+//! An address that comes from DHCP comes and is renewed, by real programs, on machines whose ports
+//! are all steered: the one that has the address, and the one that gives it out.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use lab::{Host, Result};
+use nix::sys::signal::Signal;
+
+use crate::harness::*;
+
+/// What the client calls with its news.
+const NEWS: &str = "#!/bin/sh
+case $1 in bound|renew) ip addr replace $ip/24 dev $interface ;; esac
+echo $1 $ip >> $(dirname $0)/news
+";
+
+/// Gives out addresses of 10.3.0.0/24, for two minutes each.
+fn give_out(router: &Host) -> Result {
+    let leases = router.folder()?.join("leases");
+    let mut command = Command::new("dnsmasq");
+    command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root"]);
+    command.args(["--pid-file=", "--interface=lan", "--bind-interfaces", "--log-facility=-"]);
+    command.args(["--dhcp-range=10.3.0.10,10.3.0.20,2m", "--dhcp-authoritative"]);
+    command.arg(format!("--dhcp-leasefile={}", leases.display()));
+    command.stderr(Stdio::null());
+    router.spawn(command)?;
+    Ok(())
+}
+
+#[test]
+fn a_lease_is_had_and_renewed_between_machines_whose_ports_are_all_taken() -> Result {
+    steered(|mechanism, router, server| {
+        cable("lan", (server, "10.9.9.9/32"), (router, "10.3.0.1/24"))?;
+        let _ours = Holder::on(server, "all", mechanism)?;
+        let _theirs = Holder::on(router, "all", mechanism)?;
+        give_out(router)?;
+
+        let folder = server.folder()?;
+        let script = folder.join("script");
+        std::fs::write(&script, NEWS)?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        let mut command = Command::new("udhcpc");
+        command.args(["-f", "-i", "lan", "-t", "20", "-T", "1", "-s"]).arg(&script);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let client = server.spawn(command)?;
+        // The address in the latest news of a kind.
+        let told = |word: &str| {
+            let news = std::fs::read_to_string(folder.join("news")).unwrap_or_default();
+            let line = news.lines().rfind(|line| line.starts_with(word))?;
+            line.split_once(' ').map(|(_, ip)| ip.to_owned())
+        };
+        eventually(&true, || Ok(told("bound").is_some()))?;
+        let address = told("bound").expect("an address");
+        assert!(address.starts_with("10.3.0."), "{address}");
+        // What is asked of a client that is to renew at once: by datagram, from port 68 to port 67.
+        signal(client.id(), Signal::SIGUSR1)?;
+        eventually(&Some(address.clone()), || Ok(told("renew")))?;
+        // And it was all taken, all the time.
+        let at = SocketAddr::new(address.parse().expect("an address"), 69);
+        assert_eq!(ask_from(router, at)?, answered(at), "{mechanism}");
+        Ok(())
+    })
+}
