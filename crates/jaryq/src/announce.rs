@@ -73,6 +73,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "all_ports": start.answers.all,
         "mechanism": start.ports.mechanism().to_string(),
         "not_better": reasons(start.ports),
+        "removed": start.ports.removed(),
         "not_open": explain(&start.answers.refused, start.config),
         "ipv6": start.answers.ipv6,
         "addresses": face.addresses,
@@ -106,6 +107,11 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     lines.push(format!("  by          {}", start.ports.mechanism()));
     for (mechanism, why) in start.ports.why_not_better() {
         lines.push(format!("              not by {mechanism}: {why}"));
+    }
+    for table in start.ports.removed() {
+        lines.push(format!(
+            "  removed     {table}: rules of nftables that a relay which was killed had left here"
+        ));
     }
     lines.push(match (start.answers.all, start.ports.mechanism()) {
         (true, _) => {
