@@ -6,7 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
+    setsockopt, socket, sockopt::SndBuf,
 };
 
 use crate::netlink::{self, Attributes, messages};
@@ -56,7 +57,10 @@ impl Netfilter {
     pub(crate) fn open() -> io::Result<Self> {
         let protocol = SockProtocol::NetlinkNetFilter;
         let flags = SockFlag::SOCK_CLOEXEC;
-        Ok(Self(socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?))
+        let line = socket(AddressFamily::Netlink, SockType::Raw, flags, protocol)?;
+        // Room for a batch with thousands of ports; the system allows less than this.
+        setsockopt(&line, SndBuf, &(1 << 20))?;
+        Ok(Self(line))
     }
 
     /// The attributes of all tables, or all chains, of all families. Needs `CAP_NET_ADMIN`.

@@ -68,7 +68,12 @@ impl Steering for Tproxy {
     fn look(&mut self, rules: &Rules) -> Result<(), Reason> {
         let Some(line) = &mut self.line else { return Ok(()) };
         line.check();
-        let ports = [rules.wanted(Transport::Tcp), rules.wanted(Transport::Udp)];
+        let ports = [Transport::Tcp, Transport::Udp].map(|transport| {
+            match self.doors.iter().any(|door| door.0 == transport) {
+                true => rules.wanted(transport),
+                false => PortSet::empty(),
+            }
+        });
         let some = ports.iter().any(|ports| !ports.is_empty());
         let done = match (&line.steered, some) {
             (None, false) => Ok(()),

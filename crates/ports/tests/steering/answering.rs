@@ -99,6 +99,21 @@ fn in_quiet_and_with_a_list_other_ports_are_closed() -> Result {
 }
 
 #[test]
+fn a_thousand_ports_that_do_not_touch_are_had() -> Result {
+    steered(|mechanism, phone, server| {
+        let ports: Vec<u16> = (0..1000).map(|number| 2001 + 2 * number).collect();
+        let list: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let _holder = Holder::on(server, &list.join(","), mechanism)?;
+        let address = server.v4();
+        let others = phone.run(async move || Ok(sweep(address, ports).await))?;
+        assert_eq!(others, BTreeSet::new(), "{mechanism}");
+        let between = SocketAddr::new(address, 2002);
+        assert_eq!(knock_from(phone, between)?, Knock::Refused, "{mechanism}");
+        Ok(())
+    })
+}
+
+#[test]
 fn connections_that_the_kernel_remembers_by_cookies_alone_are_had_too() -> Result {
     steered(|mechanism, phone, server| {
         run(server, "sysctl -qw net.ipv4.tcp_syncookies=2")?;
