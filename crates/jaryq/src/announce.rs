@@ -105,8 +105,9 @@ fn summary(start: &Start<'_>) -> Vec<String> {
         lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
     }
     lines.push(format!("  by          {}", start.ports.mechanism()));
-    for (mechanism, why) in start.ports.why_not_better() {
-        lines.push(format!("              not by {mechanism}: {why}"));
+    for alike in start.ports.why_not_better().chunk_by(|one, next| one.1 == next.1) {
+        let mechanisms: Vec<String> = alike.iter().map(|(it, _)| it.to_string()).collect();
+        lines.push(format!("              not by {}: {}", mechanisms.join(" or "), alike[0].1));
     }
     for table in start.ports.removed() {
         lines.push(format!(

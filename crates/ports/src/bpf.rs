@@ -43,7 +43,7 @@ impl Bpf {
             let reason = chain(error);
             match reason.contains("Operation not permitted") {
                 true if geteuid().is_root() => {
-                    format!("this machine forbids BPF even to root, as containers do ({reason})")
+                    "this machine forbids BPF even to root, as containers do".to_owned()
                 }
                 true => format!("needs root ({reason})"),
                 false => reason,

@@ -64,7 +64,11 @@ impl Netfilter {
     }
 
     /// The attributes of all tables, or all chains, of all families. Needs `CAP_NET_ADMIN`.
-    pub(crate) fn list(&mut self, what: u16) -> io::Result<Vec<Vec<u8>>> {
+    pub(crate) fn list(&mut self, what: u16) -> Result<Vec<Vec<u8>>, Refusal> {
+        self.read(what).map_err(|error| Refusal { what: "to tell what there is", error })
+    }
+
+    fn read(&mut self, what: u16) -> io::Result<Vec<Vec<u8>>> {
         let request = netlink::message(KIND | (what + 1), netlink::DUMP, 0, &header(ANY_FAMILY, 0));
         self.send(&request)?;
         let mut found = Vec::new();

@@ -55,9 +55,10 @@ pub(crate) struct Loaded {
 
 pub(crate) fn load(hook: Hook) -> Result<Loaded, Reason> {
     if hook == Hook::Tproxy {
+        let removed = tproxy::tidy()?;
         let rules = Rules::shared().map_err(|error| format!("sharing memory: {error}"))?;
         let steering = Box::new(Tproxy::default());
-        return Ok(Loaded { steering, rules, removed: tproxy::tidy() });
+        return Ok(Loaded { steering, rules, removed });
     }
     let (bpf, rules) = Bpf::load(hook)?;
     Ok(Loaded { steering: Box::new(bpf), rules, removed: Vec::new() })

@@ -50,7 +50,7 @@ impl Steering for Tproxy {
 
     /// Puts the table up once without a port, so that a kernel that cannot have it says so now.
     fn attach(&mut self) -> Result<(), Reason> {
-        let netfilter = Netfilter::open().map_err(|error| format!("nftables: {error}"))?;
+        let netfilter = Netfilter::open().map_err(|error| format!("no nftables: {error}"))?;
         let table = format!("{NAME}{}", std::process::id());
         let mut line = Line { netfilter, table, owned: true, steered: None };
         let ports = || [PortSet::empty(), PortSet::empty()];
@@ -126,12 +126,13 @@ impl Drop for Line {
 }
 
 /// Removes what processes left behind that were killed, with their keepers, where tables have no
-/// owner; names it. Such a table does nothing any more.
-pub(crate) fn tidy() -> Vec<String> {
+/// owner; names it. Such a table does nothing any more. Fails where nothing can be steered either.
+pub(crate) fn tidy() -> Result<Vec<String>, Reason> {
     const OWNER: u16 = 7;
-    let Ok(mut netfilter) = Netfilter::open() else { return Vec::new() };
+    let mut netfilter = Netfilter::open().map_err(|error| format!("no nftables: {error}"))?;
+    let tables = netfilter.list(TABLE).map_err(|refusal| refusal.to_string())?;
     let mut removed = Vec::new();
-    for one in netfilter.list(TABLE).unwrap_or_default() {
+    for one in tables {
         let Some(name) = name(&one) else { continue };
         let Some(Ok(process)) = name.strip_prefix(NAME).map(str::parse::<u32>) else { continue };
         let owned = attributes(&one).any(|(kind, _)| kind == OWNER);
@@ -146,7 +147,7 @@ pub(crate) fn tidy() -> Vec<String> {
             removed.push(name.to_owned());
         }
     }
-    removed
+    Ok(removed)
 }
 
 /// What a table is called.

@@ -21,7 +21,7 @@ fn without_root_a_list_of_high_ports_is_had_and_the_reason_is_said() -> Result {
         let holder = Holder::start(&server, command)?;
         assert!(holder.ready.starts_with("ready list "), "{}", holder.ready);
         assert!(holder.ready.contains("NotAllowed(443)"), "{}", holder.ready);
-        assert_eq!(holder.ready.matches("needs root").count(), 2, "{}", holder.ready);
+        assert_eq!(holder.ready.matches("needs root").count(), 3, "{}", holder.ready);
         for address in server.addresses() {
             let at = SocketAddr::new(*address, 8080);
             assert_eq!(knock_from(&phone, at)?, here(at));
