@@ -15,7 +15,7 @@ fn the_mode_changes_without_root_and_no_connection_is_dropped() -> Result {
     for mechanism in STEERING.into_iter().chain(["list"]) {
         country(|lab| {
             let (phone, server) = two(lab)?;
-            let mut holder = Holder::with(&server, &["quiet", mechanism, "65432"])?;
+            let holder = Holder::with(&server, &["quiet", mechanism, "65432"])?;
             let (old, new) =
                 (SocketAddr::new(server.v4(), 443), SocketAddr::new(server.v4(), 8443));
             let (step, steps) = mpsc::channel();
@@ -62,7 +62,7 @@ fn the_mode_changes_without_root_and_no_connection_is_dropped() -> Result {
 #[test]
 fn a_connection_that_is_being_made_is_had_although_its_port_is_given_up() -> Result {
     steered(|mechanism, phone, server| {
-        let mut holder = Holder::on(server, "all", mechanism)?;
+        let holder = Holder::on(server, "all", mechanism)?;
         let at = SocketAddr::new(server.v4(), 8080);
         // What would complete it is lost.
         run(

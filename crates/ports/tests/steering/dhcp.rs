@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use lab::{Host, Result};
+use lab::{Host, Result, need};
 use nix::sys::signal::Signal;
 
 use crate::harness::*;
@@ -32,6 +32,8 @@ fn give_out(router: &Host) -> Result {
 #[test]
 fn a_lease_is_had_and_renewed_between_machines_whose_ports_are_all_taken() -> Result {
     steered(|mechanism, router, server| {
+        need("dnsmasq")?;
+        need("udhcpc")?;
         cable("lan", (server, "10.9.9.9/32"), (router, "10.3.0.1/24"))?;
         let _ours = Holder::on(server, "all", mechanism)?;
         let _theirs = Holder::on(router, "all", mechanism)?;

@@ -6,12 +6,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lab::{Host, Result};
+use lab::{Host, Result, need};
 
 use crate::harness::*;
 
 /// Makes keys for both sides, and what the daemon wants to find.
 fn prepare(server: &Host) -> Result<PathBuf> {
+    need("sshd")?;
+    need("ssh")?;
     let folder = server.folder()?;
     let at = folder.display();
     run(
@@ -66,7 +68,7 @@ fn the_owner_gets_in_on_any_port_of_an_ssh_daemon_and_nobody_has_it_while_that_r
         let comes_later = SocketAddr::new(server.v6(), 2223);
 
         let before = daemon(server, &folder, 2222)?;
-        let mut holder = Holder::with(server, &["all", mechanism, "65432"])?;
+        let holder = Holder::with(server, &["all", mechanism, "65432"])?;
         assert!(gets_in(phone, &folder, here_before)?, "{mechanism}");
         end(before)?;
         assert_eq!(knock_from(phone, here_before)?, Knock::Refused, "{mechanism}");

@@ -74,8 +74,8 @@ impl Holder {
         Err(Error::Unexpected(format!("the holder does not say {beginning}")))
     }
 
-    pub(crate) fn mode(&mut self, mode: &str) -> Result<String> {
-        writeln!(self.stdin, "{mode}")?;
+    pub(crate) fn mode(&self, mode: &str) -> Result<String> {
+        writeln!(&self.stdin, "{mode}")?;
         self.line("mode")
     }
 
