@@ -94,10 +94,11 @@ impl Keeper {
         line.set_nonblocking(false)?;
         line.write_all(&[DONE])?;
         let mut said = [0];
-        line.read_exact(&mut said)?;
+        let late = |_| io::Error::other("the process that holds the ports does not answer");
+        line.read_exact(&mut said).map_err(late)?;
         match said {
             [DONE] => Ok(()),
-            _ => Err(io::Error::other("other ports could not be had")),
+            _ => Err(io::Error::other("nftables refuse to have other ports")),
         }
     }
 

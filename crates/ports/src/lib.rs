@@ -8,9 +8,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `open` | the interface, and the choice of the mechanism |
-//! | `steered`, `steer` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which, `keeper` the process that holds what hands them over |
-//! | `bpf` | that is the programs of `bpf/`, |
-//! | `tproxy`, `table` | or rules of nftables; `nftables` and `netlink` speak to the kernel |
+//! | `steered` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which packets, `keeper` the process that holds whatever hands them over |
+//! | `steer` | what hands them over: `bpf` by the programs of `bpf/`, or `tproxy` by the rules of `table` |
+//! | `nftables`, `netlink` | speaking to the kernel |
 //! | `listed`, `bind` | a listener for each port |
 //! | `never` | what is never taken: ssh, DHCP, NTP |
 //! | `nat` | whether addresses are translated here |
