@@ -68,4 +68,5 @@ pub use network::Network;
 pub use relay::Relay;
 pub use scene::Blockade;
 pub use telegram::Telegram;
+pub use tools::need;
 pub use website::Website;

@@ -29,7 +29,10 @@ pub(crate) fn own(path: &str) -> PathBuf {
 }
 
 /// Whether a program is to be had by its name alone.
-pub(crate) fn need(program: impl AsRef<OsStr>) -> Result {
+///
+/// # Errors
+/// [`Error::Missing`] when it is not.
+pub fn need(program: impl AsRef<OsStr>) -> Result {
     let program = program.as_ref();
     let path = env::var_os("PATH").unwrap_or_default();
     if env::split_paths(&path).any(|folder| folder.join(program).exists()) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use lab::relay::Form;
 use lab::{Blockade, Error, Host, Relay, Result, client, country, tdlib};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -98,6 +100,22 @@ fn a_killed_relay_leaves_every_port_as_it_was_and_the_next_one_has_them_again() 
         };
         assert!(!is_closed(&world.phone, at)?);
         drop(relay);
+        Ok(())
+    })
+}
+
+#[test]
+fn ports_that_are_lost_are_told_of_at_once() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).ports("all").start()?;
+        let id = relay.process();
+        let helper = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+        let helper = helper.trim().parse().expect("one process");
+        kill(Pid::from_raw(helper), Signal::SIGKILL).map_err(std::io::Error::from)?;
+        let told = relay.event("notice", LIMIT)?;
+        assert_eq!(told["kind"], "ports");
+        assert!(is_closed(&world.phone, SocketAddr::new(world.server.v4(), 443))?);
         Ok(())
     })
 }

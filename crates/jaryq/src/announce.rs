@@ -76,6 +76,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "all_ports": start.answers.all,
         "mechanism": start.ports.mechanism().to_string(),
         "not_better": reasons(start.ports),
+        "removed": start.ports.removed(),
         "not_open": explain(&start.answers.refused, start.config),
         "ipv6": start.answers.ipv6,
         "addresses": face.addresses,
@@ -109,8 +110,14 @@ fn summary(start: &Start<'_>) -> Vec<String> {
         lines.push(format!("  {:<12}{why}", if number == 0 { "but not on" } else { "" }));
     }
     lines.push(format!("  by          {}", start.ports.mechanism()));
-    for (mechanism, why) in start.ports.why_not_better() {
-        lines.push(format!("              not by {mechanism}: {why}"));
+    for alike in start.ports.why_not_better().chunk_by(|one, next| one.1 == next.1) {
+        let mechanisms: Vec<String> = alike.iter().map(|(it, _)| it.to_string()).collect();
+        lines.push(format!("              not by {}: {}", mechanisms.join(" or "), alike[0].1));
+    }
+    for table in start.ports.removed() {
+        lines.push(format!(
+            "  removed     {table}: rules of nftables that a relay which was killed had left here"
+        ));
     }
     lines.push(match (start.answers.all, start.ports.mechanism()) {
         (true, _) => {

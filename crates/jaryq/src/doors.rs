@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use ports::{Change, Mode, PortList, Ports, Trouble};
+use ports::{Change, Mode, PortList, Ports};
 use relay::{Door, Relay};
 use store::Store;
 
@@ -18,6 +18,9 @@ const NOTE: &str = "ports";
 /// How long the command waits until the relay has done it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long a trouble is not told again.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// The note that the buckets' ports were opened once, and are in links since.
 const BUCKETS_NOTE: &str = "bucket-ports";
 
@@ -28,6 +31,8 @@ pub(crate) struct Doors {
     open: Vec<(u16, Door)>,
     /// The buckets' ports, when they are open; or would be, were they not somebody else's.
     buckets: Vec<u16>,
+    /// The last trouble, and when it was told.
+    told: Option<(String, Instant)>,
 }
 
 /// Where a relay answers.
@@ -42,7 +47,7 @@ impl Doors {
     /// Lets people in.
     pub(crate) fn open(mut ports: Ports, relay: Relay) -> std::io::Result<Self> {
         let first = Change { listeners: ports.listeners(), ..Change::default() };
-        let mut doors = Self { ports, relay, open: Vec::new(), buckets: Vec::new() };
+        let mut doors = Self { ports, relay, open: Vec::new(), buckets: Vec::new(), told: None };
         doors.apply(first)?;
         Ok(doors)
     }
@@ -107,9 +112,16 @@ impl Doors {
         Ok(true)
     }
 
-    /// To be called once a second: see [`Ports::tend`].
-    pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
-        self.ports.tend()
+    /// To be called once a second: see [`Ports::tend`]. Gives what is to be told: a trouble when it
+    /// begins, and then once a minute.
+    pub(crate) fn tend(&mut self) -> Option<String> {
+        let trouble = self.ports.tend().err()?.to_string();
+        let known = |(told, at): &(String, Instant)| *told == trouble && at.elapsed() < AGAIN;
+        if self.told.as_ref().is_some_and(known) {
+            return None;
+        }
+        self.told = Some((trouble.clone(), Instant::now()));
+        Some(trouble)
     }
 
     /// Writes down what was asked for at the start, in place of what an earlier command asked for.

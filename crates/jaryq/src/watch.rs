@@ -65,10 +65,9 @@ impl Watch<'_> {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
-                && let Err(trouble) = self.doors.tend()
-                && tick.is_multiple_of(TICKS_A_SECOND * 60)
+                && let Some(trouble) = self.doors.tend()
             {
-                tell("ports", &trouble.to_string(), self.printer.is_json());
+                tell("ports", &trouble, self.printer.is_json());
             }
         }
     }

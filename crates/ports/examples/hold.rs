@@ -1,6 +1,6 @@
 //! Holds ports and tells everybody which one they came to; for tests, and to try it out.
 //!
-//!     hold MODE [tcx|sk_lookup|list] [USER]
+//!     hold MODE [tcx|sk_lookup|tproxy|list] [USER]
 //!
 //! A connection is told the address and port that it came to, and then hears its own bytes, or is
 //! closed at the word `bye`; a
@@ -23,10 +23,11 @@ fn main() -> ExitCode {
     let best = match arguments.get(1).map(String::as_str) {
         None | Some("tcx") => Mechanism::Tcx,
         Some("sk_lookup") => Mechanism::SkLookup,
+        Some("tproxy") => Mechanism::Tproxy,
         Some(_) => Mechanism::List,
     };
     let Some(Ok(mode)) = mode else {
-        eprintln!("usage: hold MODE [tcx|sk_lookup|list] [USER]");
+        eprintln!("usage: hold MODE [tcx|sk_lookup|tproxy|list] [USER]");
         return ExitCode::FAILURE;
     };
     let quiet = PortList::from([443, 80, 179, 3785]);
@@ -53,7 +54,9 @@ async fn hold(mut ports: Ports) -> io::Result<()> {
         Change { listeners: ports.listeners(), datagrams: ports.datagrams(), ..Change::default() };
     let mut open = Vec::new();
     serve(first, &mut open)?;
-    say(&format!("ready {} {:?} {:?}", ports.mechanism(), ports.answers(), ports.why_not_better()));
+    let (mechanism, why) = (ports.mechanism(), ports.why_not_better());
+    let (answers, removed) = (ports.answers(), ports.removed());
+    say(&format!("ready {mechanism} {answers:?} {why:?} removed {removed:?}"));
 
     let (lines, mut modes) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
@@ -75,7 +78,7 @@ async fn hold(mut ports: Ports) -> io::Result<()> {
                 let mode = line.parse().map_err(io::Error::other)?;
                 let change = ports.set_mode(mode);
                 serve(change, &mut open)?;
-                say(&format!("mode {:?}", ports.answers()));
+                say(&format!("mode {:?} {}", ports.answers(), ports.mechanism()));
             }
         }
     }

@@ -5,7 +5,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::bind::listen_on;
@@ -28,14 +30,25 @@ pub(crate) struct Anchors {
 }
 
 impl Anchors {
-    pub(crate) fn new(udp: bool) -> io::Result<Self> {
+    /// `transparent`: they may be given packets by rules of nftables. Takes `CAP_NET_ADMIN` or
+    /// `CAP_NET_RAW`.
+    pub(crate) fn new(udp: bool, transparent: bool) -> io::Result<Self> {
         let ipv6 = Socket::new(Domain::IPV6, Type::STREAM, None).is_ok();
-        Ok(Self {
+        let anchors = Self {
             tcp4: somewhere(V4.into(), listen_free)?,
             tcp6: ipv6.then(|| somewhere(V6.into(), listen_free)).transpose()?,
             udp4: udp.then(|| somewhere(V4.into(), datagrams)).transpose()?,
             udp6: (udp && ipv6).then(|| somewhere(V6.into(), datagrams)).transpose()?,
-        })
+        };
+        if transparent {
+            let tcp = [Some(anchors.tcp4.as_fd()), anchors.tcp6.as_ref().map(AsFd::as_fd)];
+            let udp = [anchors.udp4.as_ref(), anchors.udp6.as_ref()].map(|one| Some(one?.as_fd()));
+            for socket in tcp.into_iter().chain(udp).flatten() {
+                // Of IPv6 too: it is one and the same mark.
+                setsockopt(&socket, sockopt::IpTransparent, &true)?;
+            }
+        }
+        Ok(anchors)
     }
 }
 

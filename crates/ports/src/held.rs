@@ -8,6 +8,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
 
+use crate::netlink::{self, messages};
 use crate::set::PortSet;
 
 /// A bit for each state of a TCP socket, of which these are two.
@@ -58,17 +59,14 @@ impl Sockets {
     }
 
     fn ask(&mut self, family: i32, protocol: u8, states: u32) -> io::Result<Vec<Held>> {
-        const DUMP: u16 = 0x301; // NLM_F_REQUEST | NLM_F_DUMP
         const BY_FAMILY: u16 = 20; // SOCK_DIAG_BY_FAMILY
         let family = u8::try_from(family).map_err(io::Error::other)?;
-        // struct nlmsghdr, then struct inet_diag_req_v2 with an id of nothing in particular.
-        let mut request = [0; 72];
-        request[0..4].copy_from_slice(&72_u32.to_ne_bytes());
-        request[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
-        request[6..8].copy_from_slice(&DUMP.to_ne_bytes());
-        request[16] = family;
-        request[17] = protocol;
-        request[20..24].copy_from_slice(&states.to_ne_bytes());
+        // struct inet_diag_req_v2, with an id of nothing in particular.
+        let mut question = [0; 56];
+        question[0] = family;
+        question[1] = protocol;
+        question[4..8].copy_from_slice(&states.to_ne_bytes());
+        let request = netlink::message(BY_FAMILY, netlink::DUMP, 0, &question);
         let fd = self.0.as_raw_fd();
         sendto(fd, &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
 
@@ -76,35 +74,17 @@ impl Sockets {
         let mut buffer = vec![0; 65_536];
         loop {
             let length = recv(fd, &mut buffer, MsgFlags::empty())?;
-            let mut rest = &buffer[..length];
-            while let Some((kind, body, next)) = message(rest) {
-                match kind {
-                    // NLMSG_DONE
-                    3 => return Ok(found),
-                    // NLMSG_ERROR: a kernel that does not know the question has nothing to tell.
-                    2 => return Err(error(body)),
-                    BY_FAMILY => found.extend(held(body)),
+            for message in messages(&buffer[..length]) {
+                match message.kind {
+                    netlink::DONE => return Ok(found),
+                    // A kernel that does not know the question has nothing to tell.
+                    netlink::ERROR => return message.result().map(|()| found),
+                    BY_FAMILY => found.extend(held(message.body)),
                     _ => {}
                 }
-                rest = next;
             }
         }
     }
-}
-
-/// The first message: its kind, its body, and what follows it.
-pub(crate) fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?);
-    let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
-    let length = usize::try_from(length).ok()?;
-    let body = bytes.get(16..length)?;
-    let next = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, body, next))
-}
-
-fn error(body: &[u8]) -> io::Error {
-    let code = body.get(..4).and_then(|code| code.try_into().ok()).map_or(0, i32::from_ne_bytes);
-    io::Error::from_raw_os_error(-code)
 }
 
 /// struct inet_diag_msg.

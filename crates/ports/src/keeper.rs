@@ -1,36 +1,40 @@
 //! The keeper: a small process that keeps what the relay, having given up root, could not.
 //!
-//! It holds the attached programs, attaches them to interfaces that appear later, and looks out for
-//! ports of an ssh daemon and for translation of addresses. It reads nothing from the network. When
-//! the process that started it ends, however it ends, it ends too, and the kernel detaches the
-//! programs. It runs as the user who started it, with no more than four of root's capabilities.
+//! It holds what steers, has it follow what changes on the machine, and looks out for ports of an ssh
+//! daemon. It reads nothing from the network. When the process that started it ends, however it ends,
+//! it ends too, and nothing is steered any more. It runs as the user who started it, with no more than
+//! four of root's capabilities.
 #![allow(unsafe_code)]
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::net::if_::if_nameindex;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
+use crate::anchor::Anchors;
+use crate::never;
 use crate::rules::Rules;
-use crate::steer::{Hook, Reason, Steering};
-use crate::{nat, never};
+use crate::steer::{Reason, Steering};
 
-/// How often it looks for new interfaces and for translation.
+/// How often it has a look at what has changed by itself.
 const LOOK: Duration = Duration::from_secs(1);
-/// At every how manieth of these looks it goes through all processes for ssh daemons.
-const SSH: u32 = 3;
+/// How often it goes through all processes for ssh daemons.
+const SSH: Duration = Duration::from_secs(3);
+/// How long somebody waits for it.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// `CAP_DAC_READ_SEARCH` and `CAP_SYS_PTRACE`, to see which process has which socket;
-/// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs and to see rules of translation.
+/// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs, to have rules and to see those of others.
 const NEEDED: u64 = 1 << 2 | 1 << 19 | 1 << 12 | 1 << 39;
-/// What it says when it holds everything.
+/// What it says when it steers.
 const READY: &str = "ready";
+/// What it says when it has looked because it was asked to.
+const DONE: u8 = b'.';
+const FAILED: u8 = b'!';
 
 /// A keeper at work. When this is dropped, it ends.
 #[derive(Debug)]
@@ -41,40 +45,60 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts one that attaches the program; returns when it is attached everywhere.
+    /// Starts one that attaches what steers; returns when it is at work.
     ///
-    /// What is open in this process stays open in the keeper, so sockets come later.
+    /// What is open in this process stays open in the keeper, but for the anchors: with our process,
+    /// our sockets are to go.
     pub(crate) fn start(
-        hook: Hook,
-        steering: &mut Steering,
+        steering: Box<dyn Steering>,
         rules: &Rules,
-    ) -> Result<Self, Reason> {
-        let plain = |error: std::io::Error| error.to_string();
+        anchors: Anchors,
+    ) -> Result<(Self, Anchors), Reason> {
+        let plain = |error: io::Error| error.to_string();
         let (ours, theirs) = UnixStream::pair().map_err(plain)?;
         // SAFETY: the child runs only `keep`, which takes no lock that another thread of this process
         // may hold at this moment: it talks to the kernel, and allocates, which both glibc and musl
         // make possible after a fork. It leaves by `_exit`.
         match unsafe { fork() }.map_err(|error| error.to_string())? {
             ForkResult::Child => {
-                drop(ours);
+                drop((ours, anchors));
                 // Signals of a terminal are not for it.
                 let _ = setsid();
                 let _ = give_up_all_but(NEEDED);
-                keep(hook, steering, rules, theirs);
+                keep(steering, rules, theirs);
                 // SAFETY: ends the process without running anything that belongs to its parent.
                 unsafe { nix::libc::_exit(0) }
             }
             ForkResult::Parent { child } => {
                 drop(theirs);
                 let mut said = String::new();
-                let keeper = Self { process: child, line: Some(ours.try_clone().map_err(plain)?) };
-                BufReader::new(ours).read_line(&mut said).map_err(plain)?;
+                let line = ours.try_clone().map_err(plain)?;
+                let keeper = Self { process: child, line: Some(line) };
+                BufReader::new(&ours).read_line(&mut said).map_err(plain)?;
+                ours.set_read_timeout(Some(PATIENCE)).map_err(plain)?;
                 match said.trim() {
-                    READY => Ok(keeper),
+                    READY => Ok((keeper, anchors)),
                     "" => Err("its keeper ended at once".to_owned()),
                     reason => Err(reason.to_owned()),
                 }
             }
+        }
+    }
+
+    /// Has it follow the rules now, and waits until it has; at most [`PATIENCE`].
+    pub(crate) fn follow(&self) -> io::Result<()> {
+        let Some(mut line) = self.line.as_ref() else { return Ok(()) };
+        // What it said too late the last time.
+        line.set_nonblocking(true)?;
+        while line.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+        line.set_nonblocking(false)?;
+        line.write_all(&[DONE])?;
+        let mut said = [0];
+        let late = |_| io::Error::other("the process that holds the ports does not answer");
+        line.read_exact(&mut said).map_err(late)?;
+        match said {
+            [DONE] => Ok(()),
+            _ => Err(io::Error::other("nftables refuse to have other ports")),
         }
     }
 
@@ -95,60 +119,28 @@ impl Drop for Keeper {
 }
 
 /// The keeper's life.
-fn keep(hook: Hook, steering: &mut Steering, rules: &Rules, mut line: UnixStream) {
-    let mut known = HashSet::new();
+fn keep(mut steering: Box<dyn Steering>, rules: &Rules, mut line: UnixStream) {
     let mut ssh = never::Watch::default();
-    let mut attached = steering.attach_to_namespace();
-    if hook == Hook::Tcx {
-        attached = attached.and_then(|()| attach_to_new(steering, &mut known));
-    }
-    let mut looks = 0_u32;
-    let mut look = || {
-        if looks.is_multiple_of(SSH) {
-            ssh.look(rules);
-        }
-        looks = looks.wrapping_add(1);
-        if hook == Hook::Tcx {
-            rules.work_at(if nat::translates() { Hook::SkLookup } else { Hook::Tcx });
-        }
-    };
-    look();
-    let said = match &attached {
+    ssh.look(rules);
+    let mut ssh_at = Instant::now();
+    let said = match steering.attach().and_then(|()| steering.look(rules)) {
         Ok(()) => writeln!(line, "{READY}"),
-        Err(reason) => writeln!(line, "{reason}"),
+        Err(reason) => return drop(writeln!(line, "{reason}")),
     };
-    if attached.is_err() || said.is_err() {
+    if said.is_err() {
         return;
     }
-    while !closed(&line, LOOK) {
-        if hook == Hook::Tcx {
-            // An interface that was gone before it could be attached to is no failure.
-            let _ = attach_to_new(steering, &mut known);
+    while let Some(asked) = wait(&mut line, LOOK) {
+        if ssh_at.elapsed() >= SSH {
+            ssh.look(rules);
+            ssh_at = Instant::now();
         }
-        look();
-    }
-}
-
-/// Attaches to every interface that is not in `known`; fails if there is one that refuses.
-fn attach_to_new(steering: &mut Steering, known: &mut HashSet<u32>) -> Result<(), Reason> {
-    let interfaces = if_nameindex().map_err(|error| format!("listing interfaces: {error}"))?;
-    let mut result = Ok(());
-    let mut present = HashSet::new();
-    for interface in &interfaces {
-        present.insert(interface.index());
-        if known.contains(&interface.index()) {
-            continue;
-        }
-        let name = interface.name().to_string_lossy();
-        match steering.attach_to_interface(&name) {
-            Ok(()) => {
-                known.insert(interface.index());
-            }
-            Err(reason) => result = Err(format!("{name}: {reason}")),
+        let looked = steering.look(rules);
+        let answer = if looked.is_ok() { DONE } else { FAILED };
+        if asked && line.write_all(&[answer]).is_err() {
+            return;
         }
     }
-    known.retain(|index| present.contains(index));
-    result
 }
 
 /// Keeps, of what it is allowed to do, these capabilities(7) alone.
@@ -174,13 +166,13 @@ fn give_up_all_but(capabilities: u64) -> nix::Result<()> {
     Errno::result(set).map(|_| ())
 }
 
-/// Waits that long; or until the other end is closed, and then says so.
-fn closed(line: &UnixStream, wait: Duration) -> bool {
-    let timeout = PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX);
+/// Waits that long, or until somebody asks; tells whether somebody did, or nothing when the other end
+/// is closed.
+fn wait(line: &mut UnixStream, time: Duration) -> Option<bool> {
+    let timeout = PollTimeout::try_from(time).unwrap_or(PollTimeout::MAX);
     let mut polled = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
     match poll(&mut polled, timeout) {
-        Ok(0) | Err(Errno::EINTR) => false,
-        // Nobody ever writes there, so this is the end.
-        _ => true,
+        Ok(0) | Err(Errno::EINTR) => Some(false),
+        _ => line.read(&mut [0]).is_ok_and(|read| read > 0).then_some(true),
     }
 }

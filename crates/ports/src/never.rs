@@ -44,8 +44,12 @@ pub(crate) fn certain() -> impl Iterator<Item = u16> {
 
 /// The port of ours that this very session came in by.
 fn session() -> Option<u16> {
-    // Client's address and port, server's address and port.
-    env::var("SSH_CONNECTION").ok()?.split_whitespace().nth(3)?.parse().ok()
+    port_of_session(&env::var("SSH_CONNECTION").ok()?)
+}
+
+/// Client's address and port, server's address and port; see ssh(1).
+fn port_of_session(connection: &str) -> Option<u16> {
+    connection.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// The ports that the daemon is configured to have, and those that systemd opens for it.
@@ -153,6 +157,16 @@ fn listening() -> Vec<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_of_this_session_is_the_servers_and_not_the_clients() {
+        assert_eq!(port_of_session("198.51.100.7 51234 203.0.113.5 2222"), Some(2222));
+        assert_eq!(port_of_session("2001:db8::7 51234 2001:db8::5 22"), Some(22));
+        for none in ["", "198.51.100.7 51234 22", "198.51.100.7 51234 203.0.113.5 x", "a b c 65536"]
+        {
+            assert_eq!(port_of_session(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn every_way_to_write_a_port_of_sshd_is_understood() {

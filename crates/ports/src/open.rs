@@ -21,6 +21,9 @@ pub enum Mechanism {
     /// from a list that is a second old at most, and leaves alone those UDP ports from which
     /// programs ask when they do not care from which.
     SkLookup,
+    /// Rules of nftables look at each packet that comes in, and take it only if nobody has its port.
+    /// For machines that forbid BPF, such as containers, and for kernels before 5.9.
+    Tproxy,
     /// A listener for each port: never all of them, and below 1024 not without root.
     List,
 }
@@ -30,6 +33,7 @@ impl fmt::Display for Mechanism {
         f.write_str(match self {
             Self::Tcx => "tcx",
             Self::SkLookup => "sk_lookup",
+            Self::Tproxy => "tproxy",
             Self::List => "list",
         })
     }
@@ -117,9 +121,8 @@ impl Ports {
         let Settings { mode, quiet, udp, best } = settings;
         let mut passed_over = Vec::new();
         let mut steered = None;
-        for (mechanism, hook) in
-            [(Mechanism::Tcx, Hook::Tcx), (Mechanism::SkLookup, Hook::SkLookup)]
-        {
+        for hook in [Hook::Tcx, Hook::SkLookup, Hook::Tproxy] {
+            let mechanism = hook.into();
             if best > mechanism {
                 passed_over.push((mechanism, "not asked for".to_owned()));
                 continue;
@@ -164,10 +167,7 @@ impl Ports {
     #[must_use]
     pub fn mechanism(&self) -> Mechanism {
         match &self.how {
-            How::Steered(steered) => match steered.hook() {
-                Hook::Tcx => Mechanism::Tcx,
-                Hook::SkLookup => Mechanism::SkLookup,
-            },
+            How::Steered(steered) => steered.hook().into(),
             How::Listed(_) => Mechanism::List,
         }
     }
@@ -180,6 +180,16 @@ impl Ports {
             reasons.extend(steered.why_not());
         }
         reasons
+    }
+
+    /// What an earlier process, killed together with its keeper, had left on this machine, and was
+    /// removed at the start: rules of nftables that no longer did anything.
+    #[must_use]
+    pub fn removed(&self) -> &[String] {
+        match &self.how {
+            How::Steered(steered) => steered.removed(),
+            How::Listed(_) => &[],
+        }
     }
 
     /// On which ports it is to answer.

@@ -1,4 +1,5 @@
-//! The page of rules that the BPF programs read and we write, through memory that both see.
+//! The page of rules that we write and that the BPF programs or the keeper read, through memory that
+//! both see.
 //!
 //! Memory and not `bpf(2)`, so that rules can change when no privilege is left.
 #![allow(unsafe_code)]
@@ -10,11 +11,10 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::set::{BYTES, PortSet};
-use crate::steer::Hook;
 use crate::transport::Transport;
 
 /// `struct rules` of `bpf/steer.bpf.c`.
@@ -73,6 +73,15 @@ impl Rules {
         Ok(Self(at.cast()))
     }
 
+    /// Those of a keeper that is forked from this process.
+    pub(crate) fn shared() -> io::Result<Self> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, at an address of the kernel's choice. It begins at a page and is zero
+        // at first, which is a valid `Layout`.
+        let at = unsafe { mmap_anonymous(None, SIZE, protection, MapFlags::MAP_SHARED) }?;
+        Ok(Self(at.cast()))
+    }
+
     fn layout(&self) -> &Layout {
         // SAFETY: mapped until `drop`, and only ever accessed as these atomics, by us and the kernel.
         unsafe { self.0.as_ref() }
@@ -80,22 +89,32 @@ impl Rules {
 
     /// From now on, and until told again, there is somebody to answer for that long.
     pub(crate) fn alive_for(&self, time: Duration) -> io::Result<()> {
-        let until = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC)?) + time;
-        let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
-        self.layout().deadline.store(until, Ordering::Relaxed);
+        self.layout().deadline.store(now()?.saturating_add(nanos(time)), Ordering::Relaxed);
         Ok(())
     }
 
-    /// Which program is at work, of those that are attached.
-    pub(crate) fn work_at(&self, hook: Hook) {
-        self.layout().at_lookup.store(u64::from(hook == Hook::SkLookup), Ordering::Relaxed);
+    /// Which of the two programs is at work: the one at lookup, or the one at ingress.
+    pub(crate) fn set_at_lookup(&self, at_lookup: bool) {
+        self.layout().at_lookup.store(at_lookup.into(), Ordering::Relaxed);
     }
 
-    pub(crate) fn at_work(&self) -> Hook {
-        match self.layout().at_lookup.load(Ordering::Relaxed) {
-            0 => Hook::Tcx,
-            _ => Hook::SkLookup,
+    pub(crate) fn at_lookup(&self) -> bool {
+        self.layout().at_lookup.load(Ordering::Relaxed) != 0
+    }
+
+    /// The ports to answer on at this moment, as long as nobody else has them: none, when there is
+    /// nobody to answer.
+    pub(crate) fn wanted(&self, transport: Transport) -> PortSet {
+        let deadline = self.layout().deadline.load(Ordering::Relaxed);
+        if now().is_ok_and(|now| now >= deadline) {
+            return PortSet::empty();
         }
+        let mut ports = match transport {
+            Transport::Tcp => self.layout().tcp.get(),
+            Transport::Udp => self.layout().udp.get(),
+        };
+        self.nevers().ports().for_each(|port| ports.remove(port));
+        ports
     }
 
     /// Answers on these ports from now on.
@@ -123,6 +142,15 @@ impl Rules {
             Transport::Udp => self.layout().held_udp.set(ports),
         }
     }
+}
+
+/// By the clock of `bpf_ktime_get_ns`.
+fn now() -> io::Result<u64> {
+    Ok(nanos(clock_gettime(ClockId::CLOCK_MONOTONIC)?.into()))
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Rules {

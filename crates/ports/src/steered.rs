@@ -1,4 +1,4 @@
-//! Ports that a BPF program hands over: rules in memory, a keeper that holds the program, sockets.
+//! Ports whose packets are handed over: rules in memory, a keeper that holds what steers, sockets.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use crate::never;
 use crate::open::{Mechanism, Trouble};
 use crate::rules::Rules;
 use crate::set::PortSet;
-use crate::steer::{Hook, Reason, Steering};
+use crate::steer::{self, Hook, Loaded, Reason};
 use crate::transport::Transport;
 
 /// For how long the programs believe that somebody is there to answer.
@@ -28,8 +28,12 @@ pub(crate) struct Steered {
     hook: Hook,
     rules: Rules,
     keeper: Keeper,
+    /// Whether the keeper has done what it was asked to.
+    followed: bool,
     held: Sockets,
     ipv6: bool,
+    /// What was found of an earlier process and removed.
+    removed: Vec<String>,
 }
 
 /// What comes with it, for the caller to serve.
@@ -43,12 +47,13 @@ impl Steered {
     pub(crate) fn open(hook: Hook, udp: bool) -> Result<(Self, Doors), Reason> {
         let doing = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
         // What fails for want of a privilege comes first, since it says so best.
-        let (mut steering, rules) = Steering::load(hook)?;
+        let Loaded { mut steering, rules, removed } = steer::load(hook)?;
         let raw = udp.then(Raw::new).transpose().map_err(doing("a raw socket for answers"))?;
         let held = Sockets::open().map_err(doing("asking who has which port"))?;
-        let keeper = Keeper::start(hook, &mut steering, &rules)?;
-        let anchors = Anchors::new(udp).map_err(doing("a socket of our own"))?;
+        let anchors =
+            Anchors::new(udp, hook == Hook::Tproxy).map_err(doing("a socket of our own"))?;
         steering.to(&anchors)?;
+        let (keeper, anchors) = Keeper::start(steering, &rules, anchors)?;
         let ipv6 = anchors.tcp6.is_some();
         let mut doors = Doors::default();
         doors.listeners.push(anchors.tcp4);
@@ -58,7 +63,7 @@ impl Steered {
             doors.datagrams =
                 sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
         }
-        let mut steered = Self { hook, rules, keeper, held, ipv6 };
+        let mut steered = Self { hook, rules, keeper, followed: true, held, ipv6, removed };
         for port in never::certain() {
             steered.rules.never(port);
         }
@@ -72,33 +77,57 @@ impl Steered {
 
     /// Where packets are taken at this moment.
     pub(crate) fn hook(&self) -> Hook {
-        self.rules.at_work()
+        match self.hook {
+            Hook::Tcx if self.rules.at_lookup() => Hook::SkLookup,
+            hook => hook,
+        }
+    }
+
+    /// What an earlier process had left behind, which is gone now.
+    pub(crate) fn removed(&self) -> &[String] {
+        &self.removed
     }
 
     /// Why not at the hook that was asked for, if so.
     pub(crate) fn why_not(&self) -> Option<(Mechanism, Reason)> {
-        (self.hook == Hook::Tcx && self.hook() == Hook::SkLookup).then(|| {
+        (self.hook != self.hook()).then(|| {
             let reason =
                 "this machine translates addresses (NAT), and whose a packet is shows only later";
-            (Mechanism::Tcx, reason.to_owned())
+            (self.hook.into(), reason.to_owned())
         })
     }
 
     pub(crate) fn want(&mut self, ports: &PortSet) {
         self.rules.answer(Transport::Tcp, ports);
         self.rules.answer(Transport::Udp, ports);
+        let _ = self.follow();
+    }
+
+    /// BPF programs read the rules themselves; rules of nftables are the keeper's to change.
+    fn follow(&mut self) -> Result<(), Trouble> {
+        if self.hook == Hook::Tproxy {
+            let done = self.keeper.follow();
+            self.followed = done.is_ok();
+            done?;
+        }
+        Ok(())
     }
 
     pub(crate) fn tend(&mut self) -> Result<(), Trouble> {
         self.rules.alive_for(PATIENCE)?;
-        // Only for the program at lookup; but that may be at work at any moment.
-        self.rules.held(Transport::Tcp, &self.held.tcp_ports()?);
-        let mut udp = self.held.udp_ports()?;
-        // An answer to a socket that is not connected looks like a question, and such sockets come
-        // and go within milliseconds: the ports that they are given are left alone.
-        ephemeral().for_each(|port| udp.insert(port));
-        self.rules.held(Transport::Udp, &udp);
-        if self.keeper.lives() { Ok(()) } else { Err(Trouble::KeeperGone) }
+        if self.hook != Hook::Tproxy {
+            // Only for the program at lookup; but that may be at work at any moment.
+            self.rules.held(Transport::Tcp, &self.held.tcp_ports()?);
+            let mut udp = self.held.udp_ports()?;
+            // An answer to a socket that is not connected looks like a question, and such sockets
+            // come and go within milliseconds: the ports that they are given are left alone.
+            ephemeral().for_each(|port| udp.insert(port));
+            self.rules.held(Transport::Udp, &udp);
+        }
+        if !self.keeper.lives() {
+            return Err(Trouble::KeeperGone);
+        }
+        if self.followed { Ok(()) } else { self.follow() }
     }
 
     /// Why nobody is answered there, if so.
