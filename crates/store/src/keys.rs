@@ -5,11 +5,11 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
 use wire::derive::{Form, KeyId, Person};
 
-use crate::{Error, Store};
+use crate::{Error, Store, end};
 
 /// What the volunteer calls a key; at most 100 characters, none of them one that controls a terminal
 /// or the direction of text.
@@ -113,31 +113,25 @@ impl Store {
         count: NonZeroU16,
     ) -> Result<Vec<Key>, Error> {
         let identity = self.identity().await?;
-        let mut keys = Vec::with_capacity(count.get().into());
-        let mut writing = self.pool.begin().await?;
-        for number in 1..=count.get() {
+        let made = |number: u16| {
             let person = Person::generate();
-            let key = Key {
-                id: identity.fleet_key.pseudonym(&identity.relay_id, person),
-                label: if count.get() == 1 { label.clone() } else { label.numbered(number)? },
-                form,
-                created: now(),
-                revoked: None,
-                cleartext,
-            };
-            sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
-                .bind(key.id.0.to_vec())
-                .bind(person.0.cast_signed())
-                .bind(&key.label.0)
-                .bind(form.name())
-                .bind(key.created)
-                .bind(key.cleartext)
-                .execute(&mut *writing)
-                .await?;
-            keys.push(key);
+            let label = if count.get() == 1 { label.clone() } else { label.numbered(number)? };
+            let id = identity.fleet_key.pseudonym(&identity.relay_id, person);
+            let key = Key { id, label, form, created: now(), revoked: None, cleartext };
+            Ok((person, key))
+        };
+        let made: Vec<(Person, Key)> =
+            (1..=count.get()).map(made).collect::<Result<_, BadLabel>>()?;
+        let mut connection = self.begin().await?;
+        let mut done = Ok(());
+        for (person, key) in &made {
+            done = insert(&mut connection, *person, key).await;
+            if done.is_err() {
+                break;
+            }
         }
-        writing.commit().await?;
-        Ok(keys)
+        end(connection, done).await?;
+        Ok(made.into_iter().map(|(_, key)| key).collect())
     }
 
     /// All keys, the oldest first, revoked ones among them.
@@ -183,6 +177,19 @@ impl Store {
         }
         Ok(key)
     }
+}
+
+async fn insert(into: &mut SqliteConnection, person: Person, key: &Key) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
+        .bind(key.id.0.to_vec())
+        .bind(person.0.cast_signed())
+        .bind(&key.label.0)
+        .bind(key.form.name())
+        .bind(key.created)
+        .bind(key.cleartext)
+        .execute(into)
+        .await?;
+    Ok(())
 }
 
 fn from_row(row: &SqliteRow) -> Result<Key, Error> {
