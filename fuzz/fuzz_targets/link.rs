@@ -3,9 +3,15 @@
 
 use libfuzzer_sys::fuzz_target;
 use wire::mtproto::ProxyLink;
+use wire::webproxy::WebLink;
 
 fuzz_target!(|text: &str| {
-    let Ok(link) = text.parse::<ProxyLink>() else { return };
-    assert_eq!(link.tg().parse(), Ok(link.clone()));
-    assert_eq!(link.https().parse(), Ok(link));
+    if let Ok(link) = text.parse::<ProxyLink>() {
+        assert_eq!(link.tg().parse(), Ok(link.clone()));
+        assert_eq!(link.https().parse(), Ok(link));
+    }
+    if let Ok(link) = text.parse::<WebLink>() {
+        assert_eq!(link.tg().parse(), Ok(link.clone()));
+        assert_eq!(link.https().parse(), Ok(link));
+    }
 });

@@ -13,6 +13,8 @@
 //! | [`target`] | where they want to go |
 //! | [`tally`] | what is counted of people's traffic |
 //! | [`account`] | what such an app is set up with: a user name, a password, links |
+//! | [`webproxy`] | Telegram's WEB proxy: links, frames, sessions, the bridge page |
+//! | [`websocket`] | the frames of WebSockets, the server's side |
 //! | [`port_range`] | ports as people write them |
 //! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
@@ -30,6 +32,8 @@ pub mod socks5;
 pub mod tally;
 pub mod target;
 pub mod tls;
+pub mod webproxy;
+pub mod websocket;
 
 /// Fills `out` from the operating system's random number generator.
 ///

@@ -10,6 +10,9 @@ use data_encoding::{
 
 use crate::derive::Secret;
 
+/// The longest secret that is looked at: `ee`, 16 bytes and the longest name, in hexadecimal.
+const MAX_WRITTEN_SECRET: usize = 400;
+
 /// A host name as it stands in a link and in a TLS hello: ASCII letters, digits, hyphens and dots,
 /// at most 182 bytes (what Telegram's apps take).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -115,18 +118,20 @@ impl fmt::Display for ProxySecret {
 }
 
 /// Reads hexadecimal, base64url and base64, padded or not, in the order in which TDLib tries them.
+pub(crate) fn decode_secret(text: &str) -> Option<Vec<u8>> {
+    if text.len() > MAX_WRITTEN_SECRET {
+        return None;
+    }
+    [HEXLOWER_PERMISSIVE, BASE64URL_NOPAD, BASE64URL, BASE64_NOPAD, BASE64]
+        .iter()
+        .find_map(|encoding| encoding.decode(text.as_bytes()).ok())
+}
+
 impl FromStr for ProxySecret {
     type Err = BadSecret;
 
     fn from_str(text: &str) -> Result<Self, BadSecret> {
-        if text.len() > 400 {
-            return Err(BadSecret::Form);
-        }
-        [HEXLOWER_PERMISSIVE, BASE64URL_NOPAD, BASE64URL, BASE64_NOPAD, BASE64]
-            .iter()
-            .find_map(|encoding| encoding.decode(text.as_bytes()).ok())
-            .ok_or(BadSecret::Encoding)
-            .and_then(|bytes| Self::from_bytes(&bytes))
+        Self::from_bytes(&decode_secret(text).ok_or(BadSecret::Encoding)?)
     }
 }
 

@@ -1,0 +1,139 @@
+//! How frames travel in plain requests that may be lost and asked again: one request up and one
+//! down at a time, numbered.
+//!
+//! A request up is the next one, or exactly the last one again, which was done already. A request
+//! down says what has arrived: what has not is given again, byte for byte.
+
+use aws_lc_rs::{constant_time, digest};
+
+use super::session::Session;
+
+/// The longest body of a request up, in bytes.
+pub const MAX_UP: usize = 2 << 20;
+/// The longest body of an answer down, in bytes, but for one frame.
+pub const MAX_DOWN: usize = 1 << 20;
+/// How long a request down waits for something to say.
+pub const POLL: std::time::Duration = std::time::Duration::from_secs(25);
+/// How long a session without any request is kept.
+pub const GRACE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// The numbers do not fit; the session has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a request out of its order")]
+pub struct OutOfOrder;
+
+/// What to do with a request up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    /// It is new: its frames are for the session.
+    New,
+    /// It was done before: say so again.
+    Again,
+}
+
+/// The requests up of one session.
+#[derive(Clone, Copy, Debug)]
+pub struct Uplink {
+    next: u64,
+    last: Option<[u8; 32]>,
+}
+
+impl Uplink {
+    /// Before the first, which has this number.
+    #[must_use]
+    pub fn from(first: u64) -> Self {
+        Self { next: first, last: None }
+    }
+
+    /// A request has come, whole. If [`Session::may_receive`] says no, answer "later" instead and
+    /// ask here when it comes again.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`]: another number, or another body under the last one's number.
+    pub fn offer(&mut self, sequence: u64, body: &[u8]) -> Result<Offer, OutOfOrder> {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, body).as_ref());
+        if sequence == self.next {
+            (self.next, self.last) = (sequence.checked_add(1).ok_or(OutOfOrder)?, Some(hash));
+            return Ok(Offer::New);
+        }
+        let same = |last| constant_time::verify_slices_are_equal(last, &hash).is_ok();
+        let again = sequence.checked_add(1) == Some(self.next)
+            && self.last.as_ref().is_some_and(|last| same(last));
+        if again { Ok(Offer::Again) } else { Err(OutOfOrder) }
+    }
+}
+
+/// The answers down of one session.
+#[derive(Clone, Default, Debug)]
+pub struct Downlink {
+    arrived: u64,
+    batch: Vec<u8>,
+}
+
+impl Downlink {
+    /// A request has come that says up to which answer all has arrived; the next answer and its
+    /// number. `None` if there is nothing to say: wait until the session
+    /// [has](Session::has_to_say) something and ask again with the same number, or, after [`POLL`],
+    /// answer that there is nothing.
+    ///
+    /// # Errors
+    /// [`OutOfOrder`]: the number of neither the last answer nor the one before.
+    pub fn ask(
+        &mut self,
+        arrived: u64,
+        session: &mut Session,
+    ) -> Result<Option<(u64, &[u8])>, OutOfOrder> {
+        if !self.batch.is_empty() && arrived == self.arrived + 1 {
+            self.arrived = arrived;
+            // What a batch took is not kept by a session that has little to say.
+            self.batch = Vec::new();
+        }
+        if arrived != self.arrived {
+            return Err(OutOfOrder);
+        }
+        if self.batch.is_empty() {
+            session.transmit(MAX_DOWN, &mut self.batch);
+        }
+        Ok((!self.batch.is_empty()).then_some((self.arrived + 1, self.batch.as_slice())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webproxy::frame::{Kind, StreamId, put};
+
+    #[test]
+    fn requests_up_are_taken_in_order_and_once() {
+        let mut up = Uplink::from(1);
+        assert_eq!(up.offer(0, b"a"), Err(OutOfOrder));
+        assert_eq!(up.offer(1, b"a"), Ok(Offer::New));
+        assert_eq!(up.offer(1, b"a"), Ok(Offer::Again));
+        assert_eq!(up.offer(1, b"b"), Err(OutOfOrder), "other bytes under the same number");
+        assert_eq!(up.offer(2, b"b"), Ok(Offer::New));
+        assert_eq!(up.offer(1, b"a"), Err(OutOfOrder), "only the last is remembered");
+        assert_eq!(up.offer(4, b"c"), Err(OutOfOrder));
+    }
+
+    #[test]
+    fn an_answer_down_is_given_until_it_has_arrived() {
+        let mut session = Session::default();
+        let mut hello = Vec::new();
+        put(&mut hello, Kind::Hello, StreamId::SESSION, &[1]);
+        session.receive(&mut hello.as_slice()).expect("a greeting");
+        let mut down = Downlink::default();
+        let welcome = (1, [0x11, 0, 0, 0, 0, 0, 0, 0].as_slice());
+        assert_eq!(down.ask(0, &mut session), Ok(Some(welcome)));
+        session.ping();
+        assert_eq!(down.ask(0, &mut session), Ok(Some(welcome)), "the answer was lost");
+        let ping = down
+            .ask(1, &mut session)
+            .expect("in order")
+            .map(|(number, bytes)| (number, bytes.len()));
+        assert_eq!(ping, Some((2, 16)));
+        assert_eq!(down.ask(0, &mut session), Err(OutOfOrder));
+        assert_eq!(down.ask(2, &mut session), Ok(None));
+        assert_eq!(down.ask(3, &mut session), Err(OutOfOrder));
+    }
+}
