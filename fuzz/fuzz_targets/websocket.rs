@@ -19,7 +19,10 @@ fn read(bytes: &[u8], cut: usize) -> (Vec<Vec<u8>>, Option<BadFrame>) {
                 Ok(Some(Item::Close(payload))) => said.push([&[2], &*payload].concat()),
                 Err(error) => return (said, Some(error)),
             }
-            assert!(message.len() <= MOST + 1 && said.last().is_none_or(|last| last[0] == 0 || last.len() <= MAX_CONTROL + 1));
+            assert!(
+                message.len() <= MOST + 1
+                    && said.last().is_none_or(|last| last[0] == 0 || last.len() <= MAX_CONTROL + 1)
+            );
         }
     }
     (said, None)

@@ -8,87 +8,24 @@ extension. One JSON object is printed for each page: {"url": ..., "page": "..."}
 packages chromium or firefox-esr, and for Firefox the PyPI package marionette_driver 3.7.1.
 """
 
-import fcntl
 import json
 import os
-import select
 import subprocess
 import sys
 import tempfile
-import time
 from urllib.parse import urlsplit
 
-PATIENCE = 60
+import chromium
+from chromium import PATIENCE
 
 
-class Chromium:
+class Chromium(chromium.Chromium):
     def __init__(self, proxy, home):
+        super().__init__(home, f"--proxy-server=http://{proxy.hostname}:{proxy.port}")
         self.proxy = proxy
-        (theirs_in, self.out), (self.into, theirs_out) = os.pipe(), os.pipe()
-        # DevTools speaks on descriptors 3 and 4; what is ours now must not be in the way.
-        theirs_in, theirs_out = (fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs_in, theirs_out))
-
-        def pipes():
-            os.dup2(theirs_in, 3)
-            os.dup2(theirs_out, 4)
-
-        self.process = subprocess.Popen(
-            [
-                "chromium",
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-background-networking",
-                "--ignore-certificate-errors",
-                "--remote-debugging-pipe",
-                f"--user-data-dir={home}",
-                f"--proxy-server=http://{proxy.hostname}:{proxy.port}",
-            ],
-            env=os.environ | {"HOME": home},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            preexec_fn=pipes,
-            pass_fds=(3, 4),
-        )
-        self.last, self.buffer, self.session = 0, b"", None
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
-        self.session = attached["sessionId"]
-        self.ask("Page.enable")
         self.ask("Fetch.enable", handleAuthRequests=True)
 
-    def send(self, method, **parameters):
-        self.last += 1
-        message = {"id": self.last, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        os.write(self.out, json.dumps(message).encode() + b"\0")
-        return self.last
-
-    def receive(self):
-        end = time.monotonic() + PATIENCE
-        while b"\0" not in self.buffer:
-            if not select.select([self.into], [], [], max(0, end - time.monotonic()))[0]:
-                raise TimeoutError("Chromium says nothing")
-            read = os.read(self.into, 1 << 16)
-            if not read:
-                raise EOFError("Chromium has ended")
-            self.buffer += read
-        message, self.buffer = self.buffer.split(b"\0", 1)
-        return json.loads(message)
-
-    def ask(self, method, **parameters):
-        number = self.send(method, **parameters)
-        while True:
-            message = self.receive()
-            if message.get("id") == number:
-                return message["result"]
-            self.attend(message)
-
     def attend(self, message):
-        """Answers what DevTools asks in between."""
         request = message.get("params", {}).get("requestId")
         if message.get("method") == "Fetch.requestPaused":
             self.send("Fetch.continueRequest", requestId=request)
@@ -99,21 +36,6 @@ class Chromium:
                 "password": self.proxy.password,
             }
             self.send("Fetch.continueWithAuth", requestId=request, authChallengeResponse=login)
-
-    def page(self, url):
-        number, loaded = self.send("Page.navigate", url=url), False
-        while not loaded:
-            message = self.receive()
-            self.attend(message)
-            if message.get("id") == number and "errorText" in message["result"]:
-                return message["result"]["errorText"]
-            loaded = message.get("method") == "Page.loadEventFired"
-        page = self.ask("Runtime.evaluate", expression="document.documentElement.outerHTML")
-        return page["result"]["value"]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 EXTENSION = """

@@ -25,6 +25,7 @@
 //! | [`tdlib`] | the real client, which takes links as they were printed |
 //! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed |
 //! | [`scrape`] | what a relay tells Prometheus |
+//! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -37,6 +38,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod browser;
 mod channel;
 pub mod client;

@@ -9,6 +9,7 @@
 //! the URL (kurigram 2.2 does).
 
 use super::capability::Capability;
+use super::session::WELCOME;
 use super::token::Token;
 
 /// Under which name a bridge page's WebSocket shows the session's token: a subprotocol, which the
@@ -31,7 +32,7 @@ pub enum Dialect {
 pub enum Ask {
     /// The bridge page. Whose capability this is remains to be seen.
     Page(Capability),
-    /// A session, for the token of a page; the body is the app's greeting, and nothing else.
+    /// A session, for the token of a page; the body must be [`HELLO`](super::session::HELLO).
     Begin(Token),
     /// A session, for the capability that [`capability_in`] finds in the body.
     Enter,
@@ -153,16 +154,16 @@ impl Answer {
         Self { status, headers: all, body }
     }
 
-    /// To [`Ask::Begin`]: the session's token, and its first frames, the welcome.
+    /// To [`Ask::Begin`], and to the same again: the session's token and the welcome.
     #[must_use]
-    pub fn begun(session: &Token, welcome: Vec<u8>) -> Self {
+    pub fn begun(session: &Token) -> Self {
         let headers = vec![
             ("content-type", FRAMES.to_owned()),
             ("x-session-token", session.written()),
             ("x-down-cursor", "0".to_owned()),
             ("x-carrier-mode", "websocket".to_owned()),
         ];
-        Self::new(200, headers, welcome)
+        Self::new(200, headers, WELCOME.to_vec())
     }
 
     /// To [`Ask::Enter`]: the session's token. The greeting comes with the first request up.

@@ -42,6 +42,11 @@ const MAX_CONTROLS: usize = 64 << 10;
 /// The version that [`Kind::Hello`] names.
 const VERSION: [u8; 1] = [1];
 
+/// The app's first frame, whole: the body that opens a session.
+pub const HELLO: [u8; 9] = [Kind::Hello as u8, 0, 0, 0, 0, 0, 0, 1, VERSION[0]];
+/// The relay's first frame, whole: the body of the answer.
+pub const WELCOME: [u8; 8] = [Kind::Welcome as u8, 0, 0, 0, 0, 0, 0, 0];
+
 /// What the app did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event<'b> {
@@ -141,6 +146,13 @@ impl Default for Session {
 }
 
 impl Session {
+    /// One whose greeting and welcome were the bodies of a request and its answer: [`HELLO`] and
+    /// [`WELCOME`]. (Where they come with the other frames, it is [`Session::default`].)
+    #[must_use]
+    pub fn greeted() -> Self {
+        Self { state: State::Open, ..Self::default() }
+    }
+
     /// Reads what the carrier brought, event by event: from the front of `bytes`, which is moved on,
     /// until there is nothing left and `None` comes.
     ///
@@ -292,7 +304,7 @@ impl Session {
     }
 
     fn data<'b>(&mut self, id: StreamId, bytes: &'b [u8]) -> Result<Option<Event<'b>>, Broken> {
-        self.greeted()?;
+        self.is_open()?;
         let Some(stream) = self.streams.get_mut(&id) else {
             return self.closed.knows(id).map(|()| None);
         };
@@ -319,7 +331,7 @@ impl Session {
             frame::put(&mut self.controls, Kind::Welcome, StreamId::SESSION, &[]);
             return Ok(Some(Event::Greeted));
         }
-        self.greeted()?;
+        self.is_open()?;
         match kind {
             Kind::Open => self.open(id, payload),
             Kind::Close => self.end(id, payload),
@@ -335,7 +347,7 @@ impl Session {
         }
     }
 
-    fn greeted(&self) -> Result<(), Broken> {
+    fn is_open(&self) -> Result<(), Broken> {
         if self.state == State::Open { Ok(()) } else { Err(Broken::Unexpected) }
     }
 

@@ -77,6 +77,18 @@ fn nothing_goes_before_the_greeting_and_only_version_1_is_greeted() {
 }
 
 #[test]
+fn a_greeting_is_the_same_in_a_request_and_among_frames() {
+    let mut session = Session::default();
+    assert_eq!(feed(&mut session, &HELLO), Ok(vec![Event::Greeted]));
+    let mut welcome = vec![];
+    session.transmit(100, &mut welcome);
+    assert_eq!(welcome, WELCOME);
+    let mut session = Session::greeted();
+    assert!(!session.has_to_say());
+    assert!(feed(&mut session, &frames(&[(Kind::Open, 1, &[])])).is_ok());
+}
+
+#[test]
 fn rules_that_are_broken_end_the_session() {
     for (list, error) in [
         (vec![(Kind::Data, 9, [1].as_slice())], Broken::Unknown),
