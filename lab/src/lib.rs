@@ -29,6 +29,8 @@
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
+//! | [`phone`] | somebody with a small phone, who sets up their apps by a page |
+//! | [`http`] | the little of HTTP that a test's own server needs |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
 //! | `script` | the lab's own Python programs, which drive the real clients |
 //! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
@@ -44,6 +46,7 @@ mod channel;
 pub mod client;
 mod error;
 mod host;
+pub mod http;
 mod lab;
 mod message;
 pub mod names;
@@ -51,6 +54,7 @@ mod namespace;
 mod network;
 mod node;
 mod pattern;
+pub mod phone;
 pub mod relay;
 mod scene;
 pub mod scrape;

@@ -246,6 +246,14 @@ impl RelayKey {
         Secret(derive(&self.0, &parts))
     }
 
+    /// Something of the key `id` that is no form: the address of a page for its person, say.
+    /// `number` tells several of a kind apart.
+    #[must_use]
+    pub fn token(&self, what: &str, id: KeyId, epoch: Epoch, number: u32) -> Secret {
+        let (epoch, number) = (epoch.0.to_be_bytes(), number.to_be_bytes());
+        Secret(derive(&self.0, &[b"token", what.as_bytes(), &id.0, &epoch, &number]))
+    }
+
     /// A number below `bound` that is this relay's own and stays the same: for what should differ
     /// from relay to relay, but not from one connection to the next.
     ///
@@ -386,6 +394,17 @@ mod tests {
         assert_ne!(here, FLEET.pseudonym(&THERE, Person(1)));
         assert_ne!(here, FLEET.pseudonym(&HERE, Person(2)));
         let key = FLEET.relay_key(&HERE);
+        let token = |what, id, epoch, number| key.token(what, id, Epoch(epoch), number);
+        let one = token("page", here, 1, 0);
+        let there = FLEET.pseudonym(&HERE, Person(2));
+        for other in [
+            ("ticket", here, 1, 0),
+            ("page", there, 1, 0),
+            ("page", here, 2, 0),
+            ("page", here, 1, 1),
+        ] {
+            assert!(one != token(other.0, other.1, other.2, other.3));
+        }
         let secret = key.secret(Form::Telegram, here, Epoch(1));
         assert!(secret != key.secret(Form::Telegram, here, Epoch(2)));
         assert!(secret != FLEET.relay_key(&THERE).secret(Form::Telegram, here, Epoch(1)));

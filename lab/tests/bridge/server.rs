@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::Host;
+use lab::http::{self, Request};
 use wire::derive::Secret;
 use wire::webproxy::carrier::{Downlink, MAX_UP, Offer, Uplink};
 use wire::webproxy::request::{self, Answer, Ask};
@@ -129,13 +130,6 @@ impl Server {
     }
 }
 
-struct Request {
-    method: String,
-    target: String,
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
-}
-
 impl World {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no thread panicked")
@@ -145,7 +139,7 @@ impl World {
     fn serve(&self, mut stream: TcpStream) {
         let _ = stream.set_nodelay(true);
         let mut buffer = Vec::new();
-        while let Some(asked) = read_request(&mut stream, &mut buffer) {
+        while let Some(asked) = http::read(&mut stream, &mut buffer) {
             let header = |name: &str| asked.headers.get(name).map(String::as_str);
             let ask = request::read(&asked.method, &asked.target, "/", header);
             if let Some(Ask::Socket(token)) = ask {
@@ -160,7 +154,9 @@ impl World {
                     && state.requests.is_multiple_of(self.faults.lose)
                     && asked.method == "POST"
             };
-            if lost || write_answer(&mut stream, &answer).is_err() {
+            if lost
+                || http::write(&mut stream, answer.status, &answer.headers, &answer.body).is_err()
+            {
                 return;
             }
         }
@@ -304,48 +300,4 @@ impl State {
         self.broken = Some(broken.to_string());
         Answer::broken()
     }
-}
-
-/// The next request of a connection, whole.
-fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
-    let mut more = |buffer: &mut Vec<u8>| {
-        let mut part = [0; 1 << 16];
-        let count = stream.read(&mut part).ok().filter(|count| *count > 0)?;
-        buffer.extend(&part[..count]);
-        Some(())
-    };
-    let end = loop {
-        if let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-            break end + 4;
-        }
-        more(buffer)?;
-    };
-    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-    let mut lines = head.lines();
-    let mut first = lines.next()?.split(' ');
-    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
-    let headers: HashMap<String, String> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
-        .collect();
-    let length = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
-    while buffer.len() < end + length {
-        more(buffer)?;
-    }
-    let body = buffer[end..end + length].to_vec();
-    buffer.drain(..end + length);
-    Some(Request { method, target, headers, body })
-}
-
-fn write_answer(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
-    let mut out = format!("HTTP/1.1 {} X\r\n", answer.status).into_bytes();
-    for (name, value) in &answer.headers {
-        out.extend(format!("{name}: {value}\r\n").bytes());
-    }
-    if answer.status != 204 {
-        out.extend(format!("content-length: {}\r\n", answer.body.len()).bytes());
-    }
-    out.extend(b"\r\n");
-    out.extend(&answer.body);
-    stream.write_all(&out)
 }
