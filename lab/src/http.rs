@@ -1,7 +1,7 @@
 //! The little of HTTP that a test's own server needs.
 
 use std::collections::HashMap;
-use std::io::{Read, Result, Write};
+use std::io::Read;
 use std::net::TcpStream;
 
 /// A request.
@@ -48,16 +48,9 @@ pub fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     Some(Request { method, target, headers, body })
 }
 
-/// Sends an answer.
-///
-/// # Errors
-/// When the connection is gone.
-pub fn write(
-    stream: &mut TcpStream,
-    status: u16,
-    headers: &[(&'static str, String)],
-    body: &[u8],
-) -> Result<()> {
+/// An answer, as it is sent.
+#[must_use]
+pub fn answer(status: u16, headers: &[(&'static str, String)], body: &[u8]) -> Vec<u8> {
     let mut out = format!("HTTP/1.1 {status} X\r\n").into_bytes();
     for (name, value) in headers {
         out.extend(format!("{name}: {value}\r\n").bytes());
@@ -67,5 +60,5 @@ pub fn write(
     }
     out.extend(b"\r\n");
     out.extend(body);
-    stream.write_all(&out)
+    out
 }

@@ -1,5 +1,6 @@
 //! The page on which somebody sets up their apps, on a small phone.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -54,7 +55,7 @@ fn served(host: &Host) -> Result<(String, Arc<Mutex<Openings>>)> {
                         let mut openings = openings.lock().expect("no thread panicked");
                         let answer = answer(&request, &mut openings);
                         let (status, headers, body) = answer.unwrap_or((404, vec![], vec![]));
-                        if http::write(&mut stream, status, &headers, &body).is_err() {
+                        if stream.write_all(&http::answer(status, &headers, &body)).is_err() {
                             return;
                         }
                     }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lab::Host;
 use lab::http::{self, Request};
 use wire::derive::Secret;
-use wire::webproxy::carrier::{Downlink, MAX_UP, Offer, Uplink};
+use wire::webproxy::carrier::{Carrier, Downlink, MAX_UP, Offer, OutOfOrder, Uplink};
 use wire::webproxy::request::{self, Answer, Ask};
 use wire::webproxy::session::{Broken, HELLO};
 use wire::webproxy::token::{Redeemed, Tickets};
@@ -27,8 +27,10 @@ pub const SECRET: &str = "07070707070707070707070707070707";
 pub struct Faults {
     /// WebSockets are refused.
     pub no_websocket: bool,
-    /// Of so many requests, the answer to one is lost; none if 0.
+    /// Of so many answers of a kind, one is lost; none if 0.
     pub lose: u32,
+    /// A WebSocket is cut after so many messages down; none if 0.
+    pub cut: u32,
 }
 
 /// The server, until the lab ends.
@@ -49,7 +51,8 @@ struct World {
 struct State {
     tickets: Tickets<()>,
     sessions: HashMap<Token, Live>,
-    requests: u32,
+    /// How many requests of each kind were answered.
+    answered: HashMap<String, u32>,
     sockets: u32,
     polls: u32,
     broken: Option<String>,
@@ -57,6 +60,7 @@ struct State {
 
 struct Live {
     session: Session,
+    carrier: Carrier,
     up: Uplink,
     down: Downlink,
     /// What could not be sent back yet.
@@ -66,7 +70,7 @@ struct Live {
 impl Live {
     fn new(session: Session, first: u64) -> Self {
         let (up, down) = (Uplink::from(first), Downlink::default());
-        Self { session, up, down, backlog: HashMap::new() }
+        Self { session, carrier: Carrier::Open, up, down, backlog: HashMap::new() }
     }
 
     /// A whole message.
@@ -147,16 +151,18 @@ impl World {
             }
             let answer = ask.and_then(|ask| self.answer(&ask, &asked.body));
             let answer = answer.unwrap_or(Answer { status: 404, headers: vec![], body: vec![] });
-            let lost = {
-                let mut state = self.lock();
-                state.requests += 1;
-                self.faults.lose != 0
-                    && state.requests.is_multiple_of(self.faults.lose)
-                    && asked.method == "POST"
-            };
-            if lost
-                || http::write(&mut stream, answer.status, &answer.headers, &answer.body).is_err()
-            {
+            let bytes = http::answer(answer.status, &answer.headers, &answer.body);
+            let lost = answer.status < 300 && self.lock().loses(&asked, &answer, self.faults);
+            if lost {
+                // Of frames, half arrive; of anything else, a gateway says that it went wrong. (A
+                // connection that just ends would be tried again by Chromium itself.)
+                let _ = match answer.body.len() {
+                    0 | 8 => stream.write_all(&http::answer(502, &[], &[])),
+                    _ => stream.write_all(&bytes[..bytes.len() / 2]),
+                };
+                return;
+            }
+            if stream.write_all(&bytes).is_err() {
                 return;
             }
         }
@@ -192,6 +198,9 @@ impl World {
                 let live = state.sessions.get_mut(&session)?;
                 if !live.session.may_receive() {
                     return Some(Answer::later());
+                }
+                if !live.carrier.settles_on(Carrier::Requests) {
+                    return Some(state.breaks(&session, &OutOfOrder));
                 }
                 match live.up.offer(sequence, body) {
                     Ok(Offer::Again) => {}
@@ -248,6 +257,7 @@ impl World {
         }
         self.lock().sockets += 1;
         let (mut decoder, mut buffer) = (Decoder::new(MAX_UP), vec![0; 1 << 16]);
+        let mut said = 0;
         let _ = stream.set_read_timeout(Some(Duration::from_millis(5)));
         loop {
             match stream.read(&mut buffer) {
@@ -257,6 +267,9 @@ impl World {
                     while let Some(item) = decoder.next(&mut bytes).expect("good frames") {
                         let mut state = self.lock();
                         let live = state.sessions.get_mut(&token).expect("it is there");
+                        if !live.carrier.settles_on(Carrier::Socket) {
+                            return;
+                        }
                         let done = match item {
                             Item::Bytes(bytes) => live.receive_part(bytes),
                             Item::End => live.session.message_ends(),
@@ -284,6 +297,10 @@ impl World {
                 if frames.is_empty() {
                     break;
                 }
+                said += 1;
+                if said == self.faults.cut {
+                    return;
+                }
                 websocket::put_header(&mut out, Opcode::Binary, frames.len());
                 out.append(&mut frames);
                 if stream.write_all(&out).is_err() {
@@ -295,6 +312,16 @@ impl World {
 }
 
 impl State {
+    /// Whether this is the answer of its kind that gets lost. One without frames is no loss.
+    fn loses(&mut self, asked: &Request, answer: &Answer, faults: Faults) -> bool {
+        if asked.method != "POST" || asked.target.ends_with("/down") && answer.body.is_empty() {
+            return false;
+        }
+        let answered = self.answered.entry(asked.target.clone()).or_default();
+        *answered += 1;
+        faults.lose != 0 && answered.is_multiple_of(faults.lose)
+    }
+
     fn breaks(&mut self, session: &Token, broken: &dyn std::error::Error) -> Answer {
         self.sessions.remove(session);
         self.broken = Some(broken.to_string());

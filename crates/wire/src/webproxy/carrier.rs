@@ -1,5 +1,5 @@
-//! How frames travel in plain requests that may be lost and asked again: one request up and one
-//! down at a time, numbered.
+//! Which carrier brings a session's frames, and how they travel in plain requests that may be lost
+//! and asked again: one request up and one down at a time, numbered.
 //!
 //! A request up is the next one, or exactly the last one again, which was done already. A request
 //! down says what has arrived: what has not is given again, byte for byte.
@@ -16,6 +16,33 @@ pub const MAX_DOWN: usize = 1 << 20;
 pub const POLL: std::time::Duration = std::time::Duration::from_secs(25);
 /// How long a session without any request is kept.
 pub const GRACE: std::time::Duration = std::time::Duration::from_secs(120);
+
+/// What carries a session: the first that brings a frame, for good.
+///
+/// So a page whose WebSocket did not open goes on with requests, and frames have one order. A
+/// WebSocket that ends before it has brought anything has changed nothing; one that has carried ends
+/// the session with it, as what was on its way is lost.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Carrier {
+    /// Nothing yet.
+    #[default]
+    Open,
+    /// A WebSocket.
+    Socket,
+    /// Plain requests.
+    Requests,
+}
+
+impl Carrier {
+    /// Something has come this way: whether it is the way of this session, from now on.
+    #[must_use]
+    pub fn settles_on(&mut self, way: Self) -> bool {
+        if *self == Self::Open {
+            *self = way;
+        }
+        *self == way
+    }
+}
 
 /// The numbers do not fit; the session has ended.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
@@ -103,6 +130,13 @@ impl Downlink {
 mod tests {
     use super::*;
     use crate::webproxy::frame::{Kind, StreamId, put};
+
+    #[test]
+    fn a_session_has_one_carrier_for_good() {
+        let mut carrier = Carrier::default();
+        assert!(carrier.settles_on(Carrier::Requests) && carrier.settles_on(Carrier::Requests));
+        assert!(!carrier.settles_on(Carrier::Socket));
+    }
 
     #[test]
     fn requests_up_are_taken_in_order_and_once() {
