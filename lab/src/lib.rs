@@ -28,6 +28,7 @@
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`client`] | a client that does what no app can be made to do |
+//! | [`flood`] | first flights that no key opens, by the thousand, and people among them |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
 //! | `script` | the lab's own Python programs, which drive the real clients |
 //! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
@@ -41,6 +42,7 @@ pub mod browser;
 mod channel;
 pub mod client;
 mod error;
+pub mod flood;
 mod host;
 mod lab;
 mod message;
