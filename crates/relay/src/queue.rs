@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::sources::Source;
 
-/// How many wait at most, in all: about as many as have their turn before they lose patience.
-const ROOM: usize = 1024;
+/// How many wait at most, in all: not more than have their turn before they lose patience, and less than
+/// half of those for whom there is room at the door.
+const ROOM: usize = 512;
 /// How many wait from one source at most, so that a flood from it leaves the rest of its places at the
 /// door to people who need not wait.
 const ROOM_PER_SOURCE: usize = 32;
