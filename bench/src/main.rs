@@ -6,6 +6,7 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`keys`] | how long it takes to find one key of very many |
 //! | [`telegram`] | the run: rounds, forms, proxies in turn |
 //! | [`visit`] | what is measured of one proxy in one form |
 //! | [`subject`] | a proxy that can be started: ours, and each rival as its own documents configure it |
@@ -16,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod figures;
+mod keys;
 mod load;
 mod machine;
 mod process;
@@ -46,6 +48,8 @@ struct Args {
 enum What {
     /// Telegram proxies: CPU, memory and speed in the forms plain, dd and ee. Needs root
     Telegram(Options),
+    /// One key among 100,000: how long it takes to find, also under a flood
+    Keys(keys::Options),
 }
 
 /// What the comparison of Telegram proxies takes.
@@ -95,9 +99,11 @@ fn form(name: &str) -> Result<Form, String> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let What::Telegram(options) = Args::parse().what;
-    let report = telegram::run(&options)?;
-    if let Some(file) = &options.write {
+    let (report, file) = match Args::parse().what {
+        What::Telegram(options) => (telegram::run(&options)?, options.write),
+        What::Keys(options) => (keys::run(&options)?, options.write),
+    };
+    if let Some(file) = &file {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;
     }
     io::stdout().write_all(report.as_bytes())?;

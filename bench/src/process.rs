@@ -55,9 +55,19 @@ impl Tree {
     }
 }
 
+/// This process's own memory, in bytes.
+pub(crate) fn own_memory() -> Result<f64> {
+    pss_of(Pid::this().as_raw())
+}
+
 /// The CPU time of the load tool itself: the user and the datacentre.
 pub(crate) fn own_cpu() -> Result<Duration> {
     clock(Ok(ClockId::CLOCK_PROCESS_CPUTIME_ID))
+}
+
+/// The CPU time of this thread.
+pub(crate) fn thread_cpu() -> Result<Duration> {
+    clock(Ok(ClockId::CLOCK_THREAD_CPUTIME_ID))
 }
 
 fn clock(id: nix::Result<ClockId>) -> Result<Duration> {

@@ -31,6 +31,7 @@
 //! | [`client`] | a client that does what no app can be made to do |
 //! | [`phone`] | somebody with a small phone, who sets up their apps by a page |
 //! | [`http`] | the little of HTTP that a test's own server needs |
+//! | [`flood`] | first flights that no key opens, by the thousand, and people among them |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
 //! | `script` | the lab's own Python programs, which drive the real clients |
 //! | `tools` | what is used of the machine; a test that needs what is missing is skipped |
@@ -45,6 +46,7 @@ pub mod browser;
 mod channel;
 pub mod client;
 mod error;
+pub mod flood;
 mod host;
 pub mod http;
 mod lab;

@@ -16,11 +16,15 @@ use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
 use crate::arrival::Arrival;
-use crate::keyring::{By, Hints, Search};
+use crate::keyring::Entry;
 use crate::replay::Mark;
+use crate::search::{Hints, Lock, Look};
 use crate::tally::Counter;
-use crate::{Notice, Shared, decoy, knock, pump};
+use crate::{Notice, Shared, decoy, knock, patience, pump};
 
+/// The longest hello on which keys are tried, in bytes: twice what any app sends. A trial takes as long
+/// as its hello.
+const LONGEST_HELLO: usize = 4096;
 /// How far an app's clock may be off, in seconds, either way.
 const SKEW: i64 = 600;
 /// From where on a difference is worth a word to the volunteer, in seconds.
@@ -105,61 +109,58 @@ async fn identify(arrival: &mut Arrival<'_>) -> Caller {
             }
             Shape::Nobody => return Caller::Stranger,
             Shape::Obfuscated(flight) => {
-                let Some((key, opened)) = whose_flight(arrival, flight) else {
+                let flight = *flight;
+                return obfuscated(arrival, &flight).await.map_or(Caller::Stranger, Caller::guest);
+            }
+            Shape::Hello(record) if record.len() > LONGEST_HELLO => return Caller::Stranger,
+            Shape::Hello(record) => {
+                let record = record.to_vec();
+                let Some(hello) = ClientHello::read(&record) else { return Caller::Stranger };
+                let Some(Entry { id, secret }) = whose_hello(arrival, &hello).await else {
                     return Caller::Stranger;
                 };
-                let early = arrival.first[obfuscated::LENGTH..].to_vec();
-                return Caller::Guest(Box::new(Guest { key, opened, dress: None, early }));
-            }
-            Shape::Hello(record) => {
-                let found = ClientHello::read(record)
-                    .and_then(|hello| Some((hello, whose_hello(arrival, &hello)?)));
-                let Some((hello, (key, secret))) = found else { return Caller::Stranger };
                 let rest = arrival.first[record.len()..].to_vec();
-                let guest = fake_tls(arrival, &hello, key, secret, rest).await;
-                return guest.map_or(Caller::Lost, |guest| Caller::Guest(Box::new(guest)));
+                let guest = fake_tls(arrival, &hello, id, secret, rest).await;
+                return guest.map_or(Caller::Lost, Caller::guest);
             }
         }
     }
 }
 
-fn whose_flight(
-    arrival: &Arrival<'_>,
-    flight: &[u8; obfuscated::LENGTH],
-) -> Option<(KeyId, Opened)> {
-    let Arrival { shared, source, port, .. } = *arrival;
-    let keyring = shared.keyring.load();
-    let hints = Hints { port, ..Hints::default() };
-    let found = shared.sources.search(source, hints, |hints| {
-        count(shared, keyring.search(hints, |secret| obfuscated::open(flight, Some(secret))))
-    })?;
-    is_new(shared, mark(&flight[8..24])).then_some(found)
+impl Caller {
+    fn guest(guest: Guest) -> Self {
+        Self::Guest(Box::new(guest))
+    }
 }
 
-fn whose_hello(arrival: &Arrival<'_>, hello: &ClientHello<'_>) -> Option<(KeyId, Secret)> {
-    let Arrival { shared, source, port, .. } = *arrival;
-    let keyring = shared.keyring.load();
-    let hints = Hints { port, server_name: hello.server_name, ..Hints::default() };
-    let (key, (secret, time)) = shared.sources.search(source, hints, |hints| {
-        count(
-            shared,
-            keyring.search(hints, |secret| Some((*secret, faketls::open(hello, secret)?))),
-        )
-    })?;
-    let fresh = is_fresh(shared, time) && is_new(shared, mark(&hello.random[..16]));
-    fresh.then_some((key, secret))
+async fn obfuscated(arrival: &mut Arrival<'_>, flight: &[u8; obfuscated::LENGTH]) -> Option<Guest> {
+    let lock = Lock::Flight(obfuscated::Trial::new(flight));
+    let Entry { id: key, secret } = whose(arrival, None, lock).await?;
+    let opened = obfuscated::open(flight, Some(&secret))?;
+    let early = arrival.first[obfuscated::LENGTH..].to_vec();
+    let is_new = is_new(arrival.shared, mark(&flight[8..24]));
+    is_new.then_some(Guest { key, opened, dress: None, early })
 }
 
-/// Counts how a search ended.
-fn count<T>(shared: &Shared, search: Search<T>) -> Search<T> {
-    shared.counters.add(Counter::Trials, search.trials);
-    shared.counters.count(match (&search.found, search.by) {
-        (None, _) => Counter::NotFound,
-        (Some(_), By::Hint) => Counter::ByHint,
-        (Some(_), By::Recent) => Counter::ByRecent,
-        (Some(_), By::Trial) => Counter::ByTrial,
-    });
-    search
+async fn whose_hello(arrival: &mut Arrival<'_>, hello: &ClientHello<'_>) -> Option<Entry> {
+    let lock = Lock::Hello(faketls::Trial::new(hello)?);
+    let found = whose(arrival, hello.server_name, lock).await?;
+    let time = faketls::open(hello, &found.secret)?;
+    let shared = arrival.shared;
+    let is_good = is_fresh(shared, time) && is_new(shared, mark(&hello.random[..16]));
+    is_good.then_some(found)
+}
+
+/// Whose key opens this?
+async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock) -> Option<Entry> {
+    let Arrival { shared, source, port, ref stream, .. } = *arrival;
+    let source_port = stream.peer_addr().map_or(0, |peer| peer.port());
+    let hints = Hints { source, source_port, port, server_name };
+    match shared.finder.look(&hints, lock) {
+        Look::Found(key) => Some(key),
+        Look::Nobody => None,
+        Look::Waits(wait) => patience::wait(arrival, wait).await,
+    }
 }
 
 /// Whether a flight that a key opens was not seen before.

@@ -25,11 +25,37 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get_mut(key)
     }
 
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// The value of `key`, which does not count as used by that.
+    pub(crate) fn peek(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// Puts something in; what had to go for it comes out.
+    pub(crate) fn insert(&mut self, key: K, value: V) -> HashMap<K, V> {
+        let mut gone = HashMap::new();
         if self.young.len() >= self.half {
-            self.old = std::mem::take(&mut self.young);
+            gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
         }
         self.young.insert(key, value);
+        gone
+    }
+
+    /// The value of `key`, which counts as used now; a new one where there is none. `forget` sees what
+    /// had to go for it.
+    pub(crate) fn get_or_insert(
+        &mut self,
+        key: K,
+        new: impl FnOnce() -> V,
+        forget: impl FnMut(V),
+    ) -> &mut V
+    where
+        K: Copy,
+    {
+        if !self.young.contains_key(&key) {
+            let value = self.old.remove(&key).unwrap_or_else(new);
+            self.insert(key, value).into_values().for_each(forget);
+        }
+        self.young.get_mut(&key).expect("it is young by now")
     }
 }
 

@@ -1,18 +1,19 @@
-//! Whose key opens this? Found without trying all of them, wherever there is a hint.
+//! The keys that are valid, and where among them somebody's is most likely to be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use wire::account::Password;
-use wire::derive::{Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
+use wire::derive::{BUCKETS, Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
 use wire::socks5::Login;
 
 /// The keys that are valid at one moment; a change makes a new one.
+#[derive(Clone)]
 pub(crate) struct Keyring {
-    entries: Vec<Entry>,
-    by_id: HashMap<KeyId, usize>,
-    /// The places in `entries` of each bucket's keys.
-    by_bucket: Vec<Vec<u32>>,
+    /// The keys, bucket by bucket.
+    buckets: Vec<Vec<Entry>>,
+    /// Where each of them stands.
+    places: HashMap<KeyId, Place>,
     /// Keys that name themselves, so that none of them has to be tried.
     web: HashMap<KeyId, Password>,
     origin: Arc<Origin>,
@@ -27,11 +28,17 @@ pub struct Keys<'a> {
     pub web: &'a [KeyId],
 }
 
+/// A key that can be tried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Entry {
+    pub id: KeyId,
+    pub secret: Secret,
+}
+
 #[derive(Clone, Copy)]
-struct Entry {
-    id: KeyId,
-    secret: Secret,
+struct Place {
     bucket: Bucket,
+    at: usize,
 }
 
 /// What the secrets follow from.
@@ -42,85 +49,79 @@ struct Origin {
 }
 
 /// Up to this many keys, all of them are tried on every connection: it costs less than a tenth of a
-/// millisecond (obfuscated2) or a third (fake TLS). Links of a relay with more should give a hint: the
-/// port or the name of the key's bucket.
+/// millisecond (obfuscated2) or half of one (fake TLS). Links of a relay with more should give a hint:
+/// the port or the name of the key's bucket.
 pub const ALWAYS_TRIED: usize = 256;
 
-/// What is known before any key is tried.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Hints<'a> {
-    /// The port that was dialled.
-    pub port: u16,
-    /// The host that a TLS hello names.
-    pub server_name: Option<&'a str>,
-    /// Keys lately seen from that address, the last one first.
-    pub recent: &'a [KeyId],
-    /// Where to go on with the trial of all keys.
-    pub cursor: usize,
-    /// How many keys may be tried without a hint.
-    pub budget: usize,
-}
-
-/// How a key was found.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum By {
-    /// The port or the name in the hello.
-    Hint,
-    /// What was lately seen from that address.
-    Recent,
-    /// Trying all.
-    Trial,
-}
-
-/// How a search ended.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Search<T> {
-    pub found: Option<(KeyId, T)>,
-    /// How, if it was.
-    pub by: By,
-    /// How many keys were tried without a hint.
-    pub trials: usize,
-    /// Where the next trial should go on.
-    pub cursor: usize,
+/// What came of a part of the trial of all keys.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Part {
+    pub found: Option<Entry>,
+    /// How many keys were tried.
+    pub tried: usize,
+    /// Over how many buckets it went, counted around.
+    pub buckets: usize,
 }
 
 impl Keyring {
     /// A ring without keys.
     pub(crate) fn new(key: &RelayKey, epoch: Epoch) -> Self {
         let buckets = Buckets::new(key, epoch);
-        let origin = Origin { key: key.clone(), epoch, buckets };
-        let by_bucket = vec![Vec::new(); wire::derive::BUCKETS.into()];
-        let (by_id, web) = (HashMap::new(), HashMap::new());
-        Self { entries: Vec::new(), by_id, by_bucket, web, origin: Arc::new(origin) }
+        Self {
+            buckets: vec![Vec::new(); BUCKETS.into()],
+            places: HashMap::new(),
+            web: HashMap::new(),
+            origin: Arc::new(Origin { key: key.clone(), epoch, buckets }),
+        }
     }
 
-    /// A ring with these keys and no others. What is on this one already is not derived again: that
-    /// would take a second for 100,000 keys.
+    /// A ring with these keys and no others. What is on this one already is copied and not derived
+    /// again: of 100,000 keys, one more costs some milliseconds.
     pub(crate) fn with(&self, keys: Keys<'_>) -> Self {
-        let Keys { telegram: ids, web } = keys;
-        let Origin { key, epoch, buckets } = &*self.origin;
-        let entry = |&id: &KeyId| match self.by_id.get(&id) {
-            Some(&place) => self.entries[place],
-            None => {
-                Entry { id, secret: key.secret(Form::Telegram, id, *epoch), bucket: buckets.of(id) }
-            }
-        };
-        let entries: Vec<Entry> = ids.iter().map(entry).collect();
-        let mut by_bucket = vec![Vec::new(); wire::derive::BUCKETS.into()];
-        for (entry, place) in entries.iter().zip(0u32..) {
-            by_bucket[entry.bucket.index()].push(place);
+        let mut ring = self.clone();
+        keys.telegram.iter().for_each(|id| ring.add(*id));
+        if ring.len() != keys.telegram.len() {
+            let wanted: HashSet<&KeyId> = keys.telegram.iter().collect();
+            let gone = self.places.keys().filter(|id| !wanted.contains(id));
+            gone.for_each(|id| ring.remove(*id));
         }
-        let by_id = ids.iter().copied().zip(0..).collect();
+
+        let Origin { key, epoch, .. } = &*self.origin;
         let password = |&id: &KeyId| {
             let kept = self.web.get(&id).copied();
             (id, kept.unwrap_or_else(|| Password(key.secret(Form::Web, id, *epoch))))
         };
-        let web = web.iter().map(password).collect();
-        Self { entries, by_id, by_bucket, web, origin: Arc::clone(&self.origin) }
+        ring.web = keys.web.iter().map(password).collect();
+        ring
+    }
+
+    fn add(&mut self, id: KeyId) {
+        if self.places.contains_key(&id) {
+            return;
+        }
+        let Origin { key, epoch, buckets } = &*self.origin;
+        let bucket = buckets.of(id);
+        let entries = &mut self.buckets[bucket.index()];
+        self.places.insert(id, Place { bucket, at: entries.len() });
+        entries.push(Entry { id, secret: key.secret(Form::Telegram, id, *epoch) });
+    }
+
+    fn remove(&mut self, id: KeyId) {
+        let Some(Place { bucket, at }) = self.places.remove(&id) else { return };
+        let entries = &mut self.buckets[bucket.index()];
+        entries.swap_remove(at);
+        if let Some(moved) = entries.get(at) {
+            self.places.insert(moved.id, Place { bucket, at });
+        }
+    }
+
+    /// How many keys can be tried.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
     }
 
     pub(crate) fn has(&self, id: KeyId) -> bool {
-        self.by_id.contains_key(&id) || self.web.contains_key(&id)
+        self.places.contains_key(&id) || self.web.contains_key(&id)
     }
 
     /// The key that says to be this one, if its password is right.
@@ -129,47 +130,49 @@ impl Keyring {
         self.web.get(&id)?.is(&login.password).then_some(id)
     }
 
-    /// Tries keys in the order in which they are likely: the bucket of the port, the bucket of the
-    /// server name, what came lately from that address, then all others as far as the budget goes.
-    pub(crate) fn search<T>(
-        &self,
-        hints: &Hints<'_>,
-        mut opens: impl FnMut(&Secret) -> Option<T>,
-    ) -> Search<T> {
-        let Origin { buckets, .. } = &*self.origin;
-        let port = buckets.at_port(hints.port);
-        let name = hints.server_name.and_then(|name| buckets.at_name(name));
-        let in_bucket =
-            |bucket: Bucket| self.by_bucket[bucket.index()].iter().map(|&at| at as usize);
-        let mut recent = hints.recent.iter().filter_map(|id| self.by_id.get(id).copied());
-        let mut likely = port.into_iter().chain(name).flat_map(in_bucket);
+    /// The bucket whose port was dialled.
+    pub(crate) fn at_port(&self, port: u16) -> Option<&[Entry]> {
+        let bucket = self.origin.buckets.at_port(port)?;
+        Some(&self.buckets[bucket.index()])
+    }
 
-        let mut attempt = |place: usize| {
-            let Entry { id, secret, .. } = &self.entries[place];
-            opens(secret).map(|opened| (*id, opened))
-        };
-        let mut search = Search { found: None, by: By::Hint, trials: 0, cursor: hints.cursor };
-        search.found = likely.find_map(&mut attempt);
-        if search.found.is_none() {
-            search.by = By::Recent;
-            search.found = recent.find_map(&mut attempt);
-        }
-        if search.found.is_some() || self.entries.is_empty() {
-            return search;
-        }
-        search.by = By::Trial;
-        let total = self.entries.len();
-        let most = if total <= ALWAYS_TRIED { total } else { total.min(hints.budget) };
-        for step in 0..most {
-            let place = (hints.cursor + step) % total;
-            search.trials += 1;
-            search.found = attempt(place);
-            if search.found.is_some() {
+    /// The bucket whose label stands in a server name.
+    pub(crate) fn at_name(&self, server_name: &str) -> Option<&[Entry]> {
+        let bucket = self.origin.buckets.at_name(server_name)?;
+        Some(&self.buckets[bucket.index()])
+    }
+
+    /// A key that is still valid.
+    pub(crate) fn entry(&self, id: KeyId) -> Option<&Entry> {
+        let Place { bucket, at } = self.places.get(&id)?;
+        self.buckets[bucket.index()].get(*at)
+    }
+
+    /// All keys.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.buckets.iter().flatten()
+    }
+
+    /// Tries whole buckets, from the one numbered `from` on and around, as long as that makes no more
+    /// than `most` keys in not more than `buckets` buckets.
+    pub(crate) fn try_part(
+        &self,
+        from: usize,
+        buckets: usize,
+        most: usize,
+        mut fits: impl FnMut(&Secret) -> bool,
+    ) -> Part {
+        let mut part = Part { found: None, tried: 0, buckets: 0 };
+        while part.buckets < buckets && part.found.is_none() {
+            let bucket = &self.buckets[(from + part.buckets) % self.buckets.len()];
+            if part.tried + bucket.len() > most {
                 break;
             }
+            part.found = bucket.iter().find(|entry| fits(&entry.secret)).copied();
+            part.tried += bucket.len();
+            part.buckets += 1;
         }
-        search.cursor = (hints.cursor + search.trials) % total;
-        search
+        part
     }
 }
 
@@ -198,73 +201,49 @@ mod tests {
         House { key, ids, keyring }
     }
 
-    impl House {
-        /// Searches for one person's key; how many keys were tried in all, and what came out.
-        fn search(&self, wanted: KeyId, hints: &Hints<'_>) -> (usize, Search<()>) {
-            let secret = self.key.secret(Form::Telegram, wanted, EPOCH);
-            let mut tried = 0;
-            let search = self.keyring.search(hints, |candidate| {
-                tried += 1;
-                (*candidate == secret).then_some(())
-            });
-            (tried, search)
-        }
-    }
-
     #[test]
     fn the_port_or_the_label_of_a_bucket_leads_to_its_keys_alone() {
-        let house = house(20_000);
-        let wanted = house.ids[12_345];
-        let bucket = house.keyring.origin.buckets.of(wanted);
-        let name = format!("{}.example.org", house.keyring.origin.buckets.label(bucket));
-        let by_port = Hints { port: house.keyring.origin.buckets.port(bucket), ..Hints::default() };
-        let by_name = Hints { server_name: Some(&name), ..Hints::default() };
-        for hints in [by_port, by_name] {
-            let (tried, search) = house.search(wanted, &hints);
-            assert_eq!(search.found, Some((wanted, ())));
-            assert_eq!(search.trials, 0);
-            assert!(tried < 60, "{tried} keys were tried");
+        let House { ids, keyring, key } = house(20_000);
+        let buckets = &keyring.origin.buckets;
+        let wanted =
+            Entry { id: ids[12_345], secret: key.secret(Form::Telegram, ids[12_345], EPOCH) };
+        let bucket = buckets.of(wanted.id);
+        let name = format!("{}.example.org", buckets.label(bucket));
+        for hinted in [keyring.at_port(buckets.port(bucket)), keyring.at_name(&name)] {
+            let hinted = hinted.expect("a bucket");
+            assert!(hinted.contains(&wanted) && hinted.len() < 60, "{} keys", hinted.len());
         }
+        let port = (1..1024).find(|port| keyring.at_port(*port).is_some());
+        assert!(port.is_none() && keyring.at_name("www.example.org").is_none());
     }
 
     #[test]
-    fn a_key_lately_seen_from_an_address_is_found_first() {
-        let house = house(20_000);
-        let recent = [house.ids[7], house.ids[9_999]];
-        let hints = Hints { port: 443, recent: &recent, ..Hints::default() };
-        let (tried, search) = house.search(house.ids[9_999], &hints);
-        assert_eq!((tried, search.found), (2, Some((house.ids[9_999], ()))));
-    }
-
-    #[test]
-    fn without_a_hint_the_trial_is_bounded_and_goes_on_where_it_stopped() {
-        let house = house(1000);
-        let wanted = house.ids[700];
-        let mut hints = Hints { port: 443, budget: 400, ..Hints::default() };
-        let (tried, first) = house.search(wanted, &hints);
-        assert_eq!((tried, first.trials, first.found), (400, 400, None));
-        hints.cursor = first.cursor;
-        let (tried, second) = house.search(wanted, &hints);
-        assert_eq!((tried, second.found), (301, Some((wanted, ()))));
+    fn the_trial_of_all_keys_goes_on_where_it_stopped_and_tries_each_once() {
+        let House { ids, keyring, .. } = house(3000);
+        let (mut from, mut left, mut tried) = (1000, usize::from(BUCKETS), HashSet::new());
+        while left > 0 {
+            let part = keyring.try_part(from, left, 400, |secret| !tried.insert(secret.0));
+            assert!(part.found.is_none() && part.tried <= 400 && part.buckets > 0);
+            (from, left) = (from + part.buckets, left - part.buckets);
+        }
+        assert_eq!(tried.len(), ids.len());
+        let wanted = keyring.entry(ids[700]).expect("valid");
+        let part =
+            keyring.try_part(0, BUCKETS.into(), ids.len(), |secret| *secret == wanted.secret);
+        assert_eq!(part.found.as_ref(), Some(wanted));
     }
 
     #[test]
     fn a_changed_ring_has_the_new_keys_and_not_the_old() {
-        let house = house(3);
-        let changed = house.keyring.with(telegram(&house.ids[1..]));
-        assert!(!changed.has(house.ids[0]) && changed.has(house.ids[1]));
-        let changed = House { keyring: changed.with(telegram(&house.ids[..2])), ..house };
-        for (id, valid) in changed.ids.iter().zip([true, true, false]) {
-            let (_, search) = changed.search(*id, &Hints::default());
-            assert_eq!(search.found.is_some(), valid);
+        let House { key, ids, keyring } = house(5000);
+        let (old, new) = (&ids[..4000], &ids[1000..]);
+        let changed = keyring.with(telegram(old)).with(telegram(new));
+        for id in &ids {
+            let entry = changed.entry(*id).map(|entry| entry.secret);
+            let valid = new.contains(id).then(|| key.secret(Form::Telegram, *id, EPOCH));
+            assert_eq!((entry, changed.has(*id)), (valid, valid.is_some()));
         }
-    }
-
-    #[test]
-    fn a_few_keys_are_always_tried() {
-        let house = house(20);
-        let (_, search) = house.search(house.ids[19], &Hints::default());
-        assert_eq!(search.found, Some((house.ids[19], ())));
+        assert_eq!((changed.len(), changed.entries().count()), (new.len(), new.len()));
     }
 
     #[test]
@@ -280,19 +259,9 @@ mod tests {
         assert_eq!(keyring.log_in(&login(web, Form::Telegram)), None);
         assert_eq!(keyring.log_in(&login(telegram, Form::Web)), None);
         assert_eq!(keyring.log_in(&login(telegram, Form::Telegram)), None);
-        let secret = house.key.secret(Form::Telegram, web, EPOCH);
-        let opens = |tried: &Secret| (*tried == secret).then_some(());
-        assert_eq!(keyring.search(&Hints::default(), opens).found, None);
+        assert!(keyring.entries().all(|entry| entry.id != web));
         let without = keyring.with(Keys::default());
         assert!(keyring.has(web) && !without.has(web));
         assert_eq!(without.log_in(&login(web, Form::Web)), None);
-    }
-
-    #[test]
-    fn no_keys_open_nothing() {
-        let house = house(0);
-        let (tried, search) =
-            house.search(KeyId([0; 8]), &Hints { budget: 10, ..Hints::default() });
-        assert_eq!((tried, search.found), (0, None));
     }
 }

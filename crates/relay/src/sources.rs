@@ -2,13 +2,13 @@
 //! tried for it in vain. In memory alone, and forgotten when others come.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use wire::derive::KeyId;
+use wire::derive::{BUCKETS, KeyId};
 
 use crate::generations::Generations;
-use crate::keyring::{Hints, Search};
 
 /// Where a connection comes from: an IPv4 address, or an IPv6 /64, which is what one customer has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -35,8 +35,15 @@ impl From<IpAddr> for Source {
 
 /// How many addresses are remembered at least.
 const SOURCES: usize = 32_768;
-/// How many keys are remembered for an address; thousands of people may share one.
+/// How many keys are remembered for any address.
 const RECENT: usize = 64;
+/// How many for one behind which a carrier has put thousands of people, as long as those of all
+/// addresses together are not more than [`MOST_RECENT`] of ten bytes each.
+const RECENT_OF_CARRIER: usize = 8_192;
+const MOST_RECENT: usize = 1 << 20;
+/// How far the port that somebody comes from is from the one they came from before, at most. Carriers
+/// give a customer a block of ports, of 64 to 2,048 (RFC 7422), and systems go on from port to port.
+const NEAR: u16 = 128;
 /// How many keys are tried for an address without a hint, each minute.
 const BUDGET: usize = 5_000;
 /// How much further each success carries; an address from which people come with good keys is
@@ -45,90 +52,142 @@ const TRUST: usize = 5_000;
 const MOST: usize = 200_000;
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// A key that was seen, and the port that its owner came from.
+#[derive(Clone, Copy)]
+struct Seen {
+    key: KeyId,
+    port: u16,
+}
+
 struct Record {
-    recent: Vec<KeyId>,
+    /// The last one last.
+    recent: Vec<Seen>,
     budget: usize,
     since: Instant,
-    cursor: usize,
+    /// Where the next trial of all keys begins.
+    bucket: usize,
 }
 
 impl Record {
-    fn new(now: Instant) -> Self {
-        Self { recent: Vec::new(), budget: BUDGET, since: now, cursor: 0 }
-    }
-
-    fn refresh(&mut self, now: Instant) {
-        if now.duration_since(self.since) >= MINUTE {
-            self.budget = self.budget.max(BUDGET);
-            self.since = now;
-        }
+    fn new() -> Self {
+        Self { recent: Vec::new(), budget: BUDGET, since: Instant::now(), bucket: 0 }
     }
 }
 
-pub(crate) struct Sources(Mutex<Generations<Source, Record>>);
+/// What may be done for an address without a hint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Allowance {
+    /// How many keys may be tried.
+    pub budget: usize,
+    /// In which bucket to begin.
+    pub bucket: usize,
+}
 
-impl Default for Sources {
+#[derive(Default)]
+pub(crate) struct Sources(Mutex<Known>);
+
+struct Known {
+    records: Generations<Source, Record>,
+    /// How many keys are remembered in all.
+    recent: usize,
+    /// [`MOST_RECENT`].
+    most_recent: usize,
+}
+
+impl Default for Known {
     fn default() -> Self {
-        Self(Mutex::new(Generations::new(SOURCES)))
+        Self { records: Generations::new(SOURCES), recent: 0, most_recent: MOST_RECENT }
     }
 }
 
 impl Sources {
-    /// Adds to the hints what is known of `source`, and lets `search` make use of it.
-    pub(crate) fn search<T>(
-        &self,
-        source: Source,
-        hints: Hints<'_>,
-        search: impl FnOnce(&Hints<'_>) -> Search<T>,
-    ) -> Option<(KeyId, T)> {
-        let now = Instant::now();
-        let (recent, budget, cursor) = self.with(source, now, |record| {
-            record.refresh(now);
-            (record.recent.clone(), record.budget, record.cursor)
+    /// The keys lately seen from there, the likeliest first: of those who came from ports near `port`, the
+    /// nearest first, then of all others, the last one first. `which` of them, counted from 0.
+    pub(crate) fn recent(&self, source: Source, port: u16, which: Range<usize>) -> Vec<KeyId> {
+        let known = self.lock();
+        let Some(Record { recent, .. }) = known.records.peek(&source) else { return Vec::new() };
+        let is_near = |seen: &&Seen| seen.port.abs_diff(port) < NEAR;
+        let mut near: Vec<&Seen> = recent.iter().rev().filter(is_near).take(RECENT).collect();
+        near.sort_by_key(|seen| seen.port.abs_diff(port));
+        let mut left = near.len();
+        let others = recent.iter().rev().filter(|seen| {
+            let is_first = left > 0 && is_near(seen);
+            left -= usize::from(is_first);
+            !is_first
         });
-        let result = search(&Hints { recent: &recent, budget, cursor, ..hints });
-        self.with(source, now, |record| {
-            record.cursor = result.cursor;
-            record.budget = record.budget.saturating_sub(result.trials);
-            if let Some((key, _)) = &result.found {
-                record.budget = (record.budget + result.trials + TRUST).min(MOST);
-                record.recent.retain(|known| known != key);
-                record.recent.insert(0, *key);
-                record.recent.truncate(RECENT);
-            }
-        });
-        result.found
+        let keys = near.into_iter().chain(others).map(|seen| seen.key);
+        keys.skip(which.start).take(which.len()).collect()
     }
 
-    fn with<R>(&self, source: Source, now: Instant, act: impl FnOnce(&mut Record) -> R) -> R {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(record) = map.get(&source) {
-            return act(record);
+    /// What may be done for `source` now.
+    pub(crate) fn allowance(&self, source: Source) -> Allowance {
+        let mut known = self.lock();
+        let record = known.record(source);
+        if record.since.elapsed() >= MINUTE {
+            record.budget = record.budget.max(BUDGET);
+            record.since = Instant::now();
         }
-        let mut record = Record::new(now);
-        let result = act(&mut record);
-        map.insert(source, record);
-        result
+        Allowance { budget: record.budget, bucket: record.bucket }
+    }
+
+    /// Takes what was tried off its allowance; the trial of all keys goes on so many buckets later.
+    pub(crate) fn spend(&self, source: Source, tried: usize, buckets: usize) {
+        let mut known = self.lock();
+        let record = known.record(source);
+        record.budget = record.budget.saturating_sub(tried);
+        record.bucket = (record.bucket + buckets) % usize::from(BUCKETS);
+    }
+
+    /// Remembers whose key came from there, from which port, after how many trials without a hint.
+    pub(crate) fn welcome(&self, source: Source, key: KeyId, port: u16, tried: usize) {
+        let mut known = self.lock();
+        let has_room = known.recent < known.most_recent;
+        let record = known.record(source);
+        record.budget = (record.budget + tried + TRUST).min(MOST);
+        let before = record.recent.len();
+        if let Some(at) = record.recent.iter().rposition(|seen| seen.key == key) {
+            record.recent.remove(at);
+        }
+        let most = if has_room { RECENT_OF_CARRIER } else { before.max(RECENT) };
+        let surplus = (record.recent.len() + 1).saturating_sub(most);
+        record.recent.drain(..surplus);
+        record.recent.push(Seen { key, port });
+        let after = record.recent.len();
+        known.recent = known.recent + after - before;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn record(&mut self, source: Source) -> &mut Record {
+        let Self { records, recent, .. } = self;
+        let forget = |record: Record| *recent -= record.recent.len();
+        records.get_or_insert(source, Record::new, forget)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring::By;
 
     fn source(last: u8) -> Source {
         IpAddr::from([192, 0, 2, last]).into()
     }
 
-    /// A search that tries as many keys as it may, up to `wanted`.
+    fn key(number: u64) -> KeyId {
+        KeyId(number.to_be_bytes())
+    }
+
+    /// Tries as many keys as it may, up to `wanted`.
     fn tries(sources: &Sources, from: Source, wanted: usize, found: bool) -> usize {
-        let mut tried = 0;
-        sources.search(from, Hints::default(), |hints| {
-            tried = wanted.min(hints.budget);
-            let found = found.then_some((KeyId([1; 8]), ()));
-            Search { found, by: By::Trial, trials: tried, cursor: 0 }
-        });
+        let tried = wanted.min(sources.allowance(from).budget);
+        sources.spend(from, tried, 500);
+        if found {
+            sources.welcome(from, key(1), 1, tried);
+        }
         tried
     }
 
@@ -139,6 +198,8 @@ mod tests {
         assert_eq!(tries(&sources, source(1), 4000, false), 1000);
         assert_eq!(tries(&sources, source(1), 4000, false), 0);
         assert_eq!(tries(&sources, source(2), 4000, false), 4000);
+        let left = Allowance { budget: 0, bucket: 1500 % 1024 };
+        assert_eq!(sources.allowance(source(1)), left, "and it goes on where it stopped");
     }
 
     #[test]
@@ -150,28 +211,47 @@ mod tests {
     }
 
     #[test]
-    fn keys_seen_from_an_address_are_suggested_there_and_nowhere_else() {
+    fn keys_seen_from_an_address_are_suggested_there_and_nowhere_else_the_last_one_first() {
         let sources = Sources::default();
-        let found = |key: u8| {
-            move |_: &Hints<'_>| Search {
-                found: Some((KeyId([key; 8]), ())),
-                by: By::Trial,
-                trials: 0,
-                cursor: 0,
+        for seen in [1, 2, 3, 2] {
+            sources.welcome(source(1), key(seen), 40_000, 0);
+        }
+        assert_eq!(sources.recent(source(1), 1, 0..64), [key(2), key(3), key(1)]);
+        assert_eq!(sources.recent(source(1), 1, 1..2), [key(3)]);
+        assert_eq!(sources.recent(source(2), 1, 0..64), []);
+    }
+
+    #[test]
+    fn who_comes_from_a_port_near_the_last_one_is_suggested_first() {
+        let sources = Sources::default();
+        for person in 0..5000u16 {
+            sources.welcome(source(1), key(person.into()), 1024 + 10 * person, 0);
+        }
+        let recent = sources.recent(source(1), 1024 + 12_341, 0..64);
+        assert_eq!(recent[..3], [key(1234), key(1235), key(1233)]);
+        assert!(recent[20..].contains(&key(4999)));
+        assert_eq!(sources.recent(source(1), 1, 64..usize::MAX).len(), 5000 - 64);
+    }
+
+    #[test]
+    fn keys_are_remembered_in_bounded_memory() {
+        let sources = Sources::default();
+        sources.lock().most_recent = 12_000;
+        for (carrier, most) in
+            [(0, RECENT_OF_CARRIER), (1, 12_000 - RECENT_OF_CARRIER), (2, RECENT)]
+        {
+            for person in 0..10_000 {
+                sources.welcome(source(carrier), key(person), 1, 0);
             }
-        };
-        sources.search(source(1), Hints::default(), found(1));
-        sources.search(source(1), Hints::default(), found(2));
-        let recent = |from| {
-            let mut seen = Vec::new();
-            sources.search(from, Hints::default(), |hints| {
-                seen = hints.recent.to_vec();
-                Search { found: None::<(KeyId, ())>, by: By::Trial, trials: 0, cursor: 0 }
-            });
-            seen
-        };
-        assert_eq!(recent(source(1)), [KeyId([2; 8]), KeyId([1; 8])]);
-        assert_eq!(recent(source(2)), []);
+            assert_eq!(sources.recent(source(carrier), 1, 0..usize::MAX).len(), most);
+            assert_eq!(sources.recent(source(carrier), 1, 0..1), [key(9_999)]);
+        }
+        let counted = |known: &Known| known.recent;
+        assert_eq!(counted(&sources.lock()), 12_000 + RECENT);
+        for other in (0u32..).take(2 * SOURCES) {
+            sources.allowance(IpAddr::from(other.to_be_bytes()).into());
+        }
+        assert_eq!(counted(&sources.lock()), 0, "all of them are forgotten");
     }
 
     #[test]

@@ -38,22 +38,25 @@ impl hkdf::KeyType for Length {
     }
 }
 
-fn derive<const N: usize>(key: &[u8; 32], parts: &[&[u8]]) -> [u8; N] {
+/// A key from which others follow, extracted once: that is half the work of deriving one.
+fn root(key: &[u8; 32]) -> hkdf::Prk {
+    hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(key)
+}
+
+fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
-    expand(key, parts, &mut out);
+    expand(root, parts, &mut out);
     out
 }
 
 /// `out` takes at most 8,160 bytes (255 blocks of SHA-256, RFC 5869).
-fn expand(key: &[u8; 32], parts: &[&[u8]], out: &mut [u8]) {
+fn expand(root: &hkdf::Prk, parts: &[&[u8]], out: &mut [u8]) {
     let mut info = b"jaryq 1".to_vec();
     for part in parts {
         info.extend((part.len() as u64).to_be_bytes());
         info.extend_from_slice(part);
     }
-    hkdf::Salt::new(hkdf::HKDF_SHA256, &[])
-        .extract(key)
-        .expand(&[&info], Length(out.len()))
+    root.expand(&[&info], Length(out.len()))
         .and_then(|okm| okm.fill(out))
         .expect("HKDF gives up to 8,160 bytes");
 }
@@ -90,13 +93,13 @@ impl FleetKey {
     /// The key that the relay `id` holds.
     #[must_use]
     pub fn relay_key(&self, id: &RelayId) -> RelayKey {
-        RelayKey(derive(&self.0, &[b"relay", &id.0]))
+        RelayKey(root(&derive(&root(&self.0), &[b"relay", &id.0])))
     }
 
     /// What `person` is called on the relay `id`, and nowhere else.
     #[must_use]
     pub fn pseudonym(&self, id: &RelayId, person: Person) -> KeyId {
-        KeyId(derive(&self.0, &[b"id", &id.0, &person.0.to_be_bytes()]))
+        KeyId(derive(&root(&self.0), &[b"id", &id.0, &person.0.to_be_bytes()]))
     }
 }
 
@@ -236,7 +239,7 @@ impl fmt::Debug for Secret {
 
 /// What one relay holds; everything that its keys open follows from it.
 #[derive(Clone)]
-pub struct RelayKey([u8; 32]);
+pub struct RelayKey(hkdf::Prk);
 
 impl RelayKey {
     /// The secret of the key `id` for one form, in one epoch.

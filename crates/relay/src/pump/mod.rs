@@ -131,7 +131,7 @@ pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64, flow:
 }
 
 /// Waits for the end of a stream from which nothing more is read.
-async fn end_of(stream: &TcpStream) -> io::Result<()> {
+pub(crate) async fn end_of(stream: &TcpStream) -> io::Result<()> {
     match stream.peek(&mut [0]).await? {
         0 => Ok(()),
         _ => std::future::pending().await,

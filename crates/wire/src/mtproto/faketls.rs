@@ -9,7 +9,7 @@
 //!   bytes are HMAC-SHA256(key, the client's random ‖ the flight with those bytes zero).
 
 use aws_lc_rs::kem::{EncapsulationKey, ML_KEM_768};
-use aws_lc_rs::{agreement, constant_time, hmac, rand::SystemRandom};
+use aws_lc_rs::{agreement, constant_time, digest, hmac, rand::SystemRandom};
 
 use crate::derive::Secret;
 use crate::tls::hello::{ClientHello, Group, RANDOM, X25519, X25519_MLKEM768};
@@ -32,29 +32,70 @@ impl ClientTime {
     }
 }
 
-/// HMAC over a hello record with its random bytes taken as zero.
-fn hello_digest(secret: &Secret, record: &[u8]) -> hmac::Tag {
-    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &secret.0));
-    context.update(&record[..RANDOM.start]);
-    context.update(&[0; 32]);
-    context.update(&record[RANDOM.end..]);
-    context.sign()
+/// The blocks of SHA-256, in bytes.
+const BLOCK: usize = 64;
+
+/// A hello on which one secret after another is tried.
+pub struct Trial {
+    /// The inner message of HMAC (RFC 2104): room for a padded key, and the record with its random bytes
+    /// zero.
+    message: Vec<u8>,
+    random: [u8; 32],
 }
 
-/// Tries one secret on a hello; the time that its sender signed, if it is the right one.
-///
-/// Whether that time is near enough, and the hello not seen before, is for the caller to say.
+impl Trial {
+    /// Prepares a hello; `None` when it comes from no app.
+    #[must_use]
+    pub fn new(hello: &ClientHello<'_>) -> Option<Self> {
+        let is_apps = hello.session_id.len() == usize::from(SESSION_ID);
+        is_apps.then(|| Self { message: message(hello.record), random: *hello.random })
+    }
+
+    /// Tries a secret; the time that the hello's sender signed, if it is the right one.
+    ///
+    /// Whether that time is near enough, and the hello not seen before, is for the caller to say.
+    #[must_use]
+    pub fn open(&mut self, secret: &Secret) -> Option<ClientTime> {
+        let (proof, time) = self.random.split_at(28);
+        let tag = digest_of(&mut self.message, secret);
+        let (digest, mask) = tag.as_ref().split_at(28);
+        constant_time::verify_slices_are_equal(proof, digest).ok()?;
+        let (time, mask) = (time.try_into().ok()?, mask.try_into().ok()?);
+        Some(ClientTime(u32::from_le_bytes(time) ^ u32::from_le_bytes(mask)))
+    }
+}
+
+/// Tries one secret on a hello: see [`Trial::open`].
 #[must_use]
 pub fn open(hello: &ClientHello<'_>, secret: &Secret) -> Option<ClientTime> {
-    if hello.session_id.len() != usize::from(SESSION_ID) {
-        return None;
+    Trial::new(hello)?.open(secret)
+}
+
+impl std::fmt::Debug for Trial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Trial(..)")
     }
-    let tag = hello_digest(secret, hello.record);
-    let (proof, time) = hello.random.split_at(28);
-    let (digest, mask) = tag.as_ref().split_at(28);
-    constant_time::verify_slices_are_equal(proof, digest).ok()?;
-    let (time, mask) = (time.try_into().ok()?, mask.try_into().ok()?);
-    Some(ClientTime(u32::from_le_bytes(time) ^ u32::from_le_bytes(mask)))
+}
+
+/// The message that a hello's digest is made of, after room for a key.
+fn message(record: &[u8]) -> Vec<u8> {
+    let mut message = [&[0; BLOCK], record].concat();
+    message[BLOCK..][RANDOM].fill(0);
+    message
+}
+
+/// HMAC-SHA256 over a [`message`]. By hand, since the library's takes memory for every key.
+fn digest_of(message: &mut [u8], secret: &Secret) -> digest::Digest {
+    let pad = |room: &mut [u8], with: u8| {
+        room.fill(with);
+        room.iter_mut().zip(secret.0).for_each(|(byte, key)| *byte ^= key);
+    };
+    pad(&mut message[..BLOCK], 0x36);
+    let inner = digest::digest(&digest::SHA256, message);
+    let mut outer = [0; BLOCK + 32];
+    pad(&mut outer[..BLOCK], 0x5c);
+    outer[BLOCK..].copy_from_slice(inner.as_ref());
+    digest::digest(&digest::SHA256, &outer)
 }
 
 /// What a client does: signs its hello record in place.
@@ -62,7 +103,7 @@ pub fn open(hello: &ClientHello<'_>, secret: &Secret) -> Option<ClientTime> {
 /// # Panics
 /// When the record is too short to hold the random bytes.
 pub fn sign_hello(hello_record: &mut [u8], secret: &Secret, now: u32) {
-    let tag = hello_digest(secret, hello_record);
+    let tag = digest_of(&mut message(hello_record), secret);
     let random = &mut hello_record[RANDOM];
     random.copy_from_slice(tag.as_ref());
     for (byte, time) in random[28..].iter_mut().zip(now.to_le_bytes()) {
@@ -206,7 +247,7 @@ mod tests {
         record.extend([0; 32]);
         record.extend(0..32);
         assert_eq!(
-            HEXLOWER.encode(hello_digest(&KEY, &record).as_ref()),
+            HEXLOWER.encode(digest_of(&mut message(&record), &KEY).as_ref()),
             "29e77174c4f369eb8788e460706204a5e0fc6251d434dae4300a03eecd97c46b"
         );
         sign_hello(&mut record, &KEY, 0x6553_0000);
@@ -242,8 +283,9 @@ mod tests {
         let mut record = hello(&[]);
         sign_hello(&mut record, &KEY, 1_800_000_000);
         let read = ClientHello::read(&record).expect("a hello");
-        assert_eq!(open(&read, &KEY), Some(ClientTime(1_800_000_000)));
-        assert_eq!(open(&read, &Secret([1; 16])), None);
+        let mut trial = Trial::new(&read).expect("an app's");
+        assert_eq!(trial.open(&Secret([1; 16])), None);
+        assert_eq!(trial.open(&KEY), Some(ClientTime(1_800_000_000)));
         assert_eq!(ClientTime(1_800_000_000).ahead_of(1_800_000_060), -60);
 
         let last = record.len() - 1;
