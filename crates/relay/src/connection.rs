@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
 use wire::mtproto::faketls::{self, ClientTime};
@@ -15,14 +15,15 @@ use wire::tally::{Cell, Protocol};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, NoMore};
 use crate::keyring::{By, Hints, Search};
-use crate::replay::Mark;
+use crate::mask::likeness::{Manner, Pace};
+use crate::sources::Source;
 use crate::tally::Counter;
 use crate::{Notice, Shared, decoy, knock, pump};
 
 /// How far an app's clock may be off, in seconds, either way.
-const SKEW: i64 = 600;
+pub(crate) const SKEW: i64 = 600;
 /// From where on a difference is worth a word to the volunteer, in seconds.
 const NOTABLE_SKEW: i64 = 60;
 
@@ -36,7 +37,7 @@ pub(crate) async fn serve(
 ) {
     // What was dialled: one listener may have all ports.
     let Ok(dialled) = stream.local_addr() else { return };
-    let mut arrival = Arrival::new(&shared, stream, peer, dialled.port());
+    let mut arrival = Arrival::new(&shared, stream, peer, dialled);
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => guest,
         Caller::Stranger => {
@@ -66,8 +67,8 @@ enum Caller {
     Guest(Box<Guest>),
     /// Anybody else. Nothing was sent to them.
     Stranger,
-    /// Somebody with a key who was answered and then went away, or whose bytes were tampered with:
-    /// for them, a decoy would come too late.
+    /// Somebody who went away; or somebody with a key who was answered, and whose bytes were tampered
+    /// with: for them, a decoy would come too late.
     Lost,
 }
 
@@ -96,58 +97,79 @@ impl Guest {
 
 /// Reads the first flight and judges it.
 async fn identify(arrival: &mut Arrival<'_>) -> Caller {
+    let Arrival { shared, source, port, .. } = *arrival;
+    let door = Door { shared, source, port };
     loop {
         match classify(&arrival.first) {
-            Shape::NeedMore => {
-                if arrival.more().await.is_err() {
-                    return Caller::Stranger;
-                }
-            }
+            Shape::NeedMore => match arrival.more().await {
+                Ok(()) => {}
+                Err(NoMore::Enough) => return Caller::Stranger,
+                Err(NoMore::Gone) => return Caller::Lost,
+            },
             Shape::Nobody => return Caller::Stranger,
             Shape::Obfuscated(flight) => {
-                let Some((key, opened)) = whose_flight(arrival, flight) else {
+                let Some((key, opened)) = door.whose_flight(flight) else {
                     return Caller::Stranger;
                 };
+                arrival.was_let_in();
                 let early = arrival.first[obfuscated::LENGTH..].to_vec();
                 return Caller::Guest(Box::new(Guest { key, opened, dress: None, early }));
             }
             Shape::Hello(record) => {
-                let found = ClientHello::read(record)
-                    .and_then(|hello| Some((hello, whose_hello(arrival, &hello)?)));
-                let Some((hello, (key, secret))) = found else { return Caller::Stranger };
-                let rest = arrival.first[record.len()..].to_vec();
-                let guest = fake_tls(arrival, &hello, key, secret, rest).await;
+                let length = record.len();
+                let found = ClientHello::read(record).and_then(|hello| door.whose_hello(&hello));
+                let Some((key, secret)) = found else { return Caller::Stranger };
+                arrival.was_let_in();
+                let guest = fake_tls(arrival, length, key, secret).await;
                 return guest.map_or(Caller::Lost, |guest| Caller::Guest(Box::new(guest)));
             }
         }
     }
 }
 
-fn whose_flight(
-    arrival: &Arrival<'_>,
-    flight: &[u8; obfuscated::LENGTH],
-) -> Option<(KeyId, Opened)> {
-    let Arrival { shared, source, port, .. } = *arrival;
-    let keyring = shared.keyring.load();
-    let hints = Hints { port, ..Hints::default() };
-    let found = shared.sources.search(source, hints, |hints| {
-        count(shared, keyring.search(hints, |secret| obfuscated::open(flight, Some(secret))))
-    })?;
-    is_new(shared, mark(&flight[8..24])).then_some(found)
+/// Whether these first bytes, of somebody who is a stranger by now, are a key's, and new.
+pub(crate) fn opens(shared: &Shared, source: Source, port: u16, first: &[u8]) -> bool {
+    let door = Door { shared, source, port };
+    match classify(first) {
+        Shape::Obfuscated(flight) => door.whose_flight(flight).is_some(),
+        Shape::Hello(record) => {
+            ClientHello::read(record).is_some_and(|hello| door.whose_hello(&hello).is_some())
+        }
+        Shape::NeedMore | Shape::Nobody => false,
+    }
 }
 
-fn whose_hello(arrival: &Arrival<'_>, hello: &ClientHello<'_>) -> Option<(KeyId, Secret)> {
-    let Arrival { shared, source, port, .. } = *arrival;
-    let keyring = shared.keyring.load();
-    let hints = Hints { port, server_name: hello.server_name, ..Hints::default() };
-    let (key, (secret, time)) = shared.sources.search(source, hints, |hints| {
-        count(
-            shared,
-            keyring.search(hints, |secret| Some((*secret, faketls::open(hello, secret)?))),
-        )
-    })?;
-    let fresh = is_fresh(shared, time) && is_new(shared, mark(&hello.random[..16]));
-    fresh.then_some((key, secret))
+/// Where somebody came, and from where.
+#[derive(Clone, Copy)]
+struct Door<'a> {
+    shared: &'a Shared,
+    source: Source,
+    port: u16,
+}
+
+impl Door<'_> {
+    fn whose_flight(self, flight: &[u8; obfuscated::LENGTH]) -> Option<(KeyId, Opened)> {
+        let Self { shared, source, port } = self;
+        let keyring = shared.keyring.load();
+        let hints = Hints { port, ..Hints::default() };
+        let found = shared.sources.search(source, hints, |hints| {
+            count(shared, keyring.search(hints, |secret| obfuscated::open(flight, Some(secret))))
+        })?;
+        note(shared, shared.replays.is_new_flight(&flight[8..24], &shared.notices)).then_some(found)
+    }
+
+    fn whose_hello(self, hello: &ClientHello<'_>) -> Option<(KeyId, Secret)> {
+        let Self { shared, source, port } = self;
+        let keyring = shared.keyring.load();
+        let hints = Hints { port, server_name: hello.server_name, ..Hints::default() };
+        let (key, (secret, time)) = shared.sources.search(source, hints, |hints| {
+            let opens = |secret: &Secret| Some((*secret, faketls::open(hello, secret)?));
+            count(shared, keyring.search(hints, opens))
+        })?;
+        let fresh = is_fresh(shared, time)
+            && note(shared, shared.replays.is_new_hello(&hello.random[..16], &shared.notices));
+        fresh.then_some((key, secret))
+    }
 }
 
 /// Counts how a search ended.
@@ -162,9 +184,8 @@ fn count<T>(shared: &Shared, search: Search<T>) -> Search<T> {
     search
 }
 
-/// Whether a flight that a key opens was not seen before.
-fn is_new(shared: &Shared, mark: Mark) -> bool {
-    let is_new = shared.replays.is_new(mark);
+/// Counts a flight that a key opens if it is not new.
+fn note(shared: &Shared, is_new: bool) -> bool {
     if !is_new {
         shared.counters.count(Counter::Replays);
     }
@@ -182,25 +203,21 @@ fn is_fresh(shared: &Shared, time: ClientTime) -> bool {
     !refused
 }
 
-fn mark(random: &[u8]) -> Mark {
-    random.try_into().expect("16 bytes were asked for")
-}
-
-/// Answers an authenticated hello, and reads what its sender wants from the records after it.
+/// Answers an authenticated hello, of so many bytes, and reads what its sender wants from the records
+/// after it.
 async fn fake_tls(
-    arrival: &Arrival<'_>,
-    hello: &ClientHello<'_>,
+    arrival: &mut Arrival<'_>,
+    length: usize,
     key: KeyId,
     secret: Secret,
-    mut wire: Vec<u8>,
 ) -> Option<Guest> {
-    let Arrival { shared, stream, .. } = arrival;
-    let until = Instant::now() + shared.limits.first_flight;
-    // A certificate's signature, and so the record that hides it, varies by a byte or two.
-    let certificate = shared.certificate + usize::from(hello.random[0] % 3);
-    let flight = faketls::server_flight(hello, &secret, certificate);
-    timeout_at(until, pump::write_all(stream, &flight)).await.ok()?.ok()?;
+    let Arrival { shared, stream, first, accepted, heard, .. } = arrival;
+    let (record, rest) = first.split_at(length);
+    let came = (*accepted, *heard);
+    answer(shared, stream, &ClientHello::read(record)?, &secret, came).await?;
 
+    let until = Instant::now() + shared.limits.first_flight;
+    let mut wire = rest.to_vec();
     let mut unframer = Unframer::default();
     let mut payload = Vec::new();
     loop {
@@ -213,4 +230,30 @@ async fn fake_tls(
         wire.clear();
         timeout_at(until, pump::read_some(stream, &mut wire)).await.ok()?.ok()?;
     }
+}
+
+/// Says to a hello what the mask host would say, when it would say it: whoever sent it was accepted at
+/// the first of these times, and its last byte came at the second.
+async fn answer(
+    shared: &Shared,
+    stream: &TcpStream,
+    hello: &ClientHello<'_>,
+    secret: &Secret,
+    (accepted, heard): (Instant, Instant),
+) -> Option<()> {
+    let Manner { look, pauses } = shared.likeness.manner(hello);
+    let flight = faketls::server_flight(hello, secret, &look);
+    if let Some(Pace { connect, answer }) = shared.likeness.pace() {
+        // A forwarder connects as soon as somebody is there, and passes the hello on after that.
+        sleep_until((accepted + connect).max(heard) + answer).await;
+    }
+    let until = Instant::now() + shared.limits.first_flight;
+    let mut said = 0;
+    for (at, pause) in pauses {
+        let at = at.clamp(said, flight.len());
+        timeout_at(until, pump::write_all(stream, &flight[said..at])).await.ok()?.ok()?;
+        sleep(pause).await;
+        said = at;
+    }
+    timeout_at(until, pump::write_all(stream, &flight[said..])).await.ok()?.ok()
 }

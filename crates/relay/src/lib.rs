@@ -14,8 +14,9 @@
 //! | `keyring` | whose key opens this? among 100,000 |
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
 //! | `replay` | first flights that were seen before |
+//! | `patience` | how long the rest of a first flight is waited for |
 //! | `crowd` | how many there are at the same time, in all and from one source |
-//! | `decoy`, `mask` | what everybody else meets |
+//! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
@@ -40,6 +41,7 @@ mod live;
 mod mask;
 mod names;
 mod notices;
+mod patience;
 mod pump;
 mod race;
 mod replay;
@@ -48,15 +50,17 @@ mod tally;
 mod web;
 
 use std::net::{SocketAddr, TcpListener as BoundListener};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
+use wire::mtproto::faketls::Look;
 use wire::tally::Day;
 
 use crowd::Crowd;
@@ -66,10 +70,13 @@ pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
+use mask::likeness::Likeness;
 pub use mask::{BadMask, Mask};
 use names::Names;
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
+use patience::Patiences;
+pub use replay::PREFIX as SEEN;
 use replay::Replays;
 use sources::Sources;
 pub use tally::{Counter, Gauge, Tallied, Totals};
@@ -84,6 +91,9 @@ pub struct Settings {
     pub datacentres: Datacentres,
     /// Where browsers and other apps may go.
     pub egress: Egress,
+    /// Where to write down which first flights were seen, in files whose names begin with [`SEEN`];
+    /// without it, replays are recognised until the relay ends.
+    pub folder: Option<PathBuf>,
     /// How much, how many, how long.
     pub limits: Limits,
 }
@@ -172,8 +182,11 @@ pub(crate) struct Shared {
     notices: Notices,
     tally: Tally,
     counters: Arc<Counters>,
-    /// The length of the record that stands for a certificate in the fake TLS handshake.
-    certificate: usize,
+    patiences: Patiences,
+    /// The name that hellos to the mask host carry, if it has one.
+    mask_name: Option<String>,
+    /// How the mask host answers them.
+    likeness: Likeness,
 }
 
 impl Shared {
@@ -192,18 +205,41 @@ impl Shared {
     fn at_the_door(&self) -> u64 {
         (self.arrivals.count() + self.callers.count()) as u64
     }
+
+    /// Flushes what was written down, on a thread that may wait for the disk.
+    async fn flush(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let flushed = tokio::task::spawn_blocking(move || shared.replays.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            self.notices.say(Notice::ForgetsReplays(error.to_string()));
+        }
+    }
 }
 
 impl Relay {
     /// A relay without keys; [`Relay::set_keys`] gives it some. What it has to tell comes out of the
     /// receiver.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let counters = Arc::<Counters>::default();
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
         let limits = settings.limits;
         let names = Arc::new(Names::default());
+        let mask_name = settings.mask.as_ref().and_then(|mask| {
+            let name = mask.server_name()?;
+            if !mask.is_wildcard() {
+                return Some(name.to_string());
+            }
+            // As in somebody's link: the site may have another certificate for its bare name.
+            let buckets = Buckets::new(key, epoch);
+            let label = buckets.label(buckets.of(KeyId(wire::random())));
+            Some(format!("{label}.{name}"))
+        });
         let shared = Shared {
+            mask_name,
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
             datacentres: settings.datacentres,
             dialer: Dialer::default(),
@@ -211,7 +247,7 @@ impl Relay {
             names,
             logins: web::Logins::default(),
             sources: Sources::default(),
-            replays: Replays::default(),
+            replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
             strangers: match settings.mask {
@@ -221,13 +257,19 @@ impl Relay {
             mask: settings.mask,
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
-            certificate: 2400 + key.constant("certificate", 2200),
+            patiences: Patiences::default(),
+            likeness: Likeness::new(Look::usual(2400 + key.constant("certificate", 2200))),
             limits,
             notices,
             tally: Tally::default(),
             counters,
         };
-        (Self(Arc::new(shared)), receiver)
+        let shared = Arc::new(shared);
+        tokio::spawn(flush(Arc::downgrade(&shared)));
+        if shared.mask_name.is_some() {
+            tokio::spawn(mask::study::go_on(Arc::downgrade(&shared)));
+        }
+        (Self(shared), receiver)
     }
 
     /// From now on these keys are valid and no others; connections of other keys end at once.
@@ -307,7 +349,18 @@ impl Relay {
     /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those
     /// were. Close the doors first.
     pub async fn farewell(&self) -> usize {
-        self.0.live.drain(self.0.limits.farewell).await
+        let cut = self.0.live.drain(self.0.limits.farewell).await;
+        self.0.flush().await;
+        cut
+    }
+}
+
+/// Flushes what was written down, for as long as the relay is there.
+async fn flush(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(replay::FLUSH).await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.flush().await;
     }
 }
 

@@ -14,7 +14,7 @@
 //! | [`tally`] | what is counted of people's traffic |
 //! | [`account`] | what such an app is set up with: a user name, a password, links |
 //! | [`port_range`] | ports as people write them |
-//! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
+//! | [`tls`] | the little of TLS that fake TLS needs: hellos, their answers, records |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,17 @@ pub mod socks5;
 pub mod tally;
 pub mod target;
 pub mod tls;
+
+/// Random bytes from the operating system.
+///
+/// # Panics
+/// When the system has none to give; nothing that needs a secret can go on then.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill_random(&mut bytes);
+    bytes
+}
 
 /// Fills `out` from the operating system's random number generator.
 ///

@@ -63,7 +63,7 @@ fn telegrams_own_library_is_understood_in_fake_tls_and_gets_a_hybrid_share() {
     assert!(time.ahead_of(recorded.0.into()).abs() < 5, "{time:?}");
 
     assert!(hello.share(X25519).is_some() && hello.share(X25519_MLKEM768).is_some());
-    let flight = faketls::server_flight(&hello, &KEY, 1000);
+    let flight = faketls::server_flight(&hello, &KEY, &faketls::Look::usual(1000));
     let server_share = 5 + 4 + 2 + 32 + 33 + 2 + 1 + 2 + 4;
     assert_eq!(flight[server_share..server_share + 2], X25519_MLKEM768.0.to_be_bytes());
     assert!(faketls::flight_is_valid(&flight, hello.random, &KEY));
