@@ -27,6 +27,7 @@
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
+//! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
 //! | `channel`, `message`, `pattern` | what the client and the datacentres of the lab say to each other |
 //! | `script` | the lab's own Python programs, which drive the real clients |
@@ -41,6 +42,7 @@ pub mod browser;
 mod channel;
 pub mod client;
 mod error;
+pub mod forwarder;
 mod host;
 mod lab;
 mod message;
@@ -61,6 +63,7 @@ mod warden;
 pub mod website;
 
 pub use error::{Error, Result};
+pub use forwarder::Forwarder;
 pub use host::{Host, Task};
 pub use lab::{Lab, country};
 pub use names::NameServer;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -24,6 +24,8 @@ use crate::{Notice, Shared, decoy, knock, pump};
 
 /// How far an app's clock may be off, in seconds, either way.
 pub(crate) const SKEW: i64 = 600;
+/// How late a timer is on average, which goes by whole milliseconds.
+const TIMER: Duration = Duration::from_micros(700);
 /// From where on a difference is worth a word to the volunteer, in seconds.
 const NOTABLE_SKEW: i64 = 60;
 
@@ -245,7 +247,10 @@ async fn answer(
     let flight = faketls::server_flight(hello, secret, &look);
     if let Some(Pace { connect, answer }) = shared.likeness.pace() {
         // A forwarder connects as soon as somebody is there, and passes the hello on after that.
-        sleep_until((accepted + connect).max(heard) + answer).await;
+        let due = (accepted + connect).max(heard) + answer;
+        if due > Instant::now() + TIMER {
+            sleep_until(due - TIMER).await;
+        }
     }
     let until = Instant::now() + shared.limits.first_flight;
     let mut said = 0;

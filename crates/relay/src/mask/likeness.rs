@@ -84,7 +84,11 @@ impl Likeness {
         let known = self.known();
         let manners = &known.manners[place(kind)];
         let drawn = manners.get(below(manners.len()));
-        drawn.cloned().unwrap_or(Manner { look: self.usual, pauses: Vec::new() })
+        drawn.cloned().unwrap_or_else(|| {
+            // A certificate's signature, and so all that is encrypted, varies by a byte or two.
+            let encrypted = self.usual.encrypted + below(3);
+            Manner { look: Look { encrypted, ..self.usual }, pauses: Vec::new() }
+        })
     }
 
     /// How long it is to take: something between two neighbouring paces. `None` as long as nothing
@@ -126,7 +130,8 @@ mod tests {
         let manner = |encrypted| Manner { look: Look::usual(encrypted), pauses: Vec::new() };
         let records = KINDS.map(|kind| offer::record("example.org", kind));
         let hellos = records.each_ref().map(|record| ClientHello::read(record).expect("a hello"));
-        assert_eq!(likeness.manner(&hellos[0]), manner(1));
+        let usual = |hello| (1..=3).contains(&likeness.manner(hello).look.encrypted);
+        assert!(usual(&hellos[0]));
         likeness.learn(X25519_MLKEM768, vec![manner(2), manner(3)]);
         likeness.learn(X25519, vec![manner(4)]);
         let drawn: HashSet<usize> =
@@ -134,7 +139,7 @@ mod tests {
         assert_eq!(drawn, HashSet::from([2, 3]));
         assert_eq!(likeness.manner(&hellos[1]), manner(4));
         likeness.learn(X25519, Vec::new());
-        assert_eq!(likeness.manner(&hellos[1]), manner(1));
+        assert!(usual(&hellos[1]));
     }
 
     #[test]

@@ -30,8 +30,9 @@ const MOST: usize = 64 << 10;
 const SILENCE: Duration = Duration::from_millis(400);
 /// From where on a silence within an answer is one of its own, and not the machine's.
 const PAUSE: Duration = Duration::from_millis(3);
-/// How many of those are imitated.
+/// How many of those are imitated, and of each how much: people wait for it.
 const PAUSES: usize = 4;
+const LONGEST: Duration = Duration::from_millis(250);
 
 /// Asks for as long as the relay is there.
 pub(crate) async fn go_on(shared: Weak<Shared>) {
@@ -119,7 +120,7 @@ async fn ask(shared: &Shared, kind: Group) -> Result<(Manner, Pace), Trouble> {
         if pace.is_none() {
             pace = Some(Pace { connect, answer: pause });
         } else if pause >= PAUSE && pauses.len() < PAUSES {
-            pauses.push((length, pause));
+            pauses.push((length, pause.min(LONGEST)));
         }
     };
     let pace = pace.ok_or(Trouble::Silent)?;
