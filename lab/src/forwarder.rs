@@ -1,8 +1,9 @@
 //! A plain TCP forwarder: what a relay should look like to whoever has no key.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
-use tokio::io::{self, AsyncWriteExt};
+use tokio::io::{self, AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -24,6 +25,14 @@ impl Forwarder {
     /// # Errors
     /// When the system refuses.
     pub fn start(host: &Host, port: u16, to: SocketAddr) -> Result<Self> {
+        Self::far(host, port, to, Duration::ZERO)
+    }
+
+    /// The same, as if each way were longer by `delay`.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn far(host: &Host, port: u16, to: SocketAddr, delay: Duration) -> Result<Self> {
         let at = SocketAddr::new(host.v4(), port);
         let (end, ended) = oneshot::channel();
         let (ready, wait) = std::sync::mpsc::channel();
@@ -32,7 +41,7 @@ impl Forwarder {
             let _ = ready.send(());
             tokio::select! {
                 _ = ended => Ok(()),
-                failed = serve(listener, to) => failed,
+                failed = serve(listener, to, delay) => failed,
             }
         })?;
         let none = || Error::Unexpected(format!("nothing listens on {at}"));
@@ -54,34 +63,48 @@ impl Drop for Forwarder {
     }
 }
 
-async fn serve(listener: TcpListener, to: SocketAddr) -> Result {
+async fn serve(listener: TcpListener, to: SocketAddr, delay: Duration) -> Result {
     loop {
         let (stream, _) = listener.accept().await.doing("accepting")?;
-        tokio::spawn(carry(stream, to));
+        tokio::spawn(carry(stream, to, delay));
     }
 }
 
-async fn carry(one: TcpStream, to: SocketAddr) -> io::Result<()> {
+async fn carry(one: TcpStream, to: SocketAddr, delay: Duration) -> io::Result<()> {
     one.set_nodelay(true)?;
     let other = TcpStream::connect(to).await?;
     other.set_nodelay(true)?;
     let ((from_one, to_one), (from_other, to_other)) = (one.into_split(), other.into_split());
-    let mut up = tokio::spawn(way(from_one, to_other));
-    let mut down = tokio::spawn(way(from_other, to_one));
+    let mut up = tokio::spawn(way(from_one, to_other, delay));
+    let mut down = tokio::spawn(way(from_other, to_one, delay));
     // An end is passed on; a failure ends both sides with a reset.
     let failed = tokio::select! {
         ended = &mut up => matches!(ended, Ok(Err(_))),
         ended = &mut down => matches!(ended, Ok(Err(_))),
     };
     if failed {
-        (up.abort(), down.abort());
+        up.abort();
+        down.abort();
     }
     Ok(())
 }
 
-async fn way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf) -> io::Result<()> {
-    match io::copy(&mut from, &mut to).await {
-        Ok(_) => to.shutdown().await,
+async fn way(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) -> io::Result<()> {
+    let copy = async {
+        let mut buffer = vec![0; 16 << 10];
+        loop {
+            let read = from.read(&mut buffer).await?;
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            match read {
+                0 => return Ok(()),
+                read => to.write_all(&buffer[..read]).await?,
+            }
+        }
+    };
+    match copy.await {
+        Ok(()) => to.shutdown().await,
         Err(error) => {
             let _ = from.as_ref().set_zero_linger();
             let _ = to.as_ref().set_zero_linger();
