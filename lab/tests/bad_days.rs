@@ -178,8 +178,8 @@ fn with_a_full_disk_people_get_in_and_a_key_that_cannot_be_kept_is_not_handed_ou
 fn a_mask_host_that_is_down_is_told_and_touches_nobody_with_a_key() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let site = Website::http(&world.web, 80, "orchards.example")?;
-        let relay = Relay::on(&world.server).mask("orchards.example:80").start()?;
+        let site = Website::nginx(&world.web, 443, "orchards.example")?;
+        let relay = Relay::on(&world.server).mask("orchards.example").start()?;
         let link = relay.key()?.link(Form::FakeTls)?.to_owned();
         let person = Person::inside(&world.phone, &link)?;
         drop(site);
@@ -195,7 +195,7 @@ fn a_mask_host_that_is_down_is_told_and_touches_nobody_with_a_key() -> Result {
         assert_eq!(relay.event("notice", LIMIT)?["kind"], "mask-unreachable");
         gets_in(&world.phone, &link)?;
         person.goes_on()?;
-        let _site = Website::http(&world.web, 80, "orchards.example")?;
+        let _site = Website::nginx(&world.web, 443, "orchards.example")?;
         for _ in 0..100 {
             if !meets_nobody()? {
                 return gets_in(&world.phone, &link);
