@@ -130,7 +130,7 @@ fn what_was_seen_before_a_crash_is_the_websites_after_it() -> Result {
         let relay = scene.relay()?;
         let used = scene.used(&relay)?;
         let plan = Relay::on(&scene.world.server).ports("all").mask(NAME);
-        let relay = relay.crash_and_restart(plan)?;
+        let relay = relay.crash_and_restart(&plan)?;
         scene.assert_alike(&used, &[443])?;
         // While what was not seen yet is as welcome as before.
         scene.used(&relay)?;
@@ -183,6 +183,24 @@ fn fake_tls_looks_like_the_websites_own() -> Result {
         assert!(real_look.encrypted.len() > 1, "{real_look:?}");
         let one = real_look.encrypted.iter().map(|payload| payload + 5).sum::<usize>() - 5;
         assert_eq!(our_look, answer::Answer { encrypted: vec![one], ..real_look });
+        Ok(())
+    })
+}
+
+#[test]
+fn fake_tls_takes_no_less_time_than_the_website_would() -> Result {
+    country(|lab| {
+        let scene = Scene::new(lab, Website::nginx)?;
+        let far = lab.host("far", &["185.98.5.9"])?;
+        far.call("far.example")?;
+        let delay = Duration::from_millis(100);
+        let _far = Forwarder::far(&far, 443, scene.site.address(), delay)?;
+        let relay = Relay::on(&scene.world.server).mask("far.example").start()?;
+        std::thread::sleep(Duration::from_secs(5));
+        let hello = client::through(relay.key()?.link(Form::FakeTls)?)?.opening();
+        let at = scene.at(443);
+        let took = scene.world.phone.run(async move || corpus::first_byte(at, &hello).await)?;
+        assert!(took > 2 * delay - Duration::from_millis(5), "{took:?}");
         Ok(())
     })
 }

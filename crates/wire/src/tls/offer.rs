@@ -6,9 +6,6 @@ use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
 use super::hello::{Group, RANDOM, X25519, X25519_MLKEM768};
 use super::record::HANDSHAKE;
 
-/// Numbers that stand for nothing, so that servers stay used to meeting what they do not know (RFC
-/// 8701). A real client draws them; no answer depends on which they are.
-const GREASE: [[u8; 2]; 4] = [[0xba, 0xba], [0x3a, 0x3a], [0x2a, 0x2a], [0xea, 0xea]];
 /// How long the hello of an app without the hybrid group is, made so by padding.
 const OLD_LENGTH: usize = 517;
 
@@ -20,7 +17,7 @@ const OLD_LENGTH: usize = 517;
 #[must_use]
 pub fn record(server_name: &str, group: Group) -> Vec<u8> {
     let hybrid = group == X25519_MLKEM768;
-    let [cipher, first, share, last] = GREASE;
+    let [cipher, first, share, version, last] = grease();
     let x25519: [u8; 32] = crate::random();
     let session_id: [u8; 32] = crate::random();
 
@@ -54,7 +51,7 @@ pub fn record(server_name: &str, group: Group) -> Vec<u8> {
         extension([0x00, 0x00], &list(&name)),
         extension([0x00, 0x33], &list(&shares)),
         extension([0x00, 0x23], &[]),
-        extension([0x00, 0x2b], &[6, 0xca, 0xca, 3, 4, 3, 3]),
+        extension([0x00, 0x2b], &[&[6][..], &version, &[3, 4, 3, 3]].concat()),
         extension([0x00, 0x05], &[1, 0, 0, 0, 0]),
         extension([0x00, 0x0b], &[1, 0]),
         extension([0x44, 0xcd], &list(b"\x02h2")),
@@ -66,6 +63,8 @@ pub fn record(server_name: &str, group: Group) -> Vec<u8> {
     ];
     if hybrid {
         extensions.insert(15, extension([0xfe, 0x0d], &encrypted_hello()));
+        let last = extensions.len() - 1;
+        shuffle(&mut extensions[1..last]);
     }
     let whole = |extensions: &[Vec<u8>]| {
         let body = [
@@ -89,11 +88,30 @@ pub fn record(server_name: &str, group: Group) -> Vec<u8> {
     whole(&extensions)
 }
 
+/// Numbers that stand for nothing, so that servers stay used to meeting what they do not know (RFC
+/// 8701). Those of the first and the last extension differ.
+fn grease() -> [[u8; 2]; 5] {
+    let mut drawn: [u8; 5] = crate::random();
+    if drawn[1] >> 4 == drawn[4] >> 4 {
+        drawn[4] ^= 0x10;
+    }
+    drawn.map(|high| [high & 0xf0 | 0x0a; 2])
+}
+
+/// Fisher and Yates. Apps of today send their extensions in any order.
+fn shuffle(extensions: &mut [Vec<u8>]) {
+    for last in (1..extensions.len()).rev() {
+        extensions.swap(last, usize::from(u16::from_be_bytes(crate::random())) % (last + 1));
+    }
+}
+
 /// What a client sends where it has nothing to encrypt (RFC 9849, section 6.2).
 fn encrypted_hello() -> Vec<u8> {
     let [config] = crate::random();
     let key: [u8; 32] = crate::random();
-    let payload: [u8; 208] = crate::random();
+    let [length] = crate::random();
+    let mut payload = vec![0; 144 + 32 * usize::from(length % 4)];
+    crate::fill_random(&mut payload);
     [&[0, 0, 1, 0, 1, config][..], &list(&key), &list(&payload)].concat()
 }
 
@@ -120,6 +138,7 @@ fn list(bytes: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::tls::hello::{ClientHello, Prefix, prefix};
+    use std::collections::HashSet;
 
     /// The kinds of a hello's extensions and how long they are.
     fn extensions(record: &[u8]) -> Vec<(u16, usize)> {
@@ -137,23 +156,37 @@ mod tests {
 
     #[test]
     fn it_is_made_like_the_hello_of_telegrams_own_library() {
+        let known = |record: &[u8]| {
+            let mut known = extensions(record);
+            let grease = |(kind, length): &(u16, usize)| kind & 0x0f0f == 0x0a0a && *length < 2;
+            assert!(known.first().is_some_and(grease) && known.last().is_some_and(grease));
+            known.retain(|extension| !grease(extension) && extension.0 != 0xfe0d);
+            known.sort_unstable();
+            known
+        };
         let recorded: &[u8] = include_bytes!("../../tests/flights/tdlib-ee");
-        let made = record("example.com", X25519_MLKEM768);
-        assert_eq!(made.len(), recorded.len());
-        assert_eq!(extensions(&made), extensions(recorded));
-        assert_eq!(made[76..114], recorded[76..114], "the cipher suites");
+        let mut lengths = HashSet::new();
+        for _ in 0..200 {
+            let made = record("example.com", X25519_MLKEM768);
+            assert_eq!(known(&made), known(recorded));
+            assert_eq!(made[80..110], recorded[80..110], "the cipher suites");
+            lengths.insert(made.len());
+        }
+        assert_eq!(lengths.len(), 4);
+        assert!(lengths.contains(&recorded.len()));
     }
 
     #[test]
     fn with_and_without_the_hybrid_group_it_is_a_hello() {
-        for (group, length) in [(X25519_MLKEM768, 1791), (X25519, OLD_LENGTH)] {
+        for group in [X25519_MLKEM768, X25519] {
             let made = record("example.com", group);
-            assert_eq!(prefix(&made), Prefix::Whole(length));
+            assert_eq!(prefix(&made), Prefix::Whole(made.len()));
             let hello = ClientHello::read(&made).expect("a hello");
             assert_eq!(hello.server_name, Some("example.com"));
             assert_eq!(hello.share(X25519_MLKEM768).is_some(), group == X25519_MLKEM768);
             assert!(hello.share(X25519).is_some() && hello.offers(0x1302));
         }
+        assert_eq!(record("example.com", X25519).len(), OLD_LENGTH);
         let long = record(&"a".repeat(180), X25519);
         assert_eq!(prefix(&long), Prefix::Whole(long.len()));
     }
