@@ -11,7 +11,7 @@ use wire::tls::hello::{X25519, X25519_MLKEM768};
 use wire::tls::offer;
 
 /// Longer than a website's patience in these tests, shorter than any limit of a relay's own.
-const MOMENT: Duration = Duration::from_millis(1800);
+const MOMENT: Duration = Duration::from_millis(2500);
 
 /// What is said on one connection.
 #[derive(Clone, Debug)]
@@ -225,7 +225,7 @@ pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
     let mut deaf = 0;
     if end == End::Orderly && !ends {
         loop {
-            sleep(Duration::from_millis(80)).await;
+            sleep(Duration::from_millis(150)).await;
             if deaf == 4 || to.write_all(b"?").await.is_err() {
                 break;
             }
