@@ -48,6 +48,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             mask: config.mask.clone(),
             datacentres: config.datacentres.clone(),
             egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
+            folder: Some(config.state.clone()),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),
         };

@@ -14,12 +14,13 @@
 //! | `search` | whose key opens this? among 100,000 |
 //! | `keyring` | the keys, and where hints lead |
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
-//! | `queue`, `patience` | the trial of all keys, where nothing hints at one: whose turn, and what one meets meanwhile |
+//! | `queue`, `waiting` | the trial of all keys, where nothing hints at one: whose turn, and what one meets meanwhile |
 //! | `waits` | how long that takes |
 //! | `measure` | the same without a connection, for benchmarks |
 //! | `replay` | first flights that were seen before |
+//! | `patience` | how long the rest of a first flight is waited for |
 //! | `crowd` | how many there are at the same time, in all and from one source |
-//! | `decoy`, `mask` | what everybody else meets |
+//! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
@@ -53,18 +54,21 @@ mod replay;
 mod search;
 mod sources;
 mod tally;
+mod waiting;
 mod waits;
 mod web;
 
 use std::net::{SocketAddr, TcpListener as BoundListener};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentres;
+use wire::mtproto::faketls::Look;
 use wire::tally::Day;
 
 use crowd::Crowd;
@@ -74,10 +78,13 @@ pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
+use mask::likeness::Likeness;
 pub use mask::{BadMask, Mask};
 use names::Names;
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
+use patience::Patiences;
+pub use replay::PREFIX as SEEN;
 use replay::Replays;
 use search::Finder;
 pub use tally::{Counter, Gauge, Tallied, Totals};
@@ -93,6 +100,9 @@ pub struct Settings {
     pub datacentres: Datacentres,
     /// Where browsers and other apps may go.
     pub egress: Egress,
+    /// Where to write down which first flights were seen, in files whose names begin with [`SEEN`];
+    /// without it, replays are recognised until the relay ends.
+    pub folder: Option<PathBuf>,
     /// How much, how many, how long.
     pub limits: Limits,
 }
@@ -162,6 +172,7 @@ pub struct Relay(Arc<Shared>);
 
 /// What all connections share.
 pub(crate) struct Shared {
+    beginning: Once,
     finder: Arc<Finder>,
     limits: Limits,
     mask: Option<Mask>,
@@ -180,8 +191,11 @@ pub(crate) struct Shared {
     notices: Notices,
     tally: Tally,
     counters: Arc<Counters>,
-    /// The length of the record that stands for a certificate in the fake TLS handshake.
-    certificate: usize,
+    patiences: Patiences,
+    /// The name that hellos to the mask host carry, if it has one.
+    mask_name: Option<String>,
+    /// How the mask host answers them.
+    likeness: Likeness,
 }
 
 impl Shared {
@@ -200,6 +214,25 @@ impl Shared {
     fn at_the_door(&self) -> u64 {
         (self.arrivals.count() + self.callers.count()) as u64
     }
+
+    /// Starts what goes on beside the connections, with the first listener.
+    fn begin(self: &Arc<Self>) {
+        self.beginning.call_once(|| {
+            tokio::spawn(flush(Arc::downgrade(self)));
+            if self.mask_name.is_some() {
+                tokio::spawn(mask::study::go_on(Arc::downgrade(self)));
+            }
+        });
+    }
+
+    /// Flushes what was written down, on a thread that may wait for the disk.
+    async fn flush(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let flushed = tokio::task::spawn_blocking(move || shared.replays.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            self.notices.say(Notice::ForgetsReplays(error.to_string()));
+        }
+    }
 }
 
 impl Relay {
@@ -211,14 +244,26 @@ impl Relay {
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
         let limits = settings.limits;
         let names = Arc::new(Names::default());
+        let mask_name = settings.mask.as_ref().and_then(|mask| {
+            let name = mask.server_name()?;
+            if !mask.is_wildcard() {
+                return Some(name.to_string());
+            }
+            // As in somebody's link: the site may have another certificate for its bare name.
+            let buckets = Buckets::new(key, epoch);
+            let label = buckets.label(buckets.of(KeyId(wire::random())));
+            Some(format!("{label}.{name}"))
+        });
         let shared = Shared {
             finder: Arc::new(Finder::new(Keyring::new(key, epoch), Arc::clone(&counters))),
+            beginning: Once::new(),
+            mask_name,
             datacentres: settings.datacentres,
             dialer: Dialer::default(),
             gate: Gate::new(settings.egress, Arc::clone(&names)),
             names,
             logins: web::Logins::default(),
-            replays: Replays::default(),
+            replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
             strangers: match settings.mask {
@@ -228,7 +273,8 @@ impl Relay {
             mask: settings.mask,
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
-            certificate: 2400 + key.constant("certificate", 2200),
+            patiences: Patiences::default(),
+            likeness: Likeness::new(Look::usual(2400 + key.constant("certificate", 2200))),
             limits,
             notices,
             tally: Tally::default(),
@@ -263,6 +309,7 @@ impl Relay {
     /// Outside of a runtime.
     pub fn serve(&self, listener: BoundListener) -> std::io::Result<Door> {
         let listener = TcpListener::from_std(listener)?;
+        self.0.begin();
         let accepting = accept(Arc::clone(&self.0), listener, connection::serve);
         Ok(Door(tokio::spawn(accepting).abort_handle()))
     }
@@ -324,7 +371,18 @@ impl Relay {
     /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those
     /// were. Close the doors first.
     pub async fn farewell(&self) -> usize {
-        self.0.live.drain(self.0.limits.farewell).await
+        let cut = self.0.live.drain(self.0.limits.farewell).await;
+        self.0.flush().await;
+        cut
+    }
+}
+
+/// Flushes what was written down, for as long as the relay is there.
+async fn flush(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(replay::FLUSH).await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.flush().await;
     }
 }
 

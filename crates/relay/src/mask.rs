@@ -1,5 +1,8 @@
 //! The website that everybody without a key meets.
 
+pub(crate) mod likeness;
+pub(crate) mod study;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;

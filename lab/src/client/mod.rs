@@ -1,8 +1,6 @@
 //! A client of a relay that does what no app can be made to do: read slowly, write byte by byte,
 //! ask for gigabytes, and come two hundred times at once. It takes the same links as the apps.
 
-mod hello;
-
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +10,8 @@ use tokio::net::TcpStream;
 use wire::derive::Secret;
 use wire::mtproto::obfuscated::{Dial, Tag};
 use wire::mtproto::{DcId, ProxyLink, ProxySecret, ServerName, faketls};
-use wire::tls::{hello::RANDOM, record::Unframer};
+use wire::tls::hello::{RANDOM, X25519_MLKEM768};
+use wire::tls::{offer, record::Unframer};
 
 pub use crate::channel::Pace;
 use crate::channel::{Channel, write_at};
@@ -142,7 +141,7 @@ impl Approach {
 }
 
 fn signed_hello(name: &ServerName, key: &Secret, now: u32) -> Vec<u8> {
-    let mut hello = hello::record(name.as_str());
+    let mut hello = offer::record(name.as_str(), X25519_MLKEM768);
     faketls::sign_hello(&mut hello, key, now);
     hello
 }

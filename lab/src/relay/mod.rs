@@ -204,6 +204,16 @@ impl Relay {
         self.process.event(name, limit)
     }
 
+    /// Waits for a notice of this kind.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub fn notice(&self, kind: &str, limit: Duration) -> Result<Value> {
+        self.process.find(&format!("notice {kind}"), limit, |event| {
+            event["event"] == "notice" && event["kind"] == kind
+        })
+    }
+
     /// The memory that it holds now, in bytes.
     ///
     /// # Errors

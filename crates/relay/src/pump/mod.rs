@@ -13,6 +13,7 @@
 //! once is kept, and nothing more is read until it is gone: that is all the backpressure there is.
 
 mod copy;
+mod forward;
 mod splice;
 
 use std::io;
@@ -26,6 +27,7 @@ use wire::ctr::Ctr;
 use wire::tls::record::{BadRecord, Unframer};
 
 use crate::tally::{Flow, Meter};
+pub(crate) use forward::forward;
 
 /// How long one direction may go on when the other has ended.
 const HALF_OPEN: Duration = Duration::from_secs(30);
@@ -167,15 +169,20 @@ async fn both(
 pub(crate) async fn read_some(from: &TcpStream, into: &mut Vec<u8>) -> io::Result<()> {
     loop {
         from.readable().await?;
-        // A hello of today is about 1,800 bytes.
-        into.reserve(2048);
-        match from.try_read_buf(into) {
+        match try_read(from, into) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Appends what is there now; tells how much, 0 at the end.
+pub(crate) fn try_read(from: &TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
+    // A hello of today is about 1,800 bytes.
+    into.reserve(2048);
+    from.try_read_buf(into)
 }
 
 /// Writes as much of `bytes` as the peer takes, waiting until it takes some; tells how much. May be

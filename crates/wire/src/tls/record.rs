@@ -7,10 +7,11 @@ pub const MAX_PAYLOAD: usize = 16_384;
 /// The most that we accept in one: real TLS adds up to 256 bytes of its own.
 pub const MAX_ACCEPTED: usize = MAX_PAYLOAD + 256;
 
-const CHANGE_CIPHER_SPEC: u8 = 0x14;
+pub(super) const CHANGE_CIPHER_SPEC: u8 = 0x14;
+pub(super) const ALERT: u8 = 0x15;
 /// The content type of a hello.
 pub const HANDSHAKE: u8 = 0x16;
-const APPLICATION_DATA: u8 = 0x17;
+pub(super) const APPLICATION_DATA: u8 = 0x17;
 
 /// The header of an application-data record with `length` bytes of payload.
 ///
