@@ -9,16 +9,16 @@ use lab::{Error, Host, Result};
 use crate::figures::{Figures, Metric};
 use crate::load::{self, Target};
 use crate::process::own_cpu;
-use crate::subject::{Subject, on_all_ports};
+use crate::subject::{Subject, on_all_ports, with_plain_listener};
 use crate::way::Way;
 use crate::world::World;
 
 /// One listener that is asked on one port.
-pub(crate) const ONE: &str = "one listener";
+pub(crate) const ONE: &str = "one plain listener";
 /// Ours on all ports.
 pub(crate) const ALL: &str = "all ports";
 /// One listener, and all ports sent to it by the kernel's address translation.
-pub(crate) const REDIRECT: &str = "one listener, nft redirect";
+pub(crate) const REDIRECT: &str = "one plain listener, nft redirect";
 /// The same in rows of the figures.
 pub(crate) const WAY: Way = Way::Padded;
 
@@ -33,8 +33,8 @@ pub(crate) fn measure(
     round: usize,
     figures: &mut Figures,
 ) -> Result {
-    let all = on_all_ports(subject);
-    let mut turns = [(ONE, subject), (ALL, &all), (REDIRECT, subject)];
+    let (one, all) = (with_plain_listener(subject)?, on_all_ports(subject));
+    let mut turns = [(ONE, &one), (ALL, &all), (REDIRECT, &one)];
     if round % 2 == 1 {
         turns.reverse();
     }

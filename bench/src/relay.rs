@@ -27,7 +27,7 @@ pub(crate) struct Options {
     #[arg(long = "rival", value_name = "NAME=FILE")]
     rivals: Vec<Rival>,
 
-    /// Only these rivals, with commas; all that are to be had if nothing is said
+    /// Only these rivals, with commas, or none; all that are to be had if nothing is said
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     only: Option<Vec<Kind>>,
 

@@ -23,6 +23,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# danted -f danted.conf\n{config}"),
         program: program.to_owned(),
         arguments: ["-f", "danted.conf"].map(str::to_owned).into(),
+        user: None,
         helper: None,
         folder,
         targets: vec![Target::socks5(here(&world.server), None, world.datacentre())],

@@ -33,6 +33,7 @@ fn one(name: &'static str, options: &str, program: &Path, world: &World) -> Resu
         settings: format!("# haproxy -db -f haproxy.cfg\n{config}"),
         program: program.to_owned(),
         arguments: ["-db", "-f", "haproxy.cfg"].map(str::to_owned).into(),
+        user: None,
         helper: None,
         folder,
         targets: vec![Target::forwarded(at)],

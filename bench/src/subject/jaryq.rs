@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -33,6 +34,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
             .to_owned(),
         program,
         arguments: arguments.into(),
+        user: None,
         helper: None,
         folder,
         targets: Vec::new(),
@@ -40,6 +42,13 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
     subject.targets = telegram(&subject, server)?;
     subject.targets.extend(web(&subject, &state, world)?);
     Ok(subject)
+}
+
+/// The same with the same keys, without root and so with a listener of the usual kind: as root, even
+/// one port is steered as all are.
+pub(crate) fn with_plain_listener(subject: &Subject) -> Result<Subject> {
+    let state = std::fs::metadata(subject.folder.join("state"))?;
+    Ok(Subject { user: Some((state.uid(), state.gid())), ..subject.clone() })
 }
 
 /// The same with the same keys, on all ports of its machine.

@@ -17,6 +17,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# microsocks {}\n", arguments.join(" ")),
         program: program.to_owned(),
         arguments: arguments.into(),
+        user: None,
         helper: None,
         folder: world.server.folder()?,
         targets: vec![Target::socks5(here(&world.server), Some(login()), world.datacentre())],

@@ -17,6 +17,7 @@ mod v2ray;
 use std::env;
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
@@ -30,7 +31,7 @@ use crate::way::Way;
 use crate::world::World;
 
 pub(crate) use haproxy::SPLICE;
-pub(crate) use jaryq::{NAME as OURS, on_all_ports};
+pub(crate) use jaryq::{NAME as OURS, on_all_ports, with_plain_listener};
 
 /// Where every proxy listens.
 const PORT: u16 = 8443;
@@ -147,6 +148,8 @@ pub(crate) struct Subject {
     pub(crate) settings: String,
     program: PathBuf,
     arguments: Vec<String>,
+    /// As which user and group it is started, if not as root.
+    user: Option<(u32, u32)>,
     /// A program of its own that the user needs for it.
     helper: Option<(PathBuf, Vec<String>)>,
     /// Where it runs.
@@ -237,6 +240,10 @@ impl Subject {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        if let Some((user, group)) = self.user {
+            // Root's home is closed to others.
+            command.uid(user).gid(group).env("HOME", &self.folder);
+        }
         Ok(command)
     }
 }

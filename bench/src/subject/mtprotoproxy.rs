@@ -32,6 +32,7 @@ pub(super) fn prepare(python: &Path, program: &Path, world: &World) -> Result<Su
         settings: format!("# mtprotoproxy.py config.py\n{config}"),
         program: python.to_owned(),
         arguments: vec![program.display().to_string(), "config.py".to_owned()],
+        user: None,
         helper: None,
         folder,
         targets: telegram(&world.server)?,

@@ -29,6 +29,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         ),
         program: program.to_owned(),
         arguments: server,
+        user: None,
         helper: Some((
             program.with_file_name("ss-local"),
             client.into_iter().map(str::to_owned).collect(),

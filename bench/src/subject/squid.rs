@@ -23,6 +23,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# squid -N -f squid.conf\n{config}"),
         program: program.to_owned(),
         arguments: ["-N", "-f", "squid.conf"].map(str::to_owned).into(),
+        user: None,
         helper: None,
         folder,
         targets: vec![Target::connect(at, None, world.datacentre())],

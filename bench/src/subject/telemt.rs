@@ -23,6 +23,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# telemt config.toml\n{config}"),
         program: program.to_owned(),
         arguments: vec!["config.toml".to_owned()],
+        user: None,
         helper: None,
         folder,
         targets: telegram(&world.server)?,

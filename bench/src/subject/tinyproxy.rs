@@ -22,6 +22,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# tinyproxy -d -c tinyproxy.conf\n{config}"),
         program: program.to_owned(),
         arguments: ["-d", "-c", "tinyproxy.conf"].map(str::to_owned).into(),
+        user: None,
         helper: None,
         folder,
         targets: vec![Target::connect(here(&world.server), None, world.datacentre())],

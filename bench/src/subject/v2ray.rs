@@ -31,6 +31,7 @@ pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
         settings: format!("# v2ray -config config.json\n{config}\n"),
         program: program.to_owned(),
         arguments: ["-config", "config.json"].map(str::to_owned).into(),
+        user: None,
         helper: None,
         folder,
         targets: vec![Target::socks5(at, Some(login()), world.datacentre()), http],
