@@ -51,7 +51,8 @@ impl Tree {
             let pipe = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
             fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok().map(f64::from)
         };
-        Ok(all.into_values().filter_map(size).sum())
+        // Not `sum`: of nothing, that is -0.
+        Ok(all.into_values().filter_map(size).fold(0.0, |sum, size| sum + size))
     }
 
     /// Ends it and its descendants on the spot.

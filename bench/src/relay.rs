@@ -7,7 +7,7 @@ use crate::accept;
 use crate::figures::Figures;
 use crate::report::relay::Report;
 use crate::subject::{Kind, Rival, Subject, Wanted};
-use crate::visit::{ALONE, Amounts, Visit};
+use crate::visit::{ALONE, Amounts, REST, Visit};
 use crate::way::Way;
 use crate::world::World;
 use crate::{machine, tell};
@@ -65,8 +65,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    pub(crate) const fn amounts(&self) -> Amounts {
-        Amounts { mib: self.mib, idle: self.idle, handshakes: self.handshakes }
+    pub(crate) fn amounts(&self) -> Amounts {
+        let rest = if self.quick { REST / 8 } else { REST };
+        Amounts { mib: self.mib, idle: self.idle, handshakes: self.handshakes, rest }
     }
 
     fn as_asked(&self) -> Self {

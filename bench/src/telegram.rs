@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::figures::Figures;
 use crate::report::telegram::Report;
 use crate::subject::{Kind, Rival, Wanted};
-use crate::visit::{ALONE, Amounts, Visit};
+use crate::visit::{ALONE, Amounts, REST, Visit};
 use crate::way::Way;
 use crate::world::World;
 use crate::{machine, tell};
@@ -52,7 +52,7 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) const fn amounts(&self) -> Amounts {
-        Amounts { mib: self.mib, idle: self.idle, handshakes: self.handshakes }
+        Amounts { mib: self.mib, idle: self.idle, handshakes: self.handshakes, rest: REST }
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) const FIRST_BYTES: usize = 50;
 /// Connections before those that are measured, so that caches and pools are as in use.
 const WARM_UP: usize = 100;
 /// Until what was opened or closed has come to rest.
-const REST: Duration = Duration::from_secs(2);
+pub(crate) const REST: Duration = Duration::from_secs(2);
 const MIB: f64 = 1_048_576.0;
 
 /// How much of everything.
@@ -36,6 +36,8 @@ pub(crate) struct Amounts {
     pub(crate) mib: u64,
     pub(crate) idle: usize,
     pub(crate) handshakes: usize,
+    /// How long it is waited until everything has come to rest.
+    pub(crate) rest: Duration,
 }
 
 /// Measures one proxy in one way; or the load tool alone, as if it were one.
@@ -86,11 +88,11 @@ impl Visit<'_> {
         let target = subject.target(self.way)?;
         let (running, took) = subject.start(self.world, target)?;
         self.note(Metric::Start, took.as_secs_f64() * 1e3);
-        sleep(REST);
+        sleep(self.amounts.rest);
         let before = running.tree().pss()?;
         self.note(Metric::Base, before / MIB);
         let connections = load::connect(&self.world.user, target, self.amounts.idle)?;
-        sleep(REST);
+        sleep(self.amounts.rest);
         let more = running.tree().pss()? - before;
         self.note(Metric::Idle, more / 1024.0 / connections.len() as f64);
         Ok(())
@@ -117,7 +119,7 @@ impl Visit<'_> {
         let mut connections = load::connect(&self.world.user, target, STALLED)?;
         // As much as nobody keeps.
         load::stall(&mut connections, 1 << 30)?;
-        sleep(2 * REST);
+        sleep(2 * self.amounts.rest);
         let tree: Tree = running.tree();
         self.note(Metric::Stalled, tree.pss()? / MIB);
         self.note(Metric::StalledPipes, tree.pipes()? / MIB);
@@ -128,12 +130,12 @@ impl Visit<'_> {
     fn connections(&mut self, target: &Target, cpu: impl Fn() -> Result<Duration>) -> Result {
         let user = &self.world.user;
         load::handshakes(user, target, WARM_UP)?;
-        sleep(REST / 2);
+        sleep(self.amounts.rest / 2);
         let count = self.amounts.handshakes;
         let before = cpu()?;
         let took = load::handshakes(user, target, count)?;
         // Until the last ones are closed on the other side too.
-        sleep(REST / 4);
+        sleep(self.amounts.rest / 4);
         let used = cpu()?.saturating_sub(before);
         self.note(Metric::HandshakeCpu, used.as_secs_f64() * 1e3 / count as f64);
         self.note(Metric::HandshakeRate, count as f64 / took.as_secs_f64());

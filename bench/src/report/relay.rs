@@ -202,7 +202,7 @@ fn compared(metric: Metric) -> bool {
     matches!(metric, Metric::DownCpu | Metric::UpCpu)
 }
 
-fn method(Amounts { mib, idle, handshakes }: Amounts, accepts: usize) -> String {
+fn method(Amounts { mib, idle, handshakes, .. }: Amounts, accepts: usize) -> String {
     format!(
         "
 ## How

@@ -117,7 +117,7 @@ impl Report<'_> {
     }
 }
 
-fn method(Amounts { mib, idle, handshakes }: Amounts) -> String {
+fn method(Amounts { mib, idle, handshakes, .. }: Amounts) -> String {
     format!(
         "
 ## How
