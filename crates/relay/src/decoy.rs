@@ -92,7 +92,7 @@ impl Shadow {
             drop(first);
             let flow = counters.strangers();
             flow.add_up(self.told);
-            pump::bridge(caller, self.mask, told, limits.mask_bytes, flow).await;
+            pump::bridge(&caller, &self.mask, told, limits.mask_bytes, flow).await;
         };
         let _ = timeout(limits.mask_time, talk).await;
     }
