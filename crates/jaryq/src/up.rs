@@ -19,7 +19,7 @@ use crate::machine::{memory, raise_open_files};
 use crate::metrics;
 use crate::print::Printer;
 use crate::root;
-use crate::watch::{Watch, pass_on, tell};
+use crate::watch::{Watch, pass_on, set_keys, tell};
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
@@ -59,6 +59,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let seen = store.revision().await?;
         let keys = keys_with_a_first(&store).await?;
         let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
+        // Before the doors are open: who knocks first after a restart is nobody's stranger.
+        set_keys(&relay, &keys);
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());

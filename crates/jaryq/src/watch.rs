@@ -42,6 +42,19 @@ pub(crate) struct Watch<'a> {
     pub printer: &'a Printer,
 }
 
+/// The valid keys, by what they open.
+pub(crate) struct Valid {
+    telegram: Vec<KeyId>,
+    web: Vec<KeyId>,
+}
+
+/// Has a relay know these keys and no others.
+pub(crate) fn set_keys(relay: &Relay, keys: &[Key]) -> Valid {
+    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+    relay.set_keys(Keys { telegram: &telegram, web: &web });
+    Valid { telegram, web }
+}
+
 impl Watch<'_> {
     /// Looks every [`CHECK`] whether another process has changed something, and after the ports
     /// every second.
@@ -75,8 +88,7 @@ impl Watch<'_> {
     /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
     /// came of that.
     pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
-        self.relay.set_keys(Keys { telegram: &telegram, web: &web });
+        let Valid { telegram, web } = set_keys(&self.relay, keys);
         let in_clear = self.cleartext.want(!web.is_empty());
         let not_ours = self.config.cleartext_port.0;
         let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);

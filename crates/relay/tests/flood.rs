@@ -142,5 +142,6 @@ fn who_follows_a_hint_gets_through_whatever_else_comes_from_their_address_and_ot
     for (number, id) in (101u8..).zip(&house.first[..20]) {
         assert!(house.lets_in(*id, elsewhere(number), house.unhinted), "in turn, without a hint");
     }
-    assert!(flood.sent() > 700, "{} first flights", flood.sent());
+    // One at least for each of them: how many more depends on how soon all had come in.
+    assert!(flood.sent() > new.len() as u64, "{} first flights", flood.sent());
 }

@@ -110,9 +110,9 @@ pub(crate) async fn serve(
     let (key, tongue) = (guest.key, guest.tongue);
     let meter = shared.tally.open(guest.cell(dialled.port()), caller.source);
     match prepare(&shared, &mut caller, guest, &meter).await {
-        Ok(session) => shared.start(key, async move {
+        Ok(mut session) => shared.start(key, async move {
             session.run(&meter).await;
-            drop(room);
+            drop((session, room));
         }),
         Err(reason) => {
             match &reason {
@@ -135,14 +135,16 @@ enum Session {
 }
 
 impl Session {
-    async fn run(self, meter: &Meter) {
+    /// By reference: what is moved into a future is kept twice.
+    async fn run(&mut self, meter: &Meter) {
         let flow = meter.flow();
         match self {
             Self::Tunnel { client, server, said } => {
+                let said = std::mem::replace(said, Ok(()));
                 pump::bridge(client, server, said, u64::MAX, flow).await;
             }
-            Self::Fetch { client, server, body } => pump::fetch(client, server, body, flow).await,
-            Self::Datagrams(association) => association.run(flow).await,
+            Self::Fetch { client, server, body } => pump::fetch(client, server, *body, flow).await,
+            Self::Datagrams(association) => Box::pin(association.run(flow)).await,
         }
     }
 }

@@ -87,7 +87,7 @@ impl Association {
     }
 
     /// Carries datagrams until the client lets go of its connection, or nothing moves any more.
-    pub(super) async fn run(mut self: Box<Self>, flow: Flow<'_>) {
+    pub(super) async fn run(&mut self, flow: Flow<'_>) {
         let Some(control) = self.control.take() else { return };
         let mut until = Instant::now() + IDLE;
         loop {
