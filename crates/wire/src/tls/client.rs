@@ -1,15 +1,29 @@
-//! The hello of a present-day TLS 1.3 client, which an `ee` link is dressed in.
+//! The hello of a present-day TLS 1.3 client, as an app with an `ee` link sends it.
 
 use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
-use aws_lc_rs::rand;
 
-/// A hello's record for this server name, its 32 random bytes still zero: about 1.5 KiB, with a
-/// key share of the hybrid group and one of X25519.
-pub(super) fn record(server_name: &str) -> Vec<u8> {
+use crate::fill_random;
+use crate::tls::hello::RANDOM;
+
+/// A hello's record for this server name: about 1.5 KiB, with a key share of the hybrid group and one
+/// of X25519. The keys to them are nowhere, so whoever sends it can see how a server answers and not
+/// go on from there.
+///
+/// # Panics
+/// When the name is longer than a hello can be.
+#[must_use]
+pub fn record(server_name: &str) -> Vec<u8> {
+    let mut record = without_random(server_name);
+    fill_random(&mut record[RANDOM]);
+    record
+}
+
+/// The same, its 32 random bytes still zero.
+pub(crate) fn without_random(server_name: &str) -> Vec<u8> {
     let mut session_id = [0; 32];
     let mut x25519 = [0; 32];
-    rand::fill(&mut session_id).expect("the system gives random bytes");
-    rand::fill(&mut x25519).expect("the system gives random bytes");
+    fill_random(&mut session_id);
+    fill_random(&mut x25519);
     let hybrid = [ml_kem_key(), x25519.to_vec()].concat();
 
     let name = [&[0][..], &list(server_name.as_bytes())].concat();
@@ -57,7 +71,7 @@ fn list(bytes: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use wire::tls::hello::{ClientHello, Prefix, X25519_MLKEM768, prefix};
+    use crate::tls::hello::{ClientHello, Prefix, X25519_MLKEM768, prefix};
 
     #[test]
     fn it_is_a_hello() {
