@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use ports::Mode;
 use relay::{EgressPorts, Mask};
 use store::Label;
+use wire::account::Account;
 use wire::derive::Form;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
@@ -91,6 +92,15 @@ pub(crate) enum Verb {
         /// How many days, today among them
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
         days: u16,
+    },
+    /// Try what an app would do, and say what is wrong, why, and what helps
+    Doctor {
+        /// The key to try with: its id, or enough of its beginning [default: the first valid one]
+        #[arg(long, value_name = "ID")]
+        key: Option<String>,
+        /// Try it from there too: the SOCKS5 link of a web key on another relay
+        #[arg(long, value_name = "LINK")]
+        from: Option<Account>,
     },
 }
 

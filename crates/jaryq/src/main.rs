@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `stats` | the verbs |
+//! | `up`, `key`, `stats`, `doctor` | the verbs |
 //! | `announce` | what `up` says at the start |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
 //! | `ledger` | what was counted, on its way into the state |
@@ -13,6 +13,7 @@
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
+//! | `running` | whether a relay runs on a state directory |
 //! | `print` | for people, or for programs with `--json` |
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ mod args;
 mod chart;
 mod cleartext;
 mod config;
+mod doctor;
 mod doors;
 mod face;
 mod key;
@@ -31,6 +33,7 @@ mod machine;
 mod metrics;
 mod print;
 mod root;
+mod running;
 mod stats;
 mod up;
 mod watch;
@@ -55,7 +58,8 @@ fn main() -> ExitCode {
     };
     let printer = Printer::new(args.json);
     match run(args, &printer) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             printer.error(&error);
             ExitCode::FAILURE
@@ -63,20 +67,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
+/// Whether all is well.
+fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
+    let state = |place| anyhow::Ok(Config::gather(place, Service::default())?.state);
     match args.verb {
-        Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer),
-        Verb::Ports { mode } => {
+        Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer)?,
+        Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
+        Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
+        Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
-            doors::change(&mode, &config.state, printer)
+            return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
         }
-        Verb::Key(verb) => {
-            let config = Config::gather(args.place, Service::default())?;
-            key::run(verb, &config.state, printer)
-        }
-        Verb::Stats { days } => {
-            let config = Config::gather(args.place, Service::default())?;
-            stats::run(days, &config.state, printer)
-        }
+        Verb::Stats { days } => stats::run(days, &state(args.place)?, printer)?,
     }
+    Ok(true)
 }

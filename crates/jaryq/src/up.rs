@@ -19,6 +19,7 @@ use crate::machine::{memory, raise_open_files};
 use crate::metrics;
 use crate::print::Printer;
 use crate::root;
+use crate::running::Running;
 use crate::watch::{Watch, pass_on, tell};
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
@@ -43,6 +44,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served: anyhow::Result<usize> = runtime.block_on(async {
         let store = Store::open(&config.state).await?;
+        let _running = Running::mark(&config.state)?;
         let identity = store.identity().await?;
         let settings = Settings {
             mask: config.mask.clone(),

@@ -126,6 +126,7 @@ impl Watch<'_> {
             mask: self.config.mask.as_ref().map(ToString::to_string),
             cleartext_port: self.config.cleartext_port.0,
             in_clear: self.cleartext.stands().clone(),
+            process: std::process::id(),
         }
     }
 }

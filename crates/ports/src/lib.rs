@@ -14,7 +14,7 @@
 //! | `listed`, `bind` | a listener for each port |
 //! | `never` | what is never taken: ssh, DHCP, NTP |
 //! | `nat` | whether addresses are translated here |
-//! | `held` | what other programs have |
+//! | `held`, `holders` | what other programs have, and their names |
 //! | `datagrams` | answers that leave from the port that was asked |
 //!
 //! Everything that changes while a relay runs is a byte in shared memory, which BPF programs read by
@@ -42,6 +42,7 @@ mod bind;
 mod bpf;
 mod datagrams;
 mod held;
+mod holders;
 mod keeper;
 mod list;
 mod listed;
@@ -61,6 +62,7 @@ mod transport;
 
 pub use bind::{Bound, Refused, bind};
 pub use datagrams::{Datagrams, Flow};
+pub use holders::{Holder, Program, holders};
 pub use list::{BadPortList, PortList};
 pub use mode::Mode;
 pub use open::{Answers, Change, Mechanism, Ports, Settings, Trouble};

@@ -67,7 +67,7 @@ use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
-use names::Names;
+pub use names::{Names, NoAddress};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use replay::Replays;

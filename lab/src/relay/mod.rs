@@ -1,5 +1,6 @@
 //! The real `jaryq`, on a host of the lab.
 
+mod diagnosis;
 mod key;
 mod process;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+pub use diagnosis::Diagnosis;
 pub use key::{Form, Key, WebKey, forged};
 use process::Process;
 
@@ -196,6 +198,14 @@ impl Relay {
         self.owner.text(arguments)
     }
 
+    /// See [`Owner::doctor`].
+    ///
+    /// # Errors
+    /// When it prints no diagnosis.
+    pub fn doctor(&self, arguments: &[&str]) -> Result<Diagnosis> {
+        self.owner.doctor(arguments)
+    }
+
     /// Waits for an event that it prints.
     ///
     /// # Errors
@@ -330,15 +340,30 @@ impl Owner {
         self.host.spawn(command)
     }
 
+    /// Lets its doctor look, which is given these arguments too.
+    ///
+    /// # Errors
+    /// When it prints no diagnosis.
+    pub fn doctor(&self, arguments: &[&str]) -> Result<Diagnosis> {
+        let (printed, errors, healthy) = self.said(&[&["doctor", "--json"], arguments].concat())?;
+        Diagnosis::read(&printed, healthy)
+            .map_err(|error| Error::Unexpected(format!("{error}; {errors}")))
+    }
+
     fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
-        let output = self.spawn(arguments)?.wait_with_output().doing("waiting for jaryq")?;
-        let [printed, errors] =
-            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
-        if output.status.success() {
+        let (printed, errors, success) = self.said(arguments)?;
+        if success {
             return Ok((printed, errors));
         }
         let command = format!("jaryq {}", arguments.join(" "));
         Err(Error::Command { command, said: printed + &errors })
+    }
+
+    /// What a verb printed, what it complained of, and whether it ended well.
+    fn said(&self, arguments: &[&str]) -> Result<(String, String, bool)> {
+        let output = self.spawn(arguments)?.wait_with_output().doing("waiting for jaryq")?;
+        let text = |said: &[u8]| String::from_utf8_lossy(said).into_owned();
+        Ok((text(&output.stdout), text(&output.stderr), output.status.success()))
     }
 }
 
