@@ -102,6 +102,20 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "LINK")]
         from: Option<Account>,
     },
+    /// Make a service of this program that starts with the machine (systemd)
+    Install {
+        #[command(flatten)]
+        service: Service,
+        /// Write below this folder, and start nothing
+        #[arg(long, value_name = "DIR", hide = true)]
+        root: Option<PathBuf>,
+    },
+    /// End the service and remove it; keys and settings stay
+    Uninstall {
+        /// Remove below this folder, and stop nothing
+        #[arg(long, value_name = "DIR", hide = true)]
+        root: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -97,6 +97,21 @@ fn without_root(text: &str) -> anyhow::Result<u16> {
 /// Places of datacentres that differ from what Telegram's apps have built in.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct DatacentreTable(Vec<(Datacentre, Vec<Host>)>);
+
+/// As rows of a table in the file.
+impl fmt::Display for DatacentreTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (dc, hosts) in &self.0 {
+            let quoted = |Host { ip, port }: &Host| match port {
+                Some(port) => format!("\"{}\"", SocketAddr::new(*ip, *port)),
+                None => format!("\"{ip}\""),
+            };
+            let hosts: Vec<String> = hosts.iter().map(quoted).collect();
+            writeln!(f, "{dc} = [{}]", hosts.join(", "))?;
+        }
+        Ok(())
+    }
+}
 
 impl FromStr for DatacentreTable {
     type Err = anyhow::Error;
@@ -260,6 +275,15 @@ impl Config {
     }
 }
 
+/// Reads a file's text; settings of it, for those that were not given before.
+pub(crate) fn fill_from(
+    text: &str,
+    place: &mut Place,
+    service: &mut Service,
+) -> anyhow::Result<()> {
+    toml::from_str::<File>(text)?.fill(place, service)
+}
+
 /// The file that was named, or the usual one if it is there.
 fn read_file(
     named: Option<&Path>,
@@ -291,7 +315,7 @@ mod tests {
 
     fn filled(text: &str, mut service: Service) -> anyhow::Result<(Place, Service)> {
         let mut place = Place::default();
-        toml::from_str::<File>(text)?.fill(&mut place, &mut service)?;
+        fill_from(text, &mut place, &mut service)?;
         Ok((place, service))
     }
 

@@ -3,8 +3,9 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `stats`, `doctor` | the verbs |
+//! | `up`, `key`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
+//! | `watch` | what a relay does while it runs, besides carrying |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
 //! | `ledger` | what was counted, on its way into the state |
 //! | `metrics` | the same for Prometheus |
@@ -13,6 +14,8 @@
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
+//! | `machine` | how many files and how much memory it may have |
+//! | `supervisor` | what a service manager wants to hear |
 //! | `running` | whether a relay runs on a state directory |
 //! | `print` | for people, or for programs with `--json` |
 
@@ -27,6 +30,7 @@ mod config;
 mod doctor;
 mod doors;
 mod face;
+mod install;
 mod key;
 mod ledger;
 mod machine;
@@ -35,14 +39,16 @@ mod print;
 mod root;
 mod running;
 mod stats;
+mod supervisor;
 mod up;
 mod watch;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Parser;
 
-use args::{Args, Service, Verb};
+use args::{Args, Place, Service, Verb};
 use config::Config;
 use print::Printer;
 
@@ -79,6 +85,16 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
         }
         Verb::Stats { days } => stats::run(days, &state(args.place)?, printer)?,
+        Verb::Install { service, root } => {
+            let Place { state, config } = args.place;
+            if state.is_some() || config.is_some() {
+                bail!(
+                    "a service has its keys in /var/lib/jaryq and its settings in /etc/jaryq.toml"
+                );
+            }
+            install::install(service, root.as_deref(), printer)?;
+        }
+        Verb::Uninstall { root } => install::uninstall(root.as_deref(), printer)?,
     }
     Ok(true)
 }

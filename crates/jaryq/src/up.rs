@@ -20,6 +20,7 @@ use crate::metrics;
 use crate::print::Printer;
 use crate::root;
 use crate::running::Running;
+use crate::supervisor::Supervisor;
 use crate::watch::{Watch, pass_on, tell};
 
 pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
@@ -63,8 +64,18 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
-        let mut watch =
-            Watch { store: store.clone(), seen, relay, cleartext, doors, buckets, config, printer };
+        let supervisor = Supervisor::from_environment();
+        let mut watch = Watch {
+            store: store.clone(),
+            seen,
+            relay,
+            cleartext,
+            doors,
+            buckets,
+            config,
+            printer,
+            supervisor,
+        };
         watch.let_in(&keys).await?;
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
@@ -74,6 +85,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let (maker, keys) = (&maker, &keys);
         announce(&Start { config, answers, ports, user, maker, keys, metrics }, printer)?;
 
+        watch.supervisor.ready();
         let json = printer.is_json();
         tokio::spawn(pass_on(notices, json));
         let complain = move |why: &str| tell("tally", why, json);
@@ -82,7 +94,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         tokio::spawn(async move { looking.look_for_mask().await });
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
-        let Watch { relay, doors, cleartext, .. } = watch;
+        let Watch { relay, doors, cleartext, supervisor, .. } = watch;
+        supervisor.stopping();
         drop((doors, cleartext));
         let cut = relay.farewell().await;
         ledger.close().await;

@@ -16,6 +16,7 @@ use crate::config::{Address, Config};
 use crate::doors::{Answers, Doors, as_written};
 use crate::face::Face;
 use crate::print::Printer;
+use crate::supervisor::Supervisor;
 
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
@@ -40,6 +41,7 @@ pub(crate) struct Watch<'a> {
     pub buckets: Buckets,
     pub config: &'a Config,
     pub printer: &'a Printer,
+    pub supervisor: Supervisor,
 }
 
 impl Watch<'_> {
@@ -63,6 +65,9 @@ impl Watch<'_> {
                     self.printer.is_json(),
                 );
                 tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if tick.is_multiple_of(TICKS_A_SECOND) {
+                self.supervisor.alive();
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()

@@ -8,7 +8,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `open` | the interface, and the choice of the mechanism |
-//! | `steered` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which packets, `keeper` the process that holds whatever hands them over |
+//! | `steered` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which packets, `keeper` the process that holds whatever hands them over, with few `capabilities` |
 //! | `steer` | what hands them over: `bpf` by the programs of `bpf/`, or `tproxy` by the rules of `table` |
 //! | `nftables`, `netlink` | speaking to the kernel |
 //! | `listed`, `bind` | a listener for each port |
@@ -40,6 +40,7 @@
 mod anchor;
 mod bind;
 mod bpf;
+mod capabilities;
 mod datagrams;
 mod held;
 mod holders;
@@ -61,6 +62,7 @@ mod tproxy;
 mod transport;
 
 pub use bind::{Bound, Refused, bind};
+pub use capabilities::give_up_capabilities;
 pub use datagrams::{Datagrams, Flow};
 pub use holders::{Holder, Program, holders};
 pub use list::{BadPortList, PortList};

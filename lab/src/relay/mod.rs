@@ -31,6 +31,7 @@ pub struct Plan<'a> {
     state: Option<PathBuf>,
     arguments: Vec<String>,
     limits: Vec<String>,
+    is_service: bool,
     environment: Vec<(String, String)>,
 }
 
@@ -70,6 +71,13 @@ impl Plan<'_> {
         self
     }
 
+    /// Runs it as its service does: as a user, with the capabilities that the unit gives and no way to
+    /// others.
+    #[must_use]
+    pub fn as_service(self) -> Self {
+        Self { is_service: true, ..self }
+    }
+
     /// A variable of its environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -97,6 +105,9 @@ impl Plan<'_> {
 
     fn launch(&self, state: &Path) -> Result<Process> {
         let mut command = jaryq(&self.limits, &["up", "--json", "--ports", &self.ports], state)?;
+        if self.is_service {
+            command = as_service(&command, state)?;
+        }
         let addresses = self.host.addresses().iter().map(IpAddr::to_string);
         command
             .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
@@ -125,6 +136,7 @@ impl Relay {
             state: None,
             arguments: Vec::new(),
             limits: Vec::new(),
+            is_service: false,
             environment: Vec::new(),
         }
     }
@@ -367,10 +379,17 @@ impl Owner {
     }
 }
 
+/// The program itself, as it was built.
+///
+/// # Errors
+/// [`Error::Missing`] when it is not built.
+pub fn program() -> Result<PathBuf> {
+    tools::find("JARYQ_BIN", "target/debug/jaryq", "no jaryq (cargo build)")
+}
+
 /// A command with these settings and no others, whatever the machine's own relay has.
 fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command> {
-    let hint = "no jaryq (cargo build)";
-    let program = tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?;
+    let program = program()?;
     let mut command = if limits.is_empty() {
         Command::new(program)
     } else {
@@ -394,4 +413,33 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
     std::fs::write(&config, "").doing("writing an empty configuration")?;
     command.args(arguments).arg("--state").arg(state).arg("--config").arg(config);
     Ok(command)
+}
+
+/// What the unit gives, as setpriv(1) names it.
+const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service";
+/// A user that has no name, as good as any other.
+const USER: u32 = 64_001;
+
+/// The same command, run as the service would be.
+fn as_service(command: &Command, state: &Path) -> Result<Command> {
+    tools::need("setpriv")?;
+    std::fs::create_dir_all(state).doing("making a folder")?;
+    std::os::unix::fs::chown(state, Some(USER), Some(USER)).doing("giving a folder away")?;
+    let mut service = Command::new("setpriv");
+    service
+        .args([format!("--reuid={USER}"), format!("--regid={USER}")])
+        .args(["--clear-groups", "--no-new-privs"])
+        .args(
+            ["inh-caps", "ambient-caps", "bounding-set"]
+                .map(|set| format!("--{set}={CAPABILITIES}")),
+        )
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => service.env(name, value),
+            None => service.env_remove(name),
+        };
+    }
+    Ok(service)
 }
