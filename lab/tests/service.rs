@@ -73,6 +73,32 @@ fn what_is_installed_is_a_unit_that_systemd_understands_and_finds_hardened() -> 
 }
 
 #[test]
+fn the_debian_package_has_the_same_service_for_its_own_place() -> Result {
+    let root = tempfile::tempdir()?;
+    let package = root.path().join("jaryq.deb");
+    let package = package.to_str().expect("a path");
+    let maker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/deb");
+    if output("dpkg-deb", &["--version"]).is_err() {
+        return Ok(());
+    }
+    let made = Command::new(maker).arg(program()?).arg(package).output()?;
+    assert!(made.status.success(), "{made:?}");
+    let unpacked = root.path().join("unpacked");
+    let to = unpacked.to_str().expect("a path");
+    assert!(output("dpkg-deb", &["-R", package, to])?.status.success());
+    let unit = fs::read_to_string(unpacked.join("usr/lib/systemd/system/jaryq.service"))?;
+    assert!(unit.contains("ExecStart=/usr/bin/jaryq up "), "{unit}");
+    assert!(unpacked.join("usr/lib/sysusers.d/jaryq.conf").exists());
+    assert_eq!(fs::read(unpacked.join("usr/bin/jaryq"))?, fs::read(program()?)?);
+    assert_eq!(fs::read_to_string(unpacked.join("DEBIAN/conffiles"))?, "/etc/jaryq.toml\n");
+    for script in ["postinst", "prerm", "postrm"] {
+        let script = unpacked.join("DEBIAN").join(script);
+        assert!(output("sh", &["-n", script.to_str().expect("a path")])?.status.success());
+    }
+    Ok(())
+}
+
+#[test]
 fn installed_again_it_keeps_the_settings_that_were_not_given_anew() -> Result {
     let root = tempfile::tempdir()?;
     jaryq(root.path(), &["install", "--mask", "a.example"])?;

@@ -143,8 +143,10 @@ async fn admit(
     let own = address::own();
     let names = Names::default();
     let public = resolve(&names, &face.addresses).await;
+    // Nobody answers on loopback, and nobody else gets there.
+    let outside = public.iter().filter(|ip| !ip.is_loopback());
     let mut places: Vec<Place> =
-        public.iter().map(|&ip| Place { ip, is_ours: forms::is_ours(ip) }).collect();
+        outside.map(|&ip| Place { ip, is_ours: forms::is_ours(ip) }).collect();
     if places.iter().all(|place| !place.is_ours) {
         places.extend(own.iter().map(|&ip| Place { ip, is_ours: true }));
     }
@@ -234,6 +236,13 @@ fn what_stands_in_links(patient: &Patient) -> Option<Check> {
     if patient.links.is_empty() {
         let check = Check::warning("keys", "there is no valid key for Telegram");
         return Some(check.remedy("make one: jaryq key new --label NAME"));
+    }
+    if !patient.public.is_empty() && patient.places.is_empty() {
+        return Some(
+            Check::fault("address", "this server has none that others could reach")
+                .cause("it has no network, or the relay was started before it had one")
+                .remedy("once it has, start the relay again; or give --address ADDRESS"),
+        );
     }
     patient.public.is_empty().then(|| {
         Check::fault("address", format!("{} is not found", list(&patient.face.addresses)))
