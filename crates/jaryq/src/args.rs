@@ -29,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Where things are; every verb needs to know.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub(crate) struct Place {
     /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
     #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
@@ -41,7 +41,7 @@ pub(crate) struct Place {
 }
 
 /// How the relay is to work; the same names stand in `jaryq.toml`.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub(crate) struct Service {
     /// This server's public address or name, for the links; several with commas, the best first
     #[arg(long, value_name = "ADDRESS", env = "JARYQ_ADDRESS", value_delimiter = ',')]

@@ -5,6 +5,7 @@
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
+//! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
 //! | `ledger` | what was counted, on its way into the state |
@@ -36,6 +37,7 @@ mod ledger;
 mod machine;
 mod metrics;
 mod print;
+mod reload;
 mod root;
 mod running;
 mod stats;
@@ -49,7 +51,7 @@ use anyhow::bail;
 use clap::Parser;
 
 use args::{Args, Place, Service, Verb};
-use config::Config;
+use config::{Asked, Config};
 use print::Printer;
 
 fn main() -> ExitCode {
@@ -77,7 +79,7 @@ fn main() -> ExitCode {
 fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
     let state = |place| anyhow::Ok(Config::gather(place, Service::default())?.state);
     match args.verb {
-        Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer)?,
+        Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
         Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
         Verb::Doctor { key, from } => {

@@ -2,28 +2,29 @@
 
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
-use relay::{Egress, Limits, Relay, Settings};
+use relay::{Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use wire::derive::{Buckets, Form};
 
-use crate::address;
 use crate::announce::{Start, announce, explain};
 use crate::cleartext::Cleartext;
-use crate::config::{Address, Config, DEFAULT_PORTS};
+use crate::config::{Asked, DEFAULT_PORTS};
 use crate::doors::Doors;
 use crate::face::LinkMaker;
 use crate::ledger::Ledger;
 use crate::machine::{memory, raise_open_files};
 use crate::metrics;
 use crate::print::Printer;
+use crate::reload::{Reload, course};
 use crate::root;
 use crate::running::Running;
 use crate::supervisor::Supervisor;
 use crate::watch::{Watch, pass_on, tell};
 
-pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
+    let config = &asked.gather()?;
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
@@ -48,14 +49,13 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let _running = Running::mark(&config.state)?;
         let identity = store.identity().await?;
         let settings = Settings {
-            mask: config.mask.clone(),
-            datacentres: config.datacentres.clone(),
-            egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
+            course: course(config),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
+        let reload = Reload::new(asked)?;
         let (relay, notices) = Relay::new(&identity.relay_key(), identity.epoch(), settings);
         // Asked for before the keys are read: what changes after that is seen below.
         let seen = store.revision().await?;
@@ -72,7 +72,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
             cleartext,
             doors,
             buckets,
-            config,
+            config: config.clone(),
+            reload,
             printer,
             supervisor,
         };
@@ -118,12 +119,6 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     }
     let label: Label = "first".parse()?;
     Ok(vec![store.new_key(label, Form::Telegram).await?])
-}
-
-/// What nobody is to be taken to, because it is this server.
-fn own(config: &Config) -> Vec<String> {
-    let found = address::own().into_iter().map(Address::from);
-    config.addresses.iter().cloned().chain(found).map(|address| address.to_string()).collect()
 }
 
 /// Done at the first SIGTERM or SIGINT; a second one ends the process on the spot.

@@ -16,6 +16,7 @@ use crate::config::{Address, Config};
 use crate::doors::{Answers, Doors, as_written};
 use crate::face::Face;
 use crate::print::Printer;
+use crate::reload::Reload;
 use crate::supervisor::Supervisor;
 
 /// How often the relay looks whether keys were made or revoked.
@@ -39,7 +40,8 @@ pub(crate) struct Watch<'a> {
     pub cleartext: Cleartext,
     pub doors: Doors,
     pub buckets: Buckets,
-    pub config: &'a Config,
+    pub config: Config,
+    pub reload: Reload<'a>,
     pub printer: &'a Printer,
     pub supervisor: Supervisor,
 }
@@ -68,6 +70,7 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.supervisor.alive();
+                self.reload_if_due().await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -123,7 +126,7 @@ impl Watch<'_> {
     /// What the world sees of this relay now.
     fn face(&self, answers: &Answers) -> Face {
         Face {
-            addresses: addresses(self.config),
+            addresses: addresses(&self.config),
             ports: answers.usual.ports.clone(),
             bucket_ports: answers.buckets.clone(),
             all_ports: answers.usual.all,

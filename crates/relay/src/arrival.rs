@@ -79,7 +79,7 @@ impl<'a> Arrival<'a> {
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
         let Self { shared, source, stream, first, shadow, asked, .. } = self;
-        if shared.mask.is_some() && !*asked {
+        if shared.has_mask() && !*asked {
             if let Ok(read) = timeout(PAUSE, pump::read_some(stream, first)).await {
                 return read.map_err(|_| NoMore);
             }

@@ -16,9 +16,9 @@ pub(crate) async fn entertain(arrival: Arrival<'_>) {
     let Arrival { shared, source, accepted, stream, first, shadow, asked, place, .. } = arrival;
     // Others may come to the door; a stranger has a place of another kind.
     drop(place);
-    if shared.mask.is_none() {
+    if !shared.has_mask() {
         drop(first);
-        let Some(_place) = shared.strangers.admit(source) else { return };
+        let Some(_place) = shared.drained.admit(source) else { return };
         // The same time after every start, so that nothing can be learnt from it.
         let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
         return;
@@ -54,7 +54,7 @@ impl Shadow {
     /// one meets a closed door: the mask host must not become anybody's victim.
     pub(crate) async fn meet(shared: &Shared, caller: &TcpStream, source: Source) -> Option<Self> {
         let place = shared.strangers.admit(source)?;
-        let mask = match shared.mask.as_ref()?.addresses(&shared.names).await {
+        let mask = match shared.mask()?.addresses(&shared.names).await {
             Ok(addresses) => shared.dialer.dial(addresses).await,
             Err(_) => None,
         };

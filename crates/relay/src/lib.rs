@@ -56,7 +56,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
-use wire::mtproto::Datacentres;
+use wire::mtproto::{Datacentre, Datacentres};
 use wire::tally::Day;
 
 use crowd::Crowd;
@@ -78,14 +78,21 @@ use tally::{Counters, Tally};
 /// What a volunteer can set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// What can be changed while it runs too.
+    pub course: CourseSettings,
+    /// How much, how many, how long.
+    pub limits: Limits,
+}
+
+/// What a volunteer can set, and change while the relay runs.
+#[derive(Clone, Debug, Default)]
+pub struct CourseSettings {
     /// The website that everybody without a key meets.
     pub mask: Option<Mask>,
     /// Where Telegram is.
     pub datacentres: Datacentres,
     /// Where browsers and other apps may go.
     pub egress: Egress,
-    /// How much, how many, how long.
-    pub limits: Limits,
 }
 
 /// Bounds on what anyone can take up.
@@ -155,16 +162,17 @@ pub struct Relay(Arc<Shared>);
 pub(crate) struct Shared {
     keyring: ArcSwap<Keyring>,
     limits: Limits,
-    mask: Option<Mask>,
-    datacentres: Datacentres,
+    course: ArcSwap<Course>,
     dialer: Dialer,
     names: Arc<Names>,
-    gate: Gate,
     logins: web::Logins,
     sources: Sources,
     replays: Replays,
     arrivals: Crowd,
+    /// Those whom the mask host entertains.
     strangers: Crowd,
+    /// Those who are drained, where there is no mask.
+    drained: Crowd,
     /// Those without a key, so far, at the port that speaks in clear.
     callers: Crowd,
     live: Live,
@@ -176,7 +184,38 @@ pub(crate) struct Shared {
     certificate: usize,
 }
 
+/// What can change while the relay runs. Who has begun under one course may end under it.
+struct Course {
+    mask: Option<Mask>,
+    datacentres: Datacentres,
+    gate: Arc<Gate>,
+}
+
+impl Course {
+    fn new(settings: CourseSettings, names: &Arc<Names>) -> Self {
+        let CourseSettings { mask, datacentres, egress } = settings;
+        Self { mask, datacentres, gate: Arc::new(Gate::new(egress, Arc::clone(names))) }
+    }
+}
+
 impl Shared {
+    fn has_mask(&self) -> bool {
+        self.course.load().mask.is_some()
+    }
+
+    fn mask(&self) -> Option<Mask> {
+        self.course.load().mask.clone()
+    }
+
+    fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.course.load().gate)
+    }
+
+    /// Where to dial for a datacentre.
+    fn endpoints(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
+        self.course.load().datacentres.endpoints(datacentre)
+    }
+
     /// Starts what a key's connection goes on with, as a task of its own, unless the key was revoked
     /// since it was shown.
     fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
@@ -201,24 +240,21 @@ impl Relay {
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let counters = Arc::<Counters>::default();
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
-        let limits = settings.limits;
         let names = Arc::new(Names::default());
+        let course = Course::new(settings.course, &names);
+        let limits = settings.limits;
         let shared = Shared {
             keyring: ArcSwap::from_pointee(Keyring::new(key, epoch)),
-            datacentres: settings.datacentres,
+            course: ArcSwap::from_pointee(course),
             dialer: Dialer::default(),
-            gate: Gate::new(settings.egress, Arc::clone(&names)),
             names,
             logins: web::Logins::default(),
             sources: Sources::default(),
             replays: Replays::default(),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
-            strangers: match settings.mask {
-                Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
-                None => Crowd::new(limits.arrivals, limits.arrivals_per_source),
-            },
-            mask: settings.mask,
+            strangers: Crowd::new(limits.strangers, limits.strangers_per_source),
+            drained: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             certificate: 2400 + key.constant("certificate", 2200),
@@ -235,6 +271,12 @@ impl Relay {
         let shared = &self.0;
         shared.keyring.store(Arc::new(shared.keyring.load().with(keys)));
         shared.live.end_all_but(&shared.keyring.load());
+    }
+
+    /// From now on, these settings hold; connections that are open go on.
+    pub fn change(&self, settings: CourseSettings) {
+        let course = Course::new(settings, &self.0.names);
+        self.0.course.store(Arc::new(course));
     }
 
     /// Serves whoever comes to a listener, on whichever port of the machine they came.
@@ -265,11 +307,10 @@ impl Relay {
 
     /// Tells at once, and not at the first stranger, when the mask's name leads nowhere.
     pub async fn look_for_mask(&self) {
-        let Shared { mask, names, notices, .. } = &*self.0;
-        if let Some(mask) = mask
-            && mask.addresses(names).await.is_err()
+        if let Some(mask) = self.0.mask()
+            && mask.addresses(&self.0.names).await.is_err()
         {
-            notices.say(Notice::MaskUnreachable);
+            self.0.notices.say(Notice::MaskUnreachable);
         }
     }
 

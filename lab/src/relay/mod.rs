@@ -31,7 +31,8 @@ pub struct Plan<'a> {
     state: Option<PathBuf>,
     arguments: Vec<String>,
     limits: Vec<String>,
-    is_service: bool,
+    capabilities: Option<String>,
+    settings: Option<PathBuf>,
     environment: Vec<(String, String)>,
 }
 
@@ -75,7 +76,19 @@ impl Plan<'_> {
     /// others.
     #[must_use]
     pub fn as_service(self) -> Self {
-        Self { is_service: true, ..self }
+        self.as_user(CAPABILITIES)
+    }
+
+    /// Runs it as a user with these capabilities, as setpriv(1) names them.
+    #[must_use]
+    pub fn as_user(self, capabilities: &str) -> Self {
+        Self { capabilities: Some(capabilities.to_owned()), ..self }
+    }
+
+    /// Has it take its ports, and whatever else is not given here, from this file.
+    #[must_use]
+    pub fn settings(self, file: &Path) -> Self {
+        Self { settings: Some(file.to_owned()), ..self }
     }
 
     /// A variable of its environment.
@@ -104,9 +117,16 @@ impl Plan<'_> {
     }
 
     fn launch(&self, state: &Path) -> Result<Process> {
-        let mut command = jaryq(&self.limits, &["up", "--json", "--ports", &self.ports], state)?;
-        if self.is_service {
-            command = as_service(&command, state)?;
+        let mut arguments = vec!["up", "--json"];
+        if self.settings.is_none() {
+            arguments.extend(["--ports", &self.ports]);
+        }
+        let mut command = jaryq(&self.limits, &arguments, state)?;
+        if let Some(capabilities) = &self.capabilities {
+            command = as_user(&command, state, capabilities)?;
+        }
+        if let Some(file) = &self.settings {
+            command.arg("--config").arg(file);
         }
         let addresses = self.host.addresses().iter().map(IpAddr::to_string);
         command
@@ -136,7 +156,8 @@ impl Relay {
             state: None,
             arguments: Vec::new(),
             limits: Vec::new(),
-            is_service: false,
+            capabilities: None,
+            settings: None,
             environment: Vec::new(),
         }
     }
@@ -224,6 +245,12 @@ impl Relay {
     /// When it does not come in time.
     pub fn event(&self, name: &str, limit: Duration) -> Result<Value> {
         self.process.event(name, limit)
+    }
+
+    /// All events of this name that it has printed so far.
+    #[must_use]
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        self.process.events(name)
     }
 
     /// The memory that it holds now, in bytes.
@@ -410,7 +437,10 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
         command.env_remove(format!("JARYQ_{setting}"));
     }
     let config = state.with_extension("toml");
-    std::fs::write(&config, "").doing("writing an empty configuration")?;
+    // A relay that runs would read it again.
+    if !config.exists() {
+        std::fs::write(&config, "").doing("writing an empty configuration")?;
+    }
     command.args(arguments).arg("--state").arg(state).arg("--config").arg(config);
     Ok(command)
 }
@@ -420,8 +450,8 @@ const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service";
 /// A user that has no name, as good as any other.
 const USER: u32 = 64_001;
 
-/// The same command, run as the service would be.
-fn as_service(command: &Command, state: &Path) -> Result<Command> {
+/// The same command, run by a user.
+fn as_user(command: &Command, state: &Path, capabilities: &str) -> Result<Command> {
     tools::need("setpriv")?;
     std::fs::create_dir_all(state).doing("making a folder")?;
     std::os::unix::fs::chown(state, Some(USER), Some(USER)).doing("giving a folder away")?;
@@ -431,7 +461,7 @@ fn as_service(command: &Command, state: &Path) -> Result<Command> {
         .args(["--clear-groups", "--no-new-privs"])
         .args(
             ["inh-caps", "ambient-caps", "bounding-set"]
-                .map(|set| format!("--{set}={CAPABILITIES}")),
+                .map(|set| format!("--{set}={capabilities}")),
         )
         .arg(command.get_program())
         .args(command.get_args());
