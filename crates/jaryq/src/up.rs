@@ -1,5 +1,7 @@
 //! `jaryq up`: listen, give root up, say what there is, and carry.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
 use relay::{Limits, Relay, Settings};
@@ -28,6 +30,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     log.log_internal_errors(false).with_env_filter("jaryq=info").init();
     let files = raise_open_files();
     let mut ports = Ports::open(ports::Settings {
