@@ -12,11 +12,13 @@ use wire::tls::client;
 use super::check::Check;
 use super::client::{Failure, greet};
 use super::way::{NoWay, Way};
-use super::{Patient, list};
+use super::{Patient, all, list};
 
 /// TLS's complaint that nobody here has this name (RFC 6066, section 3).
 const UNRECOGNIZED_NAME: u8 = 112;
-/// How long the name servers may take.
+/// How many of its addresses are tried.
+const MOST: usize = 4;
+/// How long the name servers may take, and then the web server.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was seen of it.
@@ -55,14 +57,15 @@ pub(crate) async fn look(patient: &Patient, mask: &Mask, name: &ServerName) -> S
         );
     }
     let hello = client::record(name.as_str());
-    let mut answer = Err(Failure::NoWay(NoWay::Silence));
-    // As the relay does it: the first that accepts.
-    for &at in addresses.iter().take(3) {
-        answer = greet(&Way::Here, at, &hello).await;
-        if !matches!(answer, Err(Failure::NoWay(_))) {
-            break;
-        }
-    }
+    let first = addresses.iter().take(MOST).map(|&at| {
+        let hello = hello.clone();
+        async move { timeout(PATIENCE, greet(&Way::Here, at, &hello)).await }
+    });
+    // As for the relay: any that accepts will do.
+    let answers = all(first.collect()).await.into_iter();
+    let mut answers = answers.map(|met| met.unwrap_or(Err(Failure::NoWay(NoWay::Silence))));
+    let accepted = |answer: &Result<Answer, Failure>| !matches!(answer, Err(Failure::NoWay(_)));
+    let answer = answers.find(accepted).unwrap_or(Err(Failure::NoWay(NoWay::Silence)));
     judge(mask, name, &addresses, answer)
 }
 

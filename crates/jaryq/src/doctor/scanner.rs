@@ -51,8 +51,8 @@ pub(crate) async fn look(patient: &Patient, mask: Option<&ServerHello>) -> Vec<C
             }
         }
         (Some(_), Some(name)) => {
-            checks.extend(name_of(patient, name).await);
-            checks.extend(fingerprint(patient, mask).await);
+            let (name, tls) = tokio::join!(name_of(patient, name), fingerprint(patient, mask));
+            checks.extend(name.into_iter().chain(tls));
         }
         (Some(_), None) => {}
     }
@@ -88,7 +88,8 @@ async fn fingerprint(patient: &Patient, mask: Option<&ServerHello>) -> Option<Ch
 
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
     let hello = faketls::client_hello(name, key, u32::try_from(now).unwrap_or(u32::MAX));
-    let ours = greet(&Way::Here, (at.ip, port).into(), &hello).await.ok()?;
+    let greeting = greet(&Way::Here, (at.ip, port).into(), &hello);
+    let ours = timeout(PATIENCE, greeting).await.ok()?.ok()?;
     let (Answer::Hello(ours), mask) = (ours, mask?) else { return None };
     let same_set = {
         let sorted = |hello: &ServerHello| {
