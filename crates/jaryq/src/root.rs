@@ -21,9 +21,12 @@ const UNCLAIMED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 const FILES: [&str; 3] = ["jaryq.db", "jaryq.db-wal", "jaryq.db-shm"];
 
 /// Becomes, for good, a user that owns the state directory and nothing else; tells which one. The
-/// first time it is one that has no name on this machine. Without root nothing is done.
+/// first time it is one that has no name on this machine. Whoever is not root, but came with some of
+/// its capabilities as a service does, gives those up.
 pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
     if !geteuid().is_root() {
+        ports::give_up_capabilities().context("cannot give up capabilities")?;
+        prctl::set_no_new_privs().context("cannot forbid new privileges")?;
         return Ok(None);
     }
     make(state)?;

@@ -16,6 +16,8 @@ use crate::config::{Address, Config};
 use crate::doors::{Answers, Doors, as_written};
 use crate::face::Face;
 use crate::print::Printer;
+use crate::reload::Reload;
+use crate::supervisor::Supervisor;
 
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
@@ -38,8 +40,10 @@ pub(crate) struct Watch<'a> {
     pub cleartext: Cleartext,
     pub doors: Doors,
     pub buckets: Buckets,
-    pub config: &'a Config,
+    pub config: Config,
+    pub reload: Reload<'a>,
     pub printer: &'a Printer,
+    pub supervisor: Supervisor,
 }
 
 /// The valid keys, by what they open.
@@ -76,6 +80,10 @@ impl Watch<'_> {
                     self.printer.is_json(),
                 );
                 tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if tick.is_multiple_of(TICKS_A_SECOND) {
+                self.supervisor.alive();
+                self.reload_if_due().await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -130,7 +138,7 @@ impl Watch<'_> {
     /// What the world sees of this relay now.
     fn face(&self, answers: &Answers) -> Face {
         Face {
-            addresses: addresses(self.config),
+            addresses: addresses(&self.config),
             ports: answers.usual.ports.clone(),
             bucket_ports: answers.buckets.clone(),
             all_ports: answers.usual.all,
@@ -138,6 +146,7 @@ impl Watch<'_> {
             mask: self.config.mask.as_ref().map(ToString::to_string),
             cleartext_port: self.config.cleartext_port.0,
             in_clear: self.cleartext.stands().clone(),
+            process: std::process::id(),
         }
     }
 }

@@ -110,7 +110,7 @@ impl<'a> Arrival<'a> {
             tokio::select! {
                 biased;
                 ready = stream.readable() => ready.map_err(|_| NoMore::Gone)?,
-                () = shadow.listen(caller, first, timing), if shared.mask.is_some() => {
+                () = shadow.listen(caller, first, timing), if shared.has_mask() => {
                     return Err(NoMore::Enough);
                 }
             }

@@ -255,9 +255,10 @@ async fn answer(
     secret: &Secret,
     (accepted, heard): (Instant, Instant),
 ) -> Option<()> {
-    let Manner { look, pauses } = shared.likeness.manner(hello);
+    let likeness = Arc::clone(&shared.course.load().likeness);
+    let Manner { look, pauses } = likeness.manner(hello);
     let flight = faketls::server_flight(hello, secret, &look);
-    if let Some(Pace { connect, answer }) = shared.likeness.pace() {
+    if let Some(Pace { connect, answer }) = likeness.pace() {
         // A forwarder connects as soon as somebody is there, and passes the hello on after that.
         let due = (accepted + connect).max(heard) + answer;
         if due > Instant::now() + TIMER {

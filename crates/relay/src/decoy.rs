@@ -20,13 +20,13 @@ use crate::{Notice, Shared, pump};
 
 /// Entertains a stranger until one side has had enough.
 pub(crate) async fn entertain(arrival: Arrival<'_>) {
-    if arrival.shared.mask.is_some() {
+    if arrival.shared.has_mask() {
         return carry(arrival).await;
     }
     let Arrival { shared, source, accepted, stream, place, first, .. } = arrival;
     // Others may come to the door; a stranger has a place of another kind.
     drop((place, first));
-    let Some(_place) = shared.strangers.admit(source) else { return };
+    let Some(_place) = shared.drained.admit(source) else { return };
     // The same time after every start, so that nothing can be learnt from it.
     let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
 }
@@ -84,7 +84,7 @@ async fn carry(arrival: Arrival<'_>) {
         let mut head = [0; 6];
         // A server's hello, and not an alert.
         if is_hello && mask.peek(&mut head).await.is_ok() && (head[0], head[5]) == (0x16, 2) {
-            shared.likeness.note(Pace { connect, answer: told.elapsed() });
+            shared.course.load().likeness.note(Pace { connect, answer: told.elapsed() });
         }
         Ok(())
     };
@@ -169,7 +169,7 @@ impl Caller<'_> {
     async fn call(self) -> Option<Listener> {
         let Self { shared, source, dialled } = self;
         let place = shared.strangers.admit(source)?;
-        let addresses = shared.mask.as_ref()?.addresses(&shared.names).await;
+        let addresses = shared.mask()?.addresses(&shared.names).await;
         let started = Instant::now();
         let mask = match addresses {
             Ok(addresses) => shared.dialer.dial(addresses).await,

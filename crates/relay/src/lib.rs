@@ -19,6 +19,7 @@
 //! | `measure` | the same without a connection, for benchmarks |
 //! | `replay` | first flights that were seen before |
 //! | `patience` | how long the rest of a first flight is waited for |
+//! | `course` | what can change while it runs |
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
@@ -34,6 +35,7 @@
 
 mod arrival;
 mod connection;
+mod course;
 mod crowd;
 mod decoy;
 mod dial;
@@ -63,14 +65,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
-use wire::mtproto::Datacentres;
-use wire::mtproto::faketls::Look;
+use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::mtproto::Datacentre;
 use wire::tally::Day;
 
+use course::Course;
+pub use course::CourseSettings;
 use crowd::Crowd;
 use dial::Dialer;
 use egress::Gate;
@@ -78,9 +82,8 @@ pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
-use mask::likeness::Likeness;
 pub use mask::{BadMask, Mask};
-use names::Names;
+pub use names::{Names, NoAddress};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use patience::Patiences;
@@ -94,12 +97,8 @@ pub use waits::{Waited, Waits};
 /// What a volunteer can set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The website that everybody without a key meets.
-    pub mask: Option<Mask>,
-    /// Where Telegram is.
-    pub datacentres: Datacentres,
-    /// Where browsers and other apps may go.
-    pub egress: Egress,
+    /// What can be changed while it runs too.
+    pub course: CourseSettings,
     /// Where to write down which first flights were seen, in files whose names begin with [`SEEN`];
     /// without it, replays are recognised until the relay ends.
     pub folder: Option<PathBuf>,
@@ -172,18 +171,20 @@ pub struct Relay(Arc<Shared>);
 
 /// What all connections share.
 pub(crate) struct Shared {
+    key: (RelayKey, Epoch),
     beginning: Once,
     finder: Arc<Finder>,
     limits: Limits,
-    mask: Option<Mask>,
-    datacentres: Datacentres,
+    course: ArcSwap<Course>,
     dialer: Dialer,
     names: Arc<Names>,
-    gate: Gate,
     logins: web::Logins,
     replays: Replays,
     arrivals: Crowd,
+    /// Those whom the mask host entertains.
     strangers: Crowd,
+    /// Those who are drained, where there is no mask.
+    drained: Crowd,
     /// Those without a key, so far, at the port that speaks in clear.
     callers: Crowd,
     live: Live,
@@ -192,13 +193,26 @@ pub(crate) struct Shared {
     tally: Tally,
     counters: Arc<Counters>,
     patiences: Patiences,
-    /// The name that hellos to the mask host carry, if it has one.
-    mask_name: Option<String>,
-    /// How the mask host answers them.
-    likeness: Likeness,
 }
 
 impl Shared {
+    fn has_mask(&self) -> bool {
+        self.course.load().mask.is_some()
+    }
+
+    fn mask(&self) -> Option<Mask> {
+        self.course.load().mask.clone()
+    }
+
+    fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.course.load().gate)
+    }
+
+    /// Where to dial for a datacentre.
+    fn endpoints(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
+        self.course.load().endpoints(datacentre)
+    }
+
     /// Starts what a key's connection goes on with, as a task of its own, unless the key was revoked
     /// since it was shown.
     fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
@@ -219,10 +233,16 @@ impl Shared {
     fn begin(self: &Arc<Self>) {
         self.beginning.call_once(|| {
             tokio::spawn(flush(Arc::downgrade(self)));
-            if self.mask_name.is_some() {
-                tokio::spawn(mask::study::go_on(Arc::downgrade(self)));
-            }
+            self.study();
         });
+    }
+
+    /// Gets to know the mask host, for as long as it is this one.
+    fn study(self: &Arc<Self>) {
+        let course = self.course.load_full();
+        if course.hello_name.is_some() {
+            tokio::spawn(mask::study::go_on(Arc::downgrade(self), Arc::downgrade(&course)));
+        }
     }
 
     /// Flushes what was written down, on a thread that may wait for the disk.
@@ -242,39 +262,25 @@ impl Relay {
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let counters = Arc::<Counters>::default();
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
-        let limits = settings.limits;
         let names = Arc::new(Names::default());
-        let mask_name = settings.mask.as_ref().and_then(|mask| {
-            let name = mask.server_name()?;
-            if !mask.is_wildcard() {
-                return Some(name.to_string());
-            }
-            // As in somebody's link: the site may have another certificate for its bare name.
-            let buckets = Buckets::new(key, epoch);
-            let label = buckets.label(buckets.of(KeyId(wire::random())));
-            Some(format!("{label}.{name}"))
-        });
+        let course = Course::new(settings.course, (key, epoch), &names);
+        let limits = settings.limits;
         let shared = Shared {
+            key: (key.clone(), epoch),
             finder: Arc::new(Finder::new(Keyring::new(key, epoch), Arc::clone(&counters))),
             beginning: Once::new(),
-            mask_name,
-            datacentres: settings.datacentres,
+            course: ArcSwap::from_pointee(course),
             dialer: Dialer::default(),
-            gate: Gate::new(settings.egress, Arc::clone(&names)),
             names,
             logins: web::Logins::default(),
             replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
-            strangers: match settings.mask {
-                Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
-                None => Crowd::new(limits.arrivals, limits.arrivals_per_source),
-            },
-            mask: settings.mask,
+            strangers: Crowd::new(limits.strangers, limits.strangers_per_source),
+            drained: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
             patiences: Patiences::default(),
-            likeness: Likeness::new(Look::usual(2400 + key.constant("certificate", 2200))),
             limits,
             notices,
             tally: Tally::default(),
@@ -298,6 +304,20 @@ impl Relay {
     #[must_use]
     pub fn waits(&self) -> Waits {
         self.0.finder.waits()
+    }
+
+    /// From now on, these settings hold; connections that are open go on.
+    ///
+    /// # Panics
+    /// Outside of a runtime, once there is a listener.
+    pub fn change(&self, settings: CourseSettings) {
+        let (key, epoch) = &self.0.key;
+        let mut course = Course::new(settings, (key, *epoch), &self.0.names);
+        course.learn_from(&self.0.course.load());
+        self.0.course.store(Arc::new(course));
+        if self.0.beginning.is_completed() {
+            self.0.study();
+        }
     }
 
     /// Serves whoever comes to a listener, on whichever port of the machine they came.
@@ -329,11 +349,10 @@ impl Relay {
 
     /// Tells at once, and not at the first stranger, when the mask's name leads nowhere.
     pub async fn look_for_mask(&self) {
-        let Shared { mask, names, notices, .. } = &*self.0;
-        if let Some(mask) = mask
-            && mask.addresses(names).await.is_err()
+        if let Some(mask) = self.0.mask()
+            && mask.addresses(&self.0.names).await.is_err()
         {
-            notices.say(Notice::MaskUnreachable);
+            self.0.notices.say(Notice::MaskUnreachable);
         }
     }
 

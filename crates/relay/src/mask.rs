@@ -48,7 +48,10 @@ impl Mask {
     }
 
     /// Where the mask host is now; or was, while the name servers do not say.
-    pub(crate) async fn addresses(&self, names: &Names) -> Result<Vec<SocketAddr>, NoAddress> {
+    ///
+    /// # Errors
+    /// When its name leads nowhere and never did.
+    pub async fn addresses(&self, names: &Names) -> Result<Vec<SocketAddr>, NoAddress> {
         let at = |ips: &[IpAddr]| ips.iter().map(|ip| (*ip, self.port).into()).collect();
         let name = match &self.host {
             Host::Address(ip) => return Ok(at(&[*ip])),

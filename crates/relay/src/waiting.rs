@@ -38,7 +38,7 @@ async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<E
     tokio::select! {
         biased;
         found = wait.end() => found,
-        () = shadow.listen(caller, first, (now, now + HOLD)), if shared.mask.is_some() => None,
+        () = shadow.listen(caller, first, (now, now + HOLD)), if shared.has_mask() => None,
         _ = pump::end_of(stream) => None,
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use lab::client;
 use lab::flood::{Flood, visit};
-use relay::{Keys, Limits, Relay, Settings};
+use relay::{CourseSettings, Keys, Limits, Relay, Settings};
 use wire::derive::{Buckets, Epoch, FleetKey, Form, KeyId, Person, RelayId, RelayKey};
 use wire::mtproto::{Datacentre, Datacentres, ProxyLink, ProxySecret};
 
@@ -71,7 +71,11 @@ fn house() -> House {
     let mut datacentres = Datacentres::default();
     datacentres.set(Datacentre::Main(2), vec![datacentre().to_string().parse().expect("a host")]);
     let limits = Limits { arrivals_per_source: DOOR, ..Limits::default() };
-    let settings = Settings { datacentres, limits, ..Settings::default() };
+    let settings = Settings {
+        course: CourseSettings { datacentres, ..CourseSettings::default() },
+        limits,
+        ..Settings::default()
+    };
     let relay = common::run(&key, settings, move |relay| {
         relay.set_keys(Keys { telegram: &ids, web: &[] });
         listeners.into_iter().chain([listener]).map(|listener| relay.serve(listener)).collect()

@@ -68,6 +68,11 @@ impl Process {
         })
     }
 
+    pub(super) fn events(&self, name: &str) -> Vec<Value> {
+        let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.events.iter().filter(|event| event["event"] == name).cloned().collect()
+    }
+
     pub(super) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -1,6 +1,6 @@
 //! Asking the mask host, as one of Telegram's apps would, how it answers a hello.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -11,6 +11,7 @@ use wire::tls::offer;
 use wire::tls::record::HEADER;
 
 use super::likeness::{KINDS, Manner, Pace};
+use crate::course::Course;
 use crate::{Notice, Shared, pump};
 
 /// How often it is asked the same, since certificates' signatures vary by a byte or two.
@@ -34,13 +35,13 @@ const PAUSE: Duration = Duration::from_millis(3);
 const PAUSES: usize = 4;
 const LONGEST: Duration = Duration::from_millis(250);
 
-/// Asks for as long as the relay is there.
-pub(crate) async fn go_on(shared: Weak<Shared>) {
+/// Asks for as long as the relay is there and this its course.
+pub(crate) async fn go_on(shared: Weak<Shared>, course: Weak<Course>) {
     let mut patience = SOON;
     loop {
-        let answered = match shared.upgrade() {
-            Some(shared) => round(&shared).await,
-            None => return,
+        let answered = match (shared.upgrade(), course.upgrade()) {
+            (Some(shared), Some(course)) => round(&shared, &course).await,
+            _ => return,
         };
         let wait = if answered { AGAIN } else { patience };
         patience = if answered { SOON } else { (patience * 2).min(LATER) };
@@ -51,14 +52,15 @@ pub(crate) async fn go_on(shared: Weak<Shared>) {
 }
 
 /// Asks for every kind of hello; whether all went well.
-async fn round(shared: &Arc<Shared>) -> bool {
+async fn round(shared: &Shared, course: &Course) -> bool {
     let mut answered = true;
     for kind in KINDS {
         let mut manners = Vec::new();
         for _ in 0..TIMES {
-            match timeout(PATIENCE, ask(shared, kind)).await.unwrap_or(Err(Trouble::Silent)) {
+            match timeout(PATIENCE, ask(shared, course, kind)).await.unwrap_or(Err(Trouble::Silent))
+            {
                 Ok((manner, pace)) => {
-                    shared.likeness.note(pace);
+                    course.likeness.note(pace);
                     manners.push(manner);
                 }
                 Err(Trouble::Silent) => {
@@ -68,14 +70,14 @@ async fn round(shared: &Arc<Shared>) -> bool {
                 }
                 Err(Trouble::Unlike(why)) => {
                     shared.notices.say(Notice::MaskUnlike(why));
-                    shared.likeness.learn(kind, Vec::new());
+                    course.likeness.learn(kind, Vec::new());
                     break;
                 }
             }
             sleep(BETWEEN).await;
         }
         if !manners.is_empty() {
-            shared.likeness.learn(kind, manners);
+            course.likeness.learn(kind, manners);
         }
     }
     answered
@@ -88,9 +90,9 @@ enum Trouble {
     Unlike(Unlike),
 }
 
-async fn ask(shared: &Shared, kind: Group) -> Result<(Manner, Pace), Trouble> {
-    let mask = shared.mask.as_ref().ok_or(Trouble::Silent)?;
-    let name = shared.mask_name.as_deref().ok_or(Trouble::Silent)?;
+async fn ask(shared: &Shared, course: &Course, kind: Group) -> Result<(Manner, Pace), Trouble> {
+    let mask = course.mask.as_ref().ok_or(Trouble::Silent)?;
+    let name = course.hello_name.as_deref().ok_or(Trouble::Silent)?;
     let addresses = mask.addresses(&shared.names).await.map_err(|_| Trouble::Silent)?;
     let started = Instant::now();
     let (stream, _) = shared.dialer.dial(addresses).await.ok_or(Trouble::Silent)?;

@@ -159,7 +159,7 @@ async fn prepare(
     let lost = |_| NoWay::NoAnswer;
     Ok(match guest.wish {
         Wish::Connect(target) => {
-            let server = shared.gate.connect(&target).await?;
+            let server = shared.gate().connect(&target).await?;
             pump::tune(&server);
             caller.say(&guest.tongue.connected()).await;
             let (client, early) = caller.take();
@@ -170,7 +170,7 @@ async fn prepare(
             Session::Tunnel { client, server, said }
         }
         Wish::Fetch { target, head, body } => {
-            let server = shared.gate.connect(&target).await?;
+            let server = shared.gate().connect(&target).await?;
             pump::tune(&server);
             pump::write_all(&server, &head).await.map_err(lost)?;
             let (client, mut early) = caller.take();

@@ -11,9 +11,10 @@
 use aws_lc_rs::kem::{EncapsulationKey, ML_KEM_768};
 use aws_lc_rs::{agreement, constant_time, digest, hmac, rand::SystemRandom};
 
+use super::ServerName;
 use crate::derive::Secret;
 use crate::tls::hello::{ClientHello, Group, RANDOM, X25519, X25519_MLKEM768};
-use crate::tls::record;
+use crate::tls::{offer, record};
 
 /// How long the session id of an app's hello is; a hello with another one comes from no app.
 const SESSION_ID: u8 = 32;
@@ -111,6 +112,17 @@ pub fn sign_hello(hello_record: &mut [u8], secret: &Secret, now: u32) {
     }
 }
 
+/// What a client does: a whole hello record for this server name, signed.
+///
+/// # Panics
+/// As [`offer::record`].
+#[must_use]
+pub fn client_hello(name: &ServerName, secret: &Secret, now: u32) -> Vec<u8> {
+    let mut hello = offer::record(name.as_str(), X25519_MLKEM768);
+    sign_hello(&mut hello, secret, now);
+    hello
+}
+
 /// What a server's flight is to look like. Where a hello does not offer what is asked for here, it
 /// gets what it does offer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,7 +182,7 @@ pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, look: &Look) -> V
             put_list(body, |list| list.extend(&extensions));
         });
     });
-    flight.extend([0x14, 3, 3, 0, 1, 1]);
+    flight.extend(record::CHANGE);
     flight.extend(record::header(payload));
     let encrypted = flight.len();
     flight.resize(encrypted + payload, 0);
@@ -179,6 +191,28 @@ pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, look: &Look) -> V
     let random = flight_digest(secret, hello.random, &flight);
     flight[RANDOM].copy_from_slice(random.as_ref());
     flight
+}
+
+/// These bytes are not the beginning of a server's flight.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a server's flight of three records")]
+pub struct NoFlight;
+
+/// What a client does: how many bytes a flight takes, once all of its three records are there.
+///
+/// # Errors
+/// When it is none.
+pub fn flight_length(bytes: &[u8]) -> Result<Option<usize>, NoFlight> {
+    let mut end = 0;
+    for kind in [record::HANDSHAKE, record::CHANGE_CIPHER_SPEC, record::APPLICATION_DATA] {
+        let header = &bytes[end.min(bytes.len())..];
+        if header.iter().zip([kind, 3, 3]).any(|(&is, due)| is != due) {
+            return Err(NoFlight);
+        }
+        let Some([high, low]) = header.get(3..5) else { return Ok(None) };
+        end += record::HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    Ok((bytes.len() >= end).then_some(end))
 }
 
 /// What a client does: whether a flight, three records long, comes from somebody who has the secret.

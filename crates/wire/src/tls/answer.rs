@@ -40,6 +40,14 @@ pub enum Unlike {
     AnotherHello,
 }
 
+/// Reads what a server has said so far, as far as it is not encrypted; `None` until its hello is whole.
+///
+/// # Errors
+/// When this will never be the flight of a TLS 1.3 server.
+pub fn hello(bytes: &[u8]) -> Result<Option<Answer>, Unlike> {
+    record(&mut Fields(bytes), HANDSHAKE)?.map(server_hello).transpose()
+}
+
 /// Reads what a server has said so far. `None` as long as it is not a whole flight: the encrypted
 /// part may go on after any record, so whoever listens has to wait for a pause as well.
 ///
