@@ -379,11 +379,13 @@ impl Relay {
     pub fn totals(&self) -> Totals {
         let shared = &self.0;
         let gauge = |name, help, value| Gauge { name, help, value };
-        let gauges = vec![
+        let strangers = (shared.strangers.count() + shared.drained.count()) as u64;
+        let mut gauges = vec![
             gauge("people_today", "Addresses people came from today.", shared.tally.people()),
             gauge("at_the_door", "Connections that may still show a key.", shared.at_the_door()),
-            gauge("strangers_now", "Strangers at the decoy.", shared.strangers.count() as u64),
+            gauge("strangers_now", "Strangers at the decoy.", strangers),
         ];
+        gauges.extend(self.waits().gauges());
         Totals { counters: shared.counters.all(), gauges, ..shared.tally.totals() }
     }
 
