@@ -149,7 +149,7 @@ impl Telegram {
         let (done, bound) = mpsc::channel();
         let witness = self.witness.clone();
         let door = self.runtime.spawn(async move {
-            let listener = TcpListener::bind(at).await;
+            let listener = bind(at).await;
             let Ok(listener) = listener.map_err(|error| done.send(Err(error))) else {
                 return;
             };
@@ -161,6 +161,20 @@ impl Telegram {
         doors.insert(at, door);
         Ok(())
     }
+}
+
+/// Binds even if the listener before this one is still there for a moment: a program that was started
+/// just now has it until it really runs.
+async fn bind(at: SocketAddr) -> std::io::Result<TcpListener> {
+    for _ in 0..100 {
+        match TcpListener::bind(at).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound,
+        }
+    }
+    TcpListener::bind(at).await
 }
 
 async fn serve(listener: TcpListener, manner: Manner, witness: Arc<Witness>) {

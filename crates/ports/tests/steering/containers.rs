@@ -49,7 +49,10 @@ fn where_bpf_is_forbidden_nftables_steer_and_the_reason_is_said() -> Result {
         run(
             &server,
             &format!(
-                "until ip link add out type veth peer name in netns {0} 2>/dev/null; do
+                "until test $(readlink /proc/{0}/ns/net) != $(readlink /proc/self/ns/net); do
+                     test -d /proc/{0}; sleep 0.05
+                 done
+                 until ip link add out type veth peer name in netns {0} 2>/dev/null; do
                      test -d /proc/{0}; sleep 0.05
                  done
                  ip addr add 10.4.0.1/24 dev out; ip link set out up",
