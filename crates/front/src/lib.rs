@@ -100,7 +100,8 @@ use tls::{Spoken, Tls};
 pub struct Settings {
     /// Where certificates, keys and the account with an authority are kept; made if it is not there.
     pub state: PathBuf,
-    /// Certificates; whoever asks for none of their names sees the first one. At least one.
+    /// Certificates, at least one. Who says a name that none is for sees the first one; who says no
+    /// name sees the first one for an address, if there is one.
     pub identities: Vec<Identity>,
     /// The website.
     pub site: Site,

@@ -25,6 +25,9 @@ const NOTABLE: i64 = 3600;
 /// How long an authority may take to check proofs and to issue.
 const PATIENCE: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(180));
 
+/// What an authority says to whom it does not know.
+const NO_ACCOUNT: &str = "urn:ietf:params:acme:error:accountDoesNotExist";
+
 /// There is no certificate.
 pub(super) struct Refused {
     pub why: String,
@@ -75,7 +78,14 @@ async fn ask_once(
     if let Some(profile) = acme.profile() {
         order = order.profile(profile);
     }
-    let mut order = account.new_order(&order).await.map_err(|error| refused(&error))?;
+    let ordered = account.new_order(&order).await;
+    if let Err(Error::Api(problem)) = &ordered
+        && problem.r#type.as_deref() == Some(NO_ACCOUNT)
+    {
+        // It has forgotten us; the next attempt begins with a new account.
+        keeper.write(|kept| kept.write(&account_file(acme), b""));
+    }
+    let mut order = ordered.map_err(|error| refused(&error))?;
     let mut ready = Vec::new();
     let issued = prove_and_fetch(acme, keeper, &mut order, &mut ready).await;
     for proof in ready {
@@ -86,9 +96,13 @@ async fn ask_once(
     issued
 }
 
+fn account_file(acme: &Acme) -> String {
+    format!("account-{}.json", slug(&[], &acme.directory))
+}
+
 /// The account that is kept, or a new one.
 async fn account(acme: &Acme, keeper: &Keeper, client: Client) -> Result<Account, Refused> {
-    let file = format!("account-{}.json", slug(&[], &acme.directory));
+    let file = account_file(acme);
     let builder = Account::builder_with_http(Box::new(client));
     let kept = keeper.kept.read(&file).ok().flatten();
     if let Some(credentials) =
@@ -196,8 +210,9 @@ fn proof(name: &Name, digest: &[u8]) -> Result<CertifiedKey, Refused> {
     let key = KeyPair::generate().map_err(Refused::because)?;
     let certificate = params.self_signed(&key).map_err(Refused::because)?;
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    CertifiedKey::from_der(vec![certificate.der().clone()], key, &default_provider())
-        .map_err(Refused::because)
+    // Not checked for belonging together: the proof is a critical extension that rustls does not know.
+    let key = default_provider().key_provider.load_private_key(key).map_err(Refused::because)?;
+    Ok(CertifiedKey::new(vec![certificate.der().clone()], key))
 }
 
 fn refused(error: &Error) -> Refused {

@@ -1,13 +1,23 @@
 //! A front on this machine, and the programs that visit it.
 #![allow(dead_code)] // Each test uses a part of it.
 
+pub mod authority;
+pub mod frames;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use front::{Front, Identity, NoticeReceiver, Rooms, Settings};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// A front that listens, for as long as a test runs.
 pub struct Wearer {
@@ -43,13 +53,16 @@ pub fn listen<R: Rooms>(front: &Front, at: &str, rooms: R) -> (SocketAddr, Socke
         let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
         let (front, rooms) = (front.clone(), Arc::clone(&rooms));
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            while let Ok((mut stream, _)) = listener.accept().await {
                 let (front, rooms) = (front.clone(), Arc::clone(&rooms));
                 tokio::spawn(async move {
+                    // As a wearer does that must first know what it is.
+                    let mut first = Vec::with_capacity(100);
+                    let _ = stream.read_buf(&mut first).await;
                     if is_tls {
-                        front.serve(stream, Vec::new(), rooms).await;
+                        front.serve(stream, first, rooms).await;
                     } else {
-                        front.serve_plain(stream, Vec::new()).await;
+                        front.serve_plain(stream, first).await;
                     }
                 });
             }
@@ -91,8 +104,25 @@ impl Wearer {
         all.extend(arguments);
         let url = self.url(path);
         all.push(&url);
-        Visit::read(run("curl", &all).await)
+        Visit::read(&run("curl", &all).await)
     }
+}
+
+/// A connection to it on which these protocols are offered.
+pub async fn tls(wearer: &Wearer, protocols: &[&str]) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    let pem = std::fs::read(wearer.trusted()).expect("a certificate");
+    let certificate = CertificateDer::from_pem_slice(&pem).expect("a certificate");
+    roots.add(certificate).expect("a root");
+    let mut config = rustls::ClientConfig::builder_with_provider(default_provider().into())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(wearer.address).await.expect("a connection");
+    let name = NAME.try_into().expect("a name");
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("a handshake")
 }
 
 /// An answer, as curl shows it.
@@ -103,7 +133,7 @@ pub struct Visit {
 }
 
 impl Visit {
-    fn read(bytes: Vec<u8>) -> Self {
+    fn read(bytes: &[u8]) -> Self {
         let end =
             bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -176,7 +206,7 @@ pub fn free_port() -> u16 {
 /// Waits until something accepts.
 pub async fn until_open(port: u16) {
     for _ in 0..600 {
-        if tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
