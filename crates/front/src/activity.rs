@@ -36,12 +36,16 @@ impl Activity {
 
     /// When the connection has been idle for so long, if nothing moves until then.
     pub(crate) fn idle_at(&self, idle: Duration) -> Instant {
-        let moved = if self.guests.load(Ordering::Acquire) > 0 {
+        let moved = if self.has_guests() {
             Instant::now()
         } else {
             *self.moved.lock().unwrap_or_else(PoisonError::into_inner)
         };
         moved + idle
+    }
+
+    pub(crate) fn has_guests(&self) -> bool {
+        self.guests.load(Ordering::Acquire) > 0
     }
 
     /// One more request without a key; how many there were.

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -15,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::activity::{Activity, Guest, Visit};
 use crate::body::{self, Watched};
@@ -109,13 +108,12 @@ async fn watch_over<C: Future>(
     }
     ask_to_end(connection.as_mut());
     loop {
-        // Key holders' tunnels are theirs to end, or the relay's.
-        let patience = activity.idle_at(Duration::ZERO).max(Instant::now()) + limits.farewell;
         tokio::select! {
             _ = &mut connection => return,
             () = activity.crowded.notified() => return,
-            () = sleep_until(patience) => {
-                if activity.idle_at(limits.farewell) <= Instant::now() {
+            () = sleep(limits.farewell) => {
+                // Key holders' tunnels are theirs to end, or the wearer's.
+                if !activity.has_guests() {
                     return;
                 }
             }

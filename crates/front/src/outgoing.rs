@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -72,13 +73,14 @@ impl Origin {
         mut request: Request<Body>,
     ) -> io::Result<Response<Incoming>> {
         while let Some(mut connection) = self.idle() {
+            let again = again(&request);
             match timeout(self.patience, connection.try_send_request(request)).await {
                 Err(_) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(Ok(response)) => {
                     self.wait(connection);
                     return Ok(response);
                 }
-                Ok(Err(mut error)) => match error.take_message() {
+                Ok(Err(mut error)) => match error.take_message().or(again) {
                     Some(unsent) => request = unsent,
                     None => return Err(io::Error::other(error.into_error())),
                 },
@@ -144,6 +146,20 @@ impl Origin {
         }
         Err(last)
     }
+}
+
+/// A request that may be sent twice, again: the website may have closed a connection while it was on
+/// its way.
+fn again(request: &Request<Body>) -> Option<Request<Body>> {
+    let is_safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_safe || !request.body().is_end_stream() {
+        return None;
+    }
+    let mut again = Request::new(crate::body::empty());
+    *again.method_mut() = request.method().clone();
+    *again.uri_mut() = request.uri().clone();
+    *again.headers_mut() = request.headers().clone();
+    Some(again)
 }
 
 async fn speak<S>(stream: S) -> io::Result<SendRequest<Body>>

@@ -8,7 +8,8 @@ use common::frames::{
     CONTINUATION, END_HEADERS, END_STREAM, GET, HEADERS, RST_STREAM, by_hand, end, flood, frame,
 };
 use common::{NAME, Wearer, wear};
-use front::NoRooms;
+use front::{Body, NoRooms, Rooms, Site};
+use http::{Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -116,4 +117,49 @@ async fn an_idle_connection_and_one_that_asks_too_much_are_ended() {
         timeout(Duration::from_secs(30), stream.read_to_end(&mut heard)).await.expect("it ends");
     let answers = String::from_utf8_lossy(&heard).matches("404 Not Found").count();
     assert!((50..=100).contains(&answers), "{answers}");
+}
+
+/// Lets in who says the word.
+struct Word;
+
+impl Rooms for Word {
+    async fn enter(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
+        request.headers().get("word").map(|_| Response::new(front::body::full("welcome")))
+    }
+}
+
+#[tokio::test]
+async fn when_too_many_answers_are_under_way_key_holders_are_served_all_the_same() {
+    let wearer = wear(Word, |settings, home| {
+        let root = home.join("site");
+        std::fs::create_dir(&root).expect("made");
+        std::fs::write(root.join("index.html"), vec![b'x'; 8 << 20]).expect("written");
+        settings.site = Site::Directory(root);
+        settings.limits.answers = 10;
+    })
+    .await;
+    let (down, mut up) = by_hand(&wearer).await;
+    for stream in 0..10 {
+        let get = frame(HEADERS, END_STREAM | END_HEADERS, stream * 2 + 1, GET);
+        up.write_all(&get).await.expect("sent");
+    }
+    up.flush().await.expect("sent");
+    let status = async |arguments: &[&str]| {
+        let visit = wearer.curl(&[&["-r", "0-9"], arguments].concat(), "/").await;
+        visit.status().to_owned()
+    };
+    until(async || status(&[]).await == "503").await;
+    assert_eq!(status(&["-H", "Word: sesame"]).await, "200");
+    drop((down, up));
+    until(async || status(&[]).await == "206").await;
+}
+
+/// Waits for what must come.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let come = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), come).await.expect("it comes");
 }

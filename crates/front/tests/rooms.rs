@@ -113,6 +113,7 @@ async fn delayed(
                 return;
             }
         }
+        let _ = to.shutdown().await;
     });
     let mut bytes = vec![0; 64 << 10];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
@@ -237,7 +238,7 @@ async fn a_tunnel_outlives_what_would_end_a_visit() {
     stream.write_all(head.as_bytes()).await.expect("sent");
     let mut heard = Vec::new();
     while !heard.ends_with(b"first") {
-        stream.read_buf(&mut heard).await.expect("read");
+        assert!(stream.read_buf(&mut heard).await.expect("read") > 0);
     }
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     stream.write_all(b"second").await.expect("sent");

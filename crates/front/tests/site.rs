@@ -203,6 +203,11 @@ async fn tls_is_that_of_an_ordinary_server() {
     let proof = shake(&wearer, &["-alpn", "acme-tls/1"]).await;
     assert!(proof.contains("alert no application protocol"), "{proof}");
 
+    // Recorded today, it must not be read in twenty years.
+    let stream = common::tls(&wearer, &["h2"]).await;
+    let group = stream.get_ref().1.negotiated_key_exchange_group().expect("one");
+    assert_eq!(group.name(), rustls::NamedGroup::X25519MLKEM768);
+
     let session = wearer.home.path().join("session");
     let session = session.to_str().expect("a path");
     let at = wearer.address.to_string();

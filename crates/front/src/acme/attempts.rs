@@ -42,6 +42,11 @@ impl Attempts {
         next.min(now + LONGEST * 31)
     }
 
+    /// An attempt begins. Should it end with this process, the next one waits, too.
+    pub(super) fn begun(&mut self, patience: Duration) {
+        self.pause(patience);
+    }
+
     pub(super) fn succeeded(&mut self, pause: Duration) {
         self.failures = 0;
         self.pause(pause);

@@ -165,6 +165,8 @@ impl Keeper {
                 tokio::time::sleep(wait.min(LOOK)).await;
                 continue;
             }
+            attempts.begun(self.acme.patience);
+            self.write(|kept| attempts.write(kept));
             match self.ask().await {
                 Ok(new) => {
                     let new = Arc::new(new);

@@ -92,6 +92,8 @@ fn time(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn headers(pairs: &[(HeaderName, &str)]) -> HeaderMap {
@@ -122,6 +124,16 @@ mod tests {
         assert_eq!(part(&old, &version, 10), Part::All);
         let same = headers(&[(RANGE, "bytes=0-3"), (IF_RANGE, &version.tag)]);
         assert_eq!(part(&same, &version, 10), Part::Some(0..4));
+    }
+
+    proptest! {
+        #[test]
+        fn no_part_is_outside_of_the_file(range in "bytes=[0-9]{0,21}-?[0-9]{0,21}(,|-)?", length: u64) {
+            let version = Version::new(UNIX_EPOCH, length, "");
+            if let Part::Some(part) = part(&headers(&[(RANGE, &range)]), &version, length) {
+                prop_assert!(part.start < part.end && part.end <= length);
+            }
+        }
     }
 
     #[test]

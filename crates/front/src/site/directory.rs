@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::SemaphorePermit;
 
 use super::conditions::{self, Part, Version};
 use super::{compress, kinds, paths};
@@ -43,13 +44,12 @@ struct Found {
     status: StatusCode,
 }
 
-#[derive(PartialEq, Eq)]
 enum Gzip {
     No,
     /// The file is in gzip.
     Is,
-    /// It is compressed while it is sent.
-    Now,
+    /// It is compressed now.
+    Now(SemaphorePermit<'static>),
 }
 
 enum Looked {
@@ -131,9 +131,12 @@ fn open(root: &Path, at: &Path, gzip: bool) -> Option<Found> {
             let version = Version::new(modified, length, "-gz");
             return Some(Found { file, version, length, kind, gzip: Gzip::Is, status });
         }
-        if shrinks && compress::is_worth(length) {
+        if shrinks
+            && compress::is_worth(length)
+            && let Some(turn) = compress::turn()
+        {
             let version = Version::new(modified, length, "-gzip");
-            return Some(Found { file, version, length, kind, gzip: Gzip::Now, status });
+            return Some(Found { file, version, length, kind, gzip: Gzip::Now(turn), status });
         }
     }
     let version = Version::new(modified, length, "");
@@ -163,12 +166,12 @@ fn send(mut found: Found, headers: &HeaderMap, is_head: bool) -> io::Result<Resp
         return Ok(answer);
     }
     set(&mut answer, CONTENT_TYPE, found.kind)?;
-    if found.gzip != Gzip::No {
+    if !matches!(found.gzip, Gzip::No) {
         set(&mut answer, CONTENT_ENCODING, "gzip")?;
     } else if is_there {
         set(&mut answer, ACCEPT_RANGES, "bytes")?;
     }
-    if found.gzip == Gzip::Now {
+    if let Gzip::Now(_turn) = found.gzip {
         let mut bytes = Vec::new();
         found.file.take(found.length).read_to_end(&mut bytes)?;
         let bytes = compress::gzip(&bytes)?;

@@ -71,6 +71,8 @@ fn decode(part: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -96,6 +98,23 @@ mod tests {
         let parts = parts("//a/%d0%b6b//c%20d/").expect("a path");
         assert_eq!(parts, [b"a".to_vec(), "жb".into(), b"c d".to_vec()]);
         assert_eq!(url(&parts), "/a/%D0%B6b/c%20d");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_what_is_found_is_below_the_site(path in "(/(\\.|%2[eEfF]|a|%61|b|%00|ж|.){0,4}){0,4}") {
+            let home = tempfile::tempdir().expect("a directory");
+            let root = home.path().canonicalize().expect("its path").join("a");
+            std::fs::create_dir_all(root.join("a/.a")).expect("made");
+            std::fs::write(root.join("a/b"), "x").expect("written");
+            std::os::unix::fs::symlink("../..", root.join("b")).expect("linked");
+            if let Some(parts) = parts(&path) {
+                prop_assert_eq!(super::parts(&url(&parts)).unwrap_or_default(), parts.clone());
+                if let Some(found) = find(&root, &parts) {
+                    prop_assert!(found.starts_with(&root) && !found.ends_with(".a"), "{:?}", found);
+                }
+            }
+        }
     }
 
     #[test]
