@@ -44,6 +44,8 @@ where
         .header_read_timeout(limits.head)
         .max_buf_size(limits.head_bytes.max(8 << 10))
         .max_headers(limits.headers)
+        // A website behind this one may write `Server` and we would write `server`.
+        .preserve_header_case(true)
         .serve_connection(TokioIo::new(stream), service_fn(service))
         .with_upgrades();
     watch_over(

@@ -13,7 +13,7 @@ use front::{Body, NoRooms, Rooms, Site, body};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -213,6 +213,27 @@ async fn connections_to_the_website_behind_are_used_again_until_it_closes_them()
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(wearer.curl(&[], "/").await.status(), "404");
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn its_answers_keep_their_order_and_their_letters() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let head = "HTTP/1.1 200 OK\r\nServer: theirs\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n\
+                Content-Length: 2\r\nX-MiXed: 1\r\nETag: \"x\"\r\n\r\n";
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        let mut heard = Vec::new();
+        while !heard.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut heard).await?;
+        }
+        stream.write_all(format!("{head}ok").as_bytes()).await
+    });
+    let wearer = wear(NoRooms, |settings, _| {
+        settings.site = Site::Upstream { url: url.parse().expect("a URL"), roots: None };
+    })
+    .await;
+    assert_eq!(wearer.curl(&["--http1.1"], "/").await.head, head);
 }
 
 #[tokio::test]

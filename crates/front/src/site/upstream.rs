@@ -134,7 +134,6 @@ impl Upstream {
     fn pass_on(&self, answer: Response<hyper::body::Incoming>) -> Response<Body> {
         let (mut parts, body) = answer.into_parts();
         parts.version = Version::HTTP_11;
-        parts.extensions.clear();
         forget_neighbours(&mut parts.headers);
         // It would send visitors to UDP ports of ours.
         parts.headers.remove(ALT_SVC);
