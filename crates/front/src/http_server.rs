@@ -43,6 +43,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(limits.head_bytes.max(8 << 10))
+        .max_header_size(limits.head_bytes)
         .max_headers(limits.headers)
         // A website behind this one may write `Server` and we would write `server`.
         .preserve_header_case(true)
