@@ -1,4 +1,5 @@
-//! Our figures beside the rivals', in one run: `cargo run --release -p bench -- telegram`.
+//! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
+//! `-- telegram` for the proxies of Telegram alone, `-- keys` for one key among very many. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -6,35 +7,39 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`relay`], [`telegram`] | a run: rounds, and proxies in turn |
 //! | [`keys`] | how long it takes to find one key of very many |
-//! | [`telegram`] | the run: rounds, forms, proxies in turn |
-//! | [`visit`] | what is measured of one proxy in one form |
+//! | [`visit`] | what is measured of one proxy in one way |
+//! | [`accept`] | what it costs to accept connections on all ports |
 //! | [`subject`] | a proxy that can be started: ours, and each rival as its own documents configure it |
 //! | [`process`] | CPU time and memory of a process and its children |
-//! | [`load`] | the user and the datacentre |
-//! | [`figures`], [`report`] | samples, medians, and the page that comes out |
+//! | [`world`], [`load`], [`way`] | where it happens; the user and the datacentre; what they speak |
+//! | [`figures`], [`report`] | samples, medians, and the pages that come out |
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod figures;
 mod keys;
 mod load;
 mod machine;
 mod process;
+mod relay;
 mod report;
 mod subject;
 mod telegram;
 mod visit;
+mod way;
+mod world;
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use lab::relay::Form;
 
-use subject::Rival;
+/// Our own program as the workspace builds it.
+const JARYQ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/jaryq");
 
 /// Measures jaryq beside other programs that do the same.
 #[derive(Parser)]
@@ -46,66 +51,28 @@ struct Args {
 
 #[derive(Subcommand)]
 enum What {
+    /// Everything that it carries, beside proxies of every kind: CPU, memory and delay. Needs root
+    Relay(relay::Options),
     /// Telegram proxies: CPU, memory and speed in the forms plain, dd and ee. Needs root
-    Telegram(Options),
+    Telegram(telegram::Options),
     /// One key among 100,000: how long it takes to find, also under a flood
     Keys(keys::Options),
 }
 
-/// What the comparison of Telegram proxies takes.
-#[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Options {
-    /// Our own program, built with `cargo build --release`
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release/jaryq"))]
-    jaryq: PathBuf,
-
-    /// A rival, once for each: mtprotoproxy=/path/to/mtprotoproxy.py, telemt=/path/to/telemt
-    #[arg(long = "rival", value_name = "NAME=FILE")]
-    rivals: Vec<Rival>,
-
-    /// The Python for rivals that are written in it, with the packages that make them fast
-    #[arg(long, value_name = "FILE", default_value = "python3")]
-    python: PathBuf,
-
-    /// The forms to measure, with commas
-    #[arg(long, value_delimiter = ',', value_parser = form, default_value = "plain,dd,ee")]
-    forms: Vec<Form>,
-
-    /// How often everything is measured
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
-
-    /// How much is moved at a time, over all connections, in MiB
-    #[arg(long, default_value_t = 1024)]
-    mib: u64,
-
-    /// How many connections are opened and left idle
-    #[arg(long, default_value_t = 2000)]
-    idle: usize,
-
-    /// How many connections are made one after another, by 16 clients
-    #[arg(long, default_value_t = 1000)]
-    handshakes: usize,
-
-    /// Write the report to this file as well
-    #[arg(long, value_name = "FILE")]
-    write: Option<PathBuf>,
-}
-
-fn form(name: &str) -> Result<Form, String> {
-    let forms = ["plain", "dd", "ee"].into_iter().zip(Form::ALL);
-    let found = forms.into_iter().find(|(known, _)| *known == name);
-    found.map(|(_, form)| form).ok_or_else(|| "the forms are plain, dd and ee".to_owned())
-}
-
 fn main() -> anyhow::Result<()> {
-    let (report, file) = match Args::parse().what {
+    let (report, write) = match Args::parse().what {
+        What::Relay(options) => (relay::run(&options)?, options.write),
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
     };
-    if let Some(file) = &file {
+    if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;
     }
     io::stdout().write_all(report.as_bytes())?;
     Ok(())
+}
+
+/// Says how far it is. Nobody reading is no reason to stop.
+fn tell(what: &str) {
+    let _ = writeln!(io::stderr(), "{what}");
 }

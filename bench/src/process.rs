@@ -1,10 +1,15 @@
 //! CPU time and memory of a process and whatever it started.
 
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
 
 use lab::{Error, Result};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
@@ -17,17 +22,54 @@ impl Tree {
         Self(i32::try_from(child.id()).expect("a process id"))
     }
 
-    /// User and system time so far, to the nanosecond.
+    /// User and system time so far, to the nanosecond. That of children that have ended is lost.
     pub(crate) fn cpu(self) -> Result<Duration> {
-        self.members()?
-            .into_iter()
-            .map(|pid| clock(ClockId::pid_cpu_clock_id(Pid::from_raw(pid))))
-            .sum()
+        let clock = |pid| clock(ClockId::pid_cpu_clock_id(Pid::from_raw(pid)));
+        self.sum(|pid| clock(pid).map(|spent| spent.as_secs_f64())).map(Duration::from_secs_f64)
     }
 
     /// User-space memory, shared pages divided among those who share them, in bytes.
     pub(crate) fn pss(self) -> Result<f64> {
-        self.members()?.into_iter().map(pss_of).sum()
+        self.sum(pss_of)
+    }
+
+    /// How many bytes the pipes that it has open can hold at most.
+    pub(crate) fn pipes(self) -> Result<f64> {
+        let mut all = BTreeMap::new();
+        for pid in self.members()? {
+            let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+            let paths = open.filter_map(|entry| Some(entry.ok()?.path()));
+            // Both ends have the same name.
+            let named = paths.filter_map(|path: PathBuf| {
+                let name = fs::read_link(&path).ok()?.to_str()?.to_owned();
+                name.starts_with("pipe:").then_some((name, path))
+            });
+            all.extend(named);
+        }
+        let size = |path: PathBuf| {
+            let flags = OFlag::O_NONBLOCK.bits();
+            let pipe = OpenOptions::new().read(true).custom_flags(flags).open(path).ok()?;
+            fcntl(pipe, FcntlArg::F_GETPIPE_SZ).ok().map(f64::from)
+        };
+        // Not `sum`: of nothing, that is -0.
+        Ok(all.into_values().filter_map(size).fold(0.0, |sum, size| sum + size))
+    }
+
+    /// Ends it and its descendants on the spot.
+    pub(crate) fn kill(self) {
+        // Some may have ended since, and some end with their parent.
+        for pid in self.members().unwrap_or_else(|_| vec![self.0]) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// What its members have together. One that ends meanwhile has nothing any more.
+    fn sum(self, of: impl Fn(i32) -> Result<f64>) -> Result<f64> {
+        let mut sum = of(self.0)?;
+        for pid in self.members()?.into_iter().skip(1) {
+            sum += of(pid).unwrap_or_default();
+        }
+        Ok(sum)
     }
 
     /// It and its descendants.

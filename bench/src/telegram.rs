@@ -1,55 +1,67 @@
-//! The run: in every round, for every form, every proxy in turn.
+//! The comparison of Telegram proxies: in every round, for every form, every proxy in turn.
 
-use std::io::Write;
-
-use anyhow::Context;
-use lab::relay::Form;
-use lab::{Host, Lab};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use wire::mtproto::{Datacentre, Datacentres};
+use std::path::PathBuf;
 
 use crate::figures::Figures;
-use crate::load::datacentre;
-use crate::report::Report;
-use crate::visit::{ALONE, Visit};
-use crate::{Options, machine, subject};
+use crate::report::telegram::Report;
+use crate::subject::{Kind, Rival, Wanted};
+use crate::visit::{ALONE, Amounts, REST, Visit};
+use crate::way::Way;
+use crate::world::World;
+use crate::{machine, tell};
 
-/// More open files than this are not used by anyone.
-const FILES: u64 = 20_000;
+/// What the comparison takes.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Options {
+    /// Our own program, built with `cargo build --release`
+    #[arg(long, value_name = "FILE", default_value = crate::JARYQ)]
+    jaryq: PathBuf,
 
-/// Telegram, a server for the proxies and a user, each on a machine of its own.
-#[derive(Debug)]
-pub(crate) struct World {
-    _lab: Lab,
-    pub(crate) telegram: Host,
-    pub(crate) server: Host,
-    pub(crate) user: Host,
+    /// A rival, once for each: mtprotoproxy=/path/to/mtprotoproxy.py, telemt=/path/to/telemt
+    #[arg(long = "rival", value_name = "NAME=FILE")]
+    rivals: Vec<Rival>,
+
+    /// The Python for rivals that are written in it, with the packages that make them fast
+    #[arg(long, value_name = "FILE", default_value = "python3")]
+    python: PathBuf,
+
+    /// The forms to measure, with commas
+    #[arg(long, value_delimiter = ',', value_parser = Way::telegram, default_value = "plain,dd,ee")]
+    pub(crate) forms: Vec<Way>,
+
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+
+    /// How much is moved at a time, over all connections, in MiB
+    #[arg(long, default_value_t = 1024)]
+    mib: u64,
+
+    /// How many connections are opened and left idle
+    #[arg(long, default_value_t = 2000)]
+    idle: usize,
+
+    /// How many connections are made one after another, by 16 clients
+    #[arg(long, default_value_t = 1000)]
+    handshakes: usize,
+
+    /// Write the report to this file as well
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write: Option<PathBuf>,
 }
 
-impl World {
-    fn new() -> lab::Result<Self> {
-        let lab = Lab::new()?;
-        let all = [1, 2, 3, 4, 5].map(Datacentre::Main).into_iter().chain([Datacentre::Media]);
-        let endpoints = all.flat_map(|dc| Datacentres::default().endpoints(dc));
-        // In one family, so that nobody loses time with trying the other.
-        let v4 = endpoints.filter(|at| at.is_ipv4() && at.port() == 443);
-        let addresses: Vec<String> = v4.map(|at| at.ip().to_string()).collect();
-        let telegram =
-            lab.host("telegram", &addresses.iter().map(String::as_str).collect::<Vec<_>>())?;
-        datacentre::open(&telegram)?;
-        let server = lab.host("server", &["116.203.7.7"])?;
-        let user = lab.host("user", &["5.76.1.10"])?;
-        Ok(Self { _lab: lab, telegram, server, user })
+impl Options {
+    pub(crate) const fn amounts(&self) -> Amounts {
+        Amounts { mib: self.mib, idle: self.idle, handshakes: self.handshakes, rest: REST }
     }
 }
 
 /// Measures everything; gives the report.
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, FILES.min(hard), FILES.min(hard))
-        .context("raising the number of open files")?;
     let world = World::new()?;
-    let subjects = subject::all(options, &world.server)?;
+    let Options { jaryq, rivals, python, .. } = options;
+    let wanted = Wanted { jaryq, kinds: &Kind::TELEGRAM, rivals, python };
+    let (subjects, missing) = wanted.prepare(&world)?;
     let load_before = machine::load_average();
     let mut figures = Figures::default();
     let mut failures = Vec::new();
@@ -58,20 +70,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
         let turns =
             (0..subjects.len()).map(|turn| Some(&subjects[(turn + round) % subjects.len()]));
         let visits = options.forms.iter().flat_map(|&form| turns.clone().map(move |of| (form, of)));
-        for (form, subject) in [(Form::Plain, None)].into_iter().chain(visits) {
+        for (way, subject) in [(Way::Straight, None)].into_iter().chain(visits) {
             let name = subject.map_or(ALONE, |subject| subject.name);
-            tell(&format!("round {} of {}: {form:?}, {name}", round + 1, options.rounds));
+            tell(&format!("round {} of {}: {}, {name}", round + 1, options.rounds, way.name()));
+            let (world, amounts) = (&world, options.amounts());
             let (figures, failures) = (&mut figures, &mut failures);
-            Visit { world: &world, options, form, name, figures, failures }.pay(subject);
+            let mut visit = Visit { world, amounts, way, name, round, figures, failures };
+            match subject {
+                Some(subject) => {
+                    visit.memory(subject);
+                    visit.speed(subject);
+                }
+                None => visit.alone(),
+            }
         }
     }
-    let skipped = subject::skipped(options);
     let load = (load_before, machine::load_average());
-    Ok(Report { options, subjects: &subjects, figures: &figures, skipped, failures, load }
+    Ok(Report { options, subjects: &subjects, figures: &figures, missing, failures, load }
         .to_string())
-}
-
-/// Nobody reading is no reason to stop.
-fn tell(what: &str) {
-    let _ = writeln!(std::io::stderr(), "{what}");
 }

@@ -1,17 +1,17 @@
-//! What is measured of one proxy in one form, once.
+//! What is measured of one proxy in one way, once.
 
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use lab::relay::Form;
-use lab::{Error, Result};
+use lab::{Error, Host, Result};
 
-use crate::Options;
 use crate::figures::{Figures, Metric};
 use crate::load::{self, Direction, Target};
-use crate::process::own_cpu;
+use crate::process::{Tree, own_cpu};
 use crate::subject::Subject;
-use crate::telegram::World;
+use crate::way::Way;
+use crate::world::World;
 
 /// How many connections move bytes at the same time.
 pub(crate) const STREAMS: usize = 4;
@@ -19,73 +19,130 @@ pub(crate) const STREAMS: usize = 4;
 pub(crate) const ATTEMPTS: usize = 5;
 /// What the load tool is called among the proxies.
 pub(crate) const ALONE: &str = "no proxy";
+/// How many connections ask for bytes and do not read them.
+pub(crate) const STALLED: usize = 200;
+/// How many connections are made to see how late the first byte is.
+pub(crate) const FIRST_BYTES: usize = 50;
 /// Connections before those that are measured, so that caches and pools are as in use.
 const WARM_UP: usize = 100;
 /// Until what was opened or closed has come to rest.
-const REST: Duration = Duration::from_secs(2);
+pub(crate) const REST: Duration = Duration::from_secs(2);
 const MIB: f64 = 1_048_576.0;
 
-/// Measures one proxy in one form; or the load tool alone, as if it were one.
+/// How much of everything.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Amounts {
+    /// How much is moved at a time, over all connections, in MiB.
+    pub(crate) mib: u64,
+    pub(crate) idle: usize,
+    pub(crate) handshakes: usize,
+    /// How long it is waited until everything has come to rest.
+    pub(crate) rest: Duration,
+}
+
+/// Measures one proxy in one way; or the load tool alone, as if it were one.
 pub(crate) struct Visit<'a> {
     pub(crate) world: &'a World,
-    pub(crate) options: &'a Options,
-    pub(crate) form: Form,
+    pub(crate) amounts: Amounts,
+    pub(crate) way: Way,
     pub(crate) name: &'static str,
+    pub(crate) round: usize,
     pub(crate) figures: &'a mut Figures,
     /// What went wrong, in words.
     pub(crate) failures: &'a mut Vec<String>,
 }
 
 impl Visit<'_> {
-    /// Starts the proxy twice, for its memory and for its speed; without one, goes straight to the
-    /// datacentre, which shows what no proxy could be faster than. What fails is noted.
-    pub(crate) fn pay(mut self, subject: Option<&Subject>) {
-        let done = match subject {
-            Some(subject) => self.memory(subject).and_then(|()| {
-                let target = subject.target(self.form)?;
-                let (world, user) = (self.world, &self.world.user);
-                let (running, took) = subject.start(&world.server, user, &target)?;
-                self.note(Metric::Start, took.as_secs_f64() * 1e3);
-                self.speed(&target, || running.tree().cpu())
-            }),
-            None => {
-                let target = Target::straight_to((self.world.telegram.v4(), 443).into());
-                self.speed(&target, own_cpu)
-            }
-        };
-        if let Err(error) = done {
-            self.failed("before any transfer", &error);
-        }
+    /// How fast it would be with no proxy: nothing could be faster than that.
+    pub(crate) fn alone(&mut self) {
+        let target = self.straight();
+        let done = self.connections(&target, own_cpu).map(|()| self.transfers(&target, own_cpu));
+        self.unless(done, "before any transfer");
     }
 
-    fn memory(&mut self, subject: &Subject) -> Result {
-        let (server, user) = (&self.world.server, &self.world.user);
-        let target = subject.target(self.form)?;
-        let (running, took) = subject.start(server, user, &target)?;
+    /// Starts it, leaves it alone, and then leaves connections idle.
+    pub(crate) fn memory(&mut self, subject: &Subject) {
+        let done = self.try_memory(subject);
+        self.unless(done, "memory");
+    }
+
+    /// Starts it, makes connections and moves bytes.
+    pub(crate) fn speed(&mut self, subject: &Subject) {
+        let done = self.try_speed(subject, false);
+        self.unless(done, "before any transfer");
+    }
+
+    /// The same, and how late the first byte is.
+    pub(crate) fn speed_and_delay(&mut self, subject: &Subject) {
+        let done = self.try_speed(subject, true);
+        self.unless(done, "before any transfer");
+    }
+
+    /// Starts it and has bytes sent that nobody reads.
+    pub(crate) fn stalled(&mut self, subject: &Subject) {
+        let done = self.try_stalled(subject);
+        self.unless(done, "readers that stall");
+    }
+
+    fn try_memory(&mut self, subject: &Subject) -> Result {
+        let target = subject.target(self.way)?;
+        let (running, took) = subject.start(self.world, target)?;
         self.note(Metric::Start, took.as_secs_f64() * 1e3);
-        sleep(REST);
+        sleep(self.amounts.rest);
         let before = running.tree().pss()?;
         self.note(Metric::Base, before / MIB);
-        let connections = load::connect(user, &target, self.options.idle)?;
-        sleep(REST);
+        let connections = load::connect(&self.world.user, target, self.amounts.idle)?;
+        sleep(self.amounts.rest);
         let more = running.tree().pss()? - before;
         self.note(Metric::Idle, more / 1024.0 / connections.len() as f64);
         Ok(())
     }
 
-    fn speed(&mut self, target: &Target, cpu: impl Fn() -> Result<Duration>) -> Result {
+    fn try_speed(&mut self, subject: &Subject, delay: bool) -> Result {
+        let target = subject.target(self.way)?;
+        let (running, took) = subject.start(self.world, target)?;
+        self.note(Metric::Start, took.as_secs_f64() * 1e3);
+        let cpu = || running.tree().cpu();
+        self.connections(target, cpu)?;
+        if delay {
+            let straight = self.straight();
+            let late = load::delay(&self.world.user, target, &straight, FIRST_BYTES)?;
+            self.note(Metric::FirstByte, late.as_secs_f64() * 1e3);
+        }
+        self.transfers(target, cpu);
+        Ok(())
+    }
+
+    fn try_stalled(&mut self, subject: &Subject) -> Result {
+        let target = subject.target(self.way)?;
+        let (running, _) = subject.start(self.world, target)?;
+        let mut connections = load::connect(&self.world.user, target, STALLED)?;
+        // As much as nobody keeps.
+        load::stall(&mut connections, 1 << 30)?;
+        sleep(2 * self.amounts.rest);
+        let tree: Tree = running.tree();
+        self.note(Metric::Stalled, tree.pss()? / MIB);
+        self.note(Metric::StalledPipes, tree.pipes()? / MIB);
+        self.note(Metric::StalledSockets, in_sockets(&self.world.server)? / MIB);
+        Ok(())
+    }
+
+    fn connections(&mut self, target: &Target, cpu: impl Fn() -> Result<Duration>) -> Result {
         let user = &self.world.user;
         load::handshakes(user, target, WARM_UP)?;
-        sleep(REST);
-        let count = self.options.handshakes;
+        sleep(self.amounts.rest / 2);
+        let count = self.amounts.handshakes;
         let before = cpu()?;
         let took = load::handshakes(user, target, count)?;
         // Until the last ones are closed on the other side too.
-        sleep(REST / 4);
-        let used = cpu()? - before;
+        sleep(self.amounts.rest / 4);
+        let used = cpu()?.saturating_sub(before);
         self.note(Metric::HandshakeCpu, used.as_secs_f64() * 1e3 / count as f64);
         self.note(Metric::HandshakeRate, count as f64 / took.as_secs_f64());
+        Ok(())
+    }
 
+    fn transfers(&mut self, target: &Target, cpu: impl Fn() -> Result<Duration>) {
         for direction in [Direction::Down, Direction::Up] {
             let mut attempts = 0;
             while let Err(error) = self.transfer(target, direction, &cpu) {
@@ -96,7 +153,6 @@ impl Visit<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     fn transfer(
@@ -105,11 +161,11 @@ impl Visit<'_> {
         direction: Direction,
         cpu: impl Fn() -> Result<Duration>,
     ) -> Result {
-        let bytes = self.options.mib * (1 << 20) / STREAMS as u64;
+        let bytes = self.amounts.mib * (1 << 20) / STREAMS as u64;
         let connections = load::connect(&self.world.user, target, STREAMS)?;
         let before = cpu()?;
         let took = load::transfer(&self.world.user, connections, direction, bytes)?;
-        let used = cpu()? - before;
+        let used = cpu()?.saturating_sub(before);
         let gib = (bytes * STREAMS as u64) as f64 / 1024.0 / MIB;
         let (by_cpu, by_clock) = match direction {
             Direction::Down => (Metric::DownCpu, Metric::DownRate),
@@ -120,11 +176,39 @@ impl Visit<'_> {
         Ok(())
     }
 
+    fn straight(&self) -> Target {
+        Target::straight_to(self.world.datacentre())
+    }
+
     fn note(&mut self, metric: Metric, sample: f64) {
-        self.figures.add(self.form, metric, self.name, sample);
+        self.figures.add((self.way, self.name), metric, self.round, sample);
+    }
+
+    fn unless(&mut self, done: Result, what: &str) {
+        if let Err(error) = done {
+            self.failed(what, &error);
+        }
     }
 
     fn failed(&mut self, what: &str, error: &Error) {
-        self.failures.push(format!("{}, {:?}, {what}: {error}", self.name, self.form));
+        self.failures.push(format!("{}, {}, {what}: {error}", self.name, self.way.name()));
     }
+}
+
+/// What the kernel keeps in a host's TCP sockets, in bytes: `r`, `f` and `w` of `ss`, see ss(8).
+fn in_sockets(host: &Host) -> Result<f64> {
+    let mut command = Command::new("ss");
+    command.args(["-tmnH"]).stdout(Stdio::piped());
+    let output = host.output(command)?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let fields = said
+        .split("skmem:(")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .flat_map(|fields| fields.split(','));
+    let sizes = fields.filter_map(|field| match field.split_at_checked(1)? {
+        ("r" | "f" | "w", size) => size.parse::<f64>().ok(),
+        _ => None,
+    });
+    Ok(sizes.sum())
 }

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use wire::derive::Secret;
-use wire::mtproto::faketls;
+use wire::mtproto::faketls::{self, Look};
 use wire::tls::hello::{ClientHello, RANDOM};
 
 const KEY: Secret = Secret([7; 16]);
@@ -18,6 +18,6 @@ fuzz_target!(|record: &[u8]| {
     faketls::sign_hello(&mut signed, &KEY, 1_800_000_000);
     let hello = ClientHello::read(&signed).expect("only its random bytes have changed");
     assert_eq!(faketls::open(&hello, &KEY).map(|time| time.0), Some(1_800_000_000));
-    let flight = faketls::server_flight(&hello, &KEY, 300);
+    let flight = faketls::server_flight(&hello, &KEY, &Look::usual(300));
     assert!(faketls::flight_is_valid(&flight, hello.random, &KEY));
 });

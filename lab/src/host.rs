@@ -158,6 +158,15 @@ impl Host {
         self.node.router().map_or(Ok(()), |router| router.swallow(address))
     }
 
+    /// From now on this host's own firewall drops what comes to these TCP ports of its first IPv4
+    /// address.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without nft, and whatever the system refuses.
+    pub fn firewall(&self, ports: &[u16]) -> Result {
+        self.node.firewall("input", self.v4(), ports)
+    }
+
     /// Undoes [`Host::unplug`].
     ///
     /// # Errors

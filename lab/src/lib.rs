@@ -28,6 +28,7 @@
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
+//! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
 //! | [`phone`] | somebody with a small phone, who sets up their apps by a page |
 //! | [`http`] | the little of HTTP that a test's own server needs |
@@ -47,6 +48,7 @@ mod channel;
 pub mod client;
 mod error;
 pub mod flood;
+pub mod forwarder;
 mod host;
 pub mod http;
 mod lab;
@@ -69,6 +71,7 @@ mod warden;
 pub mod website;
 
 pub use error::{Error, Result};
+pub use forwarder::Forwarder;
 pub use host::{Host, Task};
 pub use lab::{Lab, country};
 pub use names::NameServer;

@@ -1,14 +1,13 @@
-//! Plain MTProto messages: the first two of Telegram's own handshake, and two that only the lab's
-//! datacentre and the lab's client know, for moving many bytes.
+//! Plain MTProto messages beside those that every app sends: two that only the lab's datacentre and
+//! the lab's client know, for moving many bytes.
 //!
-//! A plain message is `0 (8 bytes) | message id (8) | length (4) | body`. Apps pad the body with
-//! random bytes, so requests are known by the number that they begin with.
+//! Apps pad the body with random bytes, so requests are known by the number that they begin with.
+
+use wire::mtproto::message::{self, MessageId, REQ_PQ_MULTI, RES_PQ};
 
 use crate::error::{Error, Result};
 
 const REQ_PQ: u32 = 0x6046_9778;
-const REQ_PQ_MULTI: u32 = 0xbe7e_8ef1;
-const RES_PQ: u32 = 0x0516_2463;
 const VECTOR: u32 = 0x1cb5_c415;
 /// The lab's own: "send me so many bytes", "count so many of mine".
 const SEND: u32 = 0x6a72_0001;
@@ -18,7 +17,8 @@ const COUNT: u32 = 0x6a72_0002;
 const FINGERPRINT: u64 = 0xd09d_1d85_de64_fd85;
 /// A product of two primes, as in Telegram's own example.
 const PQ: [u8; 8] = [0x17, 0xed, 0x48, 0x94, 0x1a, 0x08, 0xf9, 0x81];
-const HEADER: usize = 20;
+/// Whose message it is nobody looks at, but in an answer to a ping.
+const ANY: MessageId = MessageId(4);
 
 /// What a datacentre is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +34,7 @@ pub(crate) enum Request {
 impl Request {
     pub(crate) fn to_message(self) -> Vec<u8> {
         let (number, rest) = match self {
-            Self::Ping(nonce) => (REQ_PQ_MULTI, nonce.to_vec()),
+            Self::Ping(nonce) => return message::req_pq_multi(ANY, nonce),
             Self::Send(bytes) => (SEND, bytes.to_le_bytes().to_vec()),
             Self::Count(bytes) => (COUNT, bytes.to_le_bytes().to_vec()),
         };
@@ -55,8 +55,9 @@ impl Request {
     }
 }
 
-/// The answer to [`Request::Ping`]: `resPQ`, with which Telegram's handshake goes on.
-pub(crate) fn res_pq(nonce: [u8; 16]) -> Vec<u8> {
+/// The answer to [`Request::Ping`]: `resPQ`, with which Telegram's handshake goes on, by a clock that
+/// shows so many seconds since 1970.
+pub(crate) fn res_pq(nonce: [u8; 16], clock: u64) -> Vec<u8> {
     let body = [
         &RES_PQ.to_le_bytes()[..],
         &nonce,
@@ -68,33 +69,18 @@ pub(crate) fn res_pq(nonce: [u8; 16]) -> Vec<u8> {
         &1u32.to_le_bytes(),
         &FINGERPRINT.to_le_bytes(),
     ];
-    wrap(&body.concat())
-}
-
-/// Whether a message answers the ping with this nonce.
-pub(crate) fn answers(message: &[u8], nonce: [u8; 16]) -> bool {
-    unwrap(message).is_ok_and(|body| body.starts_with(&res_pq(nonce)[HEADER..][..20]))
+    // An answer's id is one more than a number divisible by four.
+    message::wrap(MessageId(clock << 32 | 1), &body.concat())
 }
 
 /// Makes a message of a body whose length is a multiple of four.
 pub(crate) fn wrap(body: &[u8]) -> Vec<u8> {
-    let mut message = vec![0; HEADER];
-    // Message ids grow and, from a client, are divisible by four; nobody here looks at them.
-    message[8] = 4;
-    let length = u32::try_from(body.len()).expect("a message is short");
-    message[16..HEADER].copy_from_slice(&length.to_le_bytes());
-    message.extend_from_slice(body);
-    message
+    message::wrap(ANY, body)
 }
 
 /// The body of a message, without the padding of its frame.
 pub(crate) fn unwrap(message: &[u8]) -> Result<&[u8]> {
-    let (header, rest) = message.split_first_chunk::<HEADER>().ok_or_else(|| bad(message))?;
-    if header[..8] != [0; 8] {
-        return Err(bad(message));
-    }
-    let length = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
-    rest.get(..length as usize).ok_or_else(|| bad(message))
+    message::unwrap(message).map(|(_, body)| body).ok_or_else(|| bad(message))
 }
 
 fn bad(message: &[u8]) -> Error {
@@ -117,11 +103,5 @@ mod tests {
             assert_eq!(Request::read(&message).expect("a request"), request);
         }
         assert!(Request::read(&[0; 24]).is_err());
-    }
-
-    #[test]
-    fn only_the_nonce_that_was_asked_is_answered() {
-        let answer = res_pq([7; 16]);
-        assert!(answers(&answer, [7; 16]) && !answers(&answer, [8; 16]));
     }
 }

@@ -46,6 +46,15 @@ impl Network {
         self.0.swallow(address)
     }
 
+    /// From now on a firewall drops what goes to these TCP ports of `address` through this network, as
+    /// many a provider does.
+    ///
+    /// # Errors
+    /// [`Error::Missing`](crate::Error::Missing) without nft, and whatever the system refuses.
+    pub fn firewall(&self, address: IpAddr, ports: &[u16]) -> Result {
+        self.0.firewall("forward", address, ports)
+    }
+
     /// Lets through again what it swallowed.
     pub fn carry(&self, address: IpAddr) {
         self.0.forget(address);

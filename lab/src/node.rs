@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::error::{Doing, Error, Result};
 use crate::namespace::Namespace;
+use crate::tools;
 use crate::warden::Warden;
 
 /// The end of a link that its router has, to which those below send everything.
@@ -143,23 +144,41 @@ impl Node {
 
     /// Lines for `ip -batch`.
     pub(crate) fn ip(&self, lines: &str) -> Result {
-        let mut command = Command::new("ip");
-        command
-            .args(["-batch", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut ip = self.namespace.spawn(command)?;
-        let mut stdin = ip.stdin.take().expect("piped");
+        self.feed("ip", &["-batch", "-"], lines)
+    }
+
+    /// From now on, what comes to these TCP ports is dropped at this hook of netfilter: `input` on a
+    /// host, `forward` on a router; there, only what goes to this address.
+    pub(crate) fn firewall(&self, hook: &str, to: IpAddr, ports: &[u16]) -> Result {
+        tools::need("nft")?;
+        let family = if to.is_ipv4() { "ip" } else { "ip6" };
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let ports = ports.join(", ");
+        let rules = format!(
+            "table inet firewall {{ chain {hook} {{
+                type filter hook {hook} priority 0;
+                {family} daddr {to} tcp dport {{ {ports} }} drop
+            }}
+            }}\n"
+        );
+        self.feed("nft", &["-f", "-"], &rules)
+    }
+
+    /// Runs a program of the machine here, with these lines to read.
+    fn feed(&self, program: &str, arguments: &[&str], lines: &str) -> Result {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.namespace.spawn(command)?;
+        let mut stdin = child.stdin.take().expect("piped");
         // One that gave up does not listen to the end; its status says so.
         let _ = stdin.write_all(lines.as_bytes());
         drop(stdin);
-        let output = ip.wait_with_output().doing("waiting for ip")?;
+        let output = child.wait_with_output().doing(format!("waiting for {program}"))?;
         if output.status.success() {
             return Ok(());
         }
         Err(Error::Command {
-            command: format!("ip: {lines}"),
+            command: format!("{program}: {lines}"),
             said: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
     }

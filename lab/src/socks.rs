@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
+use wire::socks5::{Login, client};
 
 use crate::error::{Error, Result};
 
@@ -114,14 +115,11 @@ async fn ask(proxy: &str, command: u8, to: &To) -> Result<(TcpStream, u8, Socket
     let (user, password) = login.split_once(':').ok_or_else(bad)?;
     let server: SocketAddr = server.parse().map_err(|_| bad())?;
     let mut stream = TcpStream::connect(server).await?;
-    let counted = |text: &str| {
-        let length = u8::try_from(text.len()).expect("a short text");
-        [&[length], text.as_bytes()].concat()
-    };
-    stream.write_all(&[5, 1, 2]).await?;
+    stream.write_all(&client::GREETING).await?;
     let mut answer = [0; 2];
     stream.read_exact(&mut answer).await?;
-    stream.write_all(&[vec![1], counted(user), counted(password)].concat()).await?;
+    let login = Login { user: user.into(), password: password.into() };
+    stream.write_all(&client::login(&login)).await?;
     let mut verdict = [0; 2];
     stream.read_exact(&mut verdict).await?;
     if (answer, verdict) != ([5, 2], [1, 0]) {

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
 
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
@@ -25,7 +28,58 @@ impl Website {
     /// [`Error::Missing`] without Python or OpenSSL, and whatever the system refuses.
     pub fn https(host: &Host, port: u16, name: &str) -> Result<Self> {
         host.call(name)?;
-        Self::start(host, port, &certificate(host, name)?)
+        let curve = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+        Self::start(host, port, &certificate(host, name, &curve)?)
+    }
+
+    /// Opens an HTTPS site as most are, with nginx, on a host, which bears this name from now on. It
+    /// loses its patience after a second, and what it sends in a handshake is always as long.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without nginx or OpenSSL, and whatever the system refuses.
+    pub fn nginx(host: &Host, port: u16, name: &str) -> Result<Self> {
+        Self::nginx_with(host, port, name, "ssl_protocols TLSv1.2 TLSv1.3;")
+    }
+
+    /// The same with other directives for its TLS.
+    ///
+    /// # Errors
+    /// As [`Website::nginx`].
+    pub fn nginx_with(host: &Host, port: u16, name: &str, tls: &str) -> Result<Self> {
+        tools::need("nginx")?;
+        host.call(name)?;
+        let [certificate, key] = certificate(host, name, &["rsa:2048"])?;
+        let folder = host.folder()?;
+        let at = SocketAddr::new(host.v4(), port);
+        let (shown, certificate, key) = (folder.display(), certificate.display(), key.display());
+        let configuration = format!(
+            "daemon off; master_process off; pid {shown}/pid; error_log {shown}/errors;
+            events {{ worker_connections 1024; }}
+            http {{
+              access_log off; client_header_timeout 1s; keepalive_timeout 1s; lingering_timeout 1s;
+              client_body_temp_path {shown}/body; proxy_temp_path {shown}/proxy;
+              fastcgi_temp_path {shown}/fastcgi; uwsgi_temp_path {shown}/uwsgi;
+              scgi_temp_path {shown}/scgi;
+              server {{
+                listen {at} ssl http2 backlog=1024; server_name {name}; root {shown};
+                ssl_certificate {certificate}; ssl_certificate_key {key};
+                {tls}
+              }}
+            }}"
+        );
+        let file = folder.join("nginx.conf");
+        std::fs::write(&file, configuration).doing("writing a configuration")?;
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(file).stdin(Stdio::null()).stdout(Stdio::null());
+        let site = Self { server: host.spawn(command)?, at };
+        for _ in 0..500 {
+            if host.run(async move || Ok(TcpStream::connect(at).await?)).is_ok() {
+                return Ok(site);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let errors = std::fs::read_to_string(folder.join("errors")).unwrap_or_default();
+        Err(Error::Unexpected(format!("nginx does not answer: {errors}")))
     }
 
     /// Opens an HTTP site on a host, which bears this name from now on.
@@ -74,15 +128,15 @@ impl Drop for Website {
     }
 }
 
-/// The files of a new certificate and its key.
-fn certificate(host: &Host, name: &str) -> Result<[PathBuf; 2]> {
+/// The files of a new certificate and its key, of a kind that OpenSSL knows.
+fn certificate(host: &Host, name: &str, kind: &[&str]) -> Result<[PathBuf; 2]> {
     tools::need("openssl")?;
     let folder = host.folder()?;
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|file| folder.join(file));
     let mut command = Command::new("openssl");
     command
-        .args(["req", "-x509", "-nodes", "-days", "30", "-newkey", "ec"])
-        .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["req", "-x509", "-nodes", "-days", "30", "-newkey"])
+        .args(kind)
         .args(["-subj", &format!("/CN={name}")])
         .args(["-addext", &format!("subjectAltName=DNS:{name}")])
         .arg("-out")

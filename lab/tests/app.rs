@@ -50,6 +50,22 @@ fn every_link_works_in_the_app_as_it_was_printed_behind_a_mask() -> Result {
 }
 
 #[test]
+fn fake_tls_works_in_the_app_as_it_looks_after_its_mask() -> Result {
+    for site in [Website::nginx, Website::https] {
+        country(|lab| {
+            let world = Blockade::new(lab)?;
+            let _site = site(&world.web, 443, "orchards.example")?;
+            let relay = Relay::on(&world.server).mask("orchards.example").start()?;
+            // The relay asks the website as soon as it is up, for some seconds.
+            sleep(Duration::from_secs(7));
+            let link = relay.key()?.link(Form::FakeTls)?.to_owned();
+            tdlib::ping_all(&world.phone, vec![link; 3])
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn every_form_works_in_the_app_on_every_port_and_by_both_families() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;

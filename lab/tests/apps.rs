@@ -195,8 +195,7 @@ fn a_port_that_another_program_holds_is_named_and_had_when_it_is_free() -> Resul
             world.server.run(async move || Ok(TcpListener::bind(at).await?.into_std()?))?;
         let relay = Relay::on(&world.server).start()?;
         let key = web_key(&relay)?;
-        let notice = relay.event("notice", LIMIT)?;
-        assert_eq!(notice["kind"], "cleartext-port");
+        let notice = relay.notice("cleartext-port", LIMIT)?;
         assert!(notice["text"].as_str().is_some_and(|text| text.contains("port 1080")));
         // Whoever makes a key is told so too.
         let told = relay.command(&["key", "new", "--for", "web", "--cleartext", "--json"])?;

@@ -113,8 +113,7 @@ fn ports_that_are_lost_are_told_of_at_once() -> Result {
         let helper = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
         let helper = helper.trim().parse().expect("one process");
         kill(Pid::from_raw(helper), Signal::SIGKILL).map_err(std::io::Error::from)?;
-        let told = relay.event("notice", LIMIT)?;
-        assert_eq!(told["kind"], "ports");
+        relay.notice("ports", LIMIT)?;
         assert!(is_closed(&world.phone, SocketAddr::new(world.server.v4(), 443))?);
         Ok(())
     })

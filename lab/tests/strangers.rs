@@ -154,7 +154,7 @@ fn a_clock_that_is_minutes_off_is_let_in_and_one_that_is_hours_off_is_not() -> R
             });
             assert_eq!(outcome.is_ok(), welcome, "{seconds} s: {outcome:?}");
         }
-        assert_eq!(relay.event("notice", Duration::from_secs(5))?["kind"], "clock-skew");
+        relay.notice("clock-skew", Duration::from_secs(5))?;
         Ok(())
     })
 }
@@ -173,6 +173,42 @@ fn a_forged_secret_reaches_no_datacentre() -> Result {
             assert!(outcome.is_err());
         }
         assert_eq!(world.telegram.visits(), []);
+        Ok(())
+    })
+}
+
+#[test]
+fn with_many_keys_and_a_mask_who_gives_no_hint_waits_gets_in_and_strangers_meet_the_website()
+-> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let site = Website::https(&world.web, 443, "orchards.example")?;
+        let relay = Relay::on(&world.server).mask("orchards.example").ports("quiet").start()?;
+        relay.command(&["key", "new", "--count", "400", "--json"])?;
+        let key = relay.new_key()?;
+        std::thread::sleep(Duration::from_secs(1));
+        let at = SocketAddr::new(world.server.v4(), 443);
+        for form in Form::ALL {
+            // The printed link would lead to the key by its port.
+            let link = key.link_to(form, at)?;
+            world.phone.run(async move || {
+                let ping = async { client::through(&link)?.connect().await?.ping().await };
+                timeout(Duration::from_secs(10), ping).await?
+            })?;
+        }
+        let url = "https://orchards.example/";
+        let real = website::fetch(&world.phone, url, site.address())?;
+        assert!(real.is_ok(), "{real:?}");
+        assert_eq!(undated(website::fetch(&world.phone, url, at)?), undated(real));
+
+        // It is written down every few seconds.
+        std::thread::sleep(Duration::from_secs(11));
+        let shown = relay.command(&["stats", "--json"])?;
+        let gauges = &shown[0]["now"]["gauges"];
+        let number =
+            |name: &str| gauges[name].as_u64().unwrap_or_else(|| panic!("{name} in {gauges}"));
+        let seen = [number("waiting_now"), number("waited_found"), number("turned_away")];
+        assert_eq!((seen[0], seen[2]), (0, 0), "{gauges}");
         Ok(())
     })
 }

@@ -310,8 +310,7 @@ fn while_the_disk_is_full_it_goes_on_counting_and_writes_it_down_when_there_is_r
             timeout(LIMIT, client.download(MIB)).await??;
             Ok(client.carried())
         })?;
-        let notice = relay.event("notice", LIMIT)?;
-        assert_eq!(notice["kind"], "tally");
+        relay.notice("tally", LIMIT)?;
         assert!(shell(&world.server, &format!("rm {at}/full"))?);
         relay.signal(Signal::SIGTERM)?;
         assert!(relay.ended(LIMIT)?.success());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use relay::{Keys, Relay, Settings};
+use relay::{CourseSettings, Keys, Relay, Settings};
 use wire::derive::{Buckets, Epoch, FleetKey, Form, KeyId, Person, RelayId, RelayKey, Secret};
 use wire::mtproto::{Datacentre, Datacentres};
 
@@ -30,8 +30,14 @@ impl House {
         let mut datacentres = Datacentres::default();
         let datacentre = flood::datacentre()?.to_string().parse()?;
         datacentres.set(Datacentre::Main(2), vec![datacentre]);
-        let (relay, _notices) =
-            Relay::new(&key, EPOCH, Settings { datacentres, ..Settings::default() });
+        let (relay, _notices) = Relay::new(
+            &key,
+            EPOCH,
+            Settings {
+                course: CourseSettings { datacentres, ..CourseSettings::default() },
+                ..Settings::default()
+            },
+        );
         let (before, start) = (process::own_memory()?, Instant::now());
         relay.set_keys(Keys { telegram: &ids, web: &[] });
         let filled_in = start.elapsed();

@@ -1,54 +1,22 @@
 //! One connection of the user, with blocking calls: nothing between it and the kernel.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use lab::relay::Form;
 use lab::{Error, Result, client};
 use wire::ctr::Ctr;
 use wire::mtproto::obfuscated::{Dial, Tag};
-use wire::mtproto::{DcId, ProxyLink, ProxySecret, faketls};
+use wire::mtproto::{DcId, ProxySecret, faketls};
 use wire::tls::{hello::RANDOM, record, record::Unframer};
 
 use super::message::{self, ANSWER, Argument, CHECKED, PIECE};
+use super::target::{self, Entry, Target};
 
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest record body that the apps send.
 const BODY: usize = 2878;
-
-/// Where to, and with which secret.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    at: SocketAddr,
-    /// None: straight to the datacentre.
-    secret: Option<ProxySecret>,
-    link: String,
-}
-
-impl Target {
-    pub(crate) fn link(text: &str) -> Result<Self> {
-        let bad = |why: &dyn ToString| Error::Unexpected(format!("{text}: {}", why.to_string()));
-        let link: ProxyLink = text.parse().map_err(|error| bad(&error))?;
-        let ip = link.server.parse().map_err(|error: std::net::AddrParseError| bad(&error))?;
-        let at = SocketAddr::new(ip, link.port.get());
-        Ok(Self { at, secret: Some(link.secret), link: text.to_owned() })
-    }
-
-    /// How its traffic is dressed; `None` without a proxy.
-    pub(crate) fn form(&self) -> Option<Form> {
-        self.secret.as_ref().map(|secret| match secret {
-            ProxySecret::Plain(_) => Form::Plain,
-            ProxySecret::Padded(_) => Form::Padded,
-            ProxySecret::FakeTls(..) => Form::FakeTls,
-        })
-    }
-
-    pub(crate) fn straight_to(at: SocketAddr) -> Self {
-        Self { at, secret: None, link: String::new() }
-    }
-}
 
 /// An open connection that has been answered.
 #[derive(Debug)]
@@ -64,14 +32,16 @@ impl Connection {
     /// Connects, shakes hands, pings and has the answer checked. As the apps do, it sends its first
     /// flight and its first message together.
     pub(crate) fn establish(target: &Target) -> Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&target.at, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let mut stream = reach(target)?;
+        match &target.entry {
+            Entry::Nothing | Entry::Telegram { .. } => {}
+            Entry::Socks5 { login, to } => target::socks5(&mut stream, login.as_ref(), *to)?,
+            Entry::Connect { login, to } => target::connect(&mut stream, login.as_ref(), *to)?,
+        }
         let mut opening = Vec::new();
         let mut records = None;
-        if let Some(ProxySecret::FakeTls(key, _)) = &target.secret {
-            let hello = client::through(&target.link)?.opening();
+        if let Entry::Telegram { secret: ProxySecret::FakeTls(key, _), link } = &target.entry {
+            let hello = client::through(link)?.opening();
             stream.write_all(&hello)?;
             let flight = server_flight(&mut stream)?;
             let random = hello[RANDOM].first_chunk().expect("32 bytes");
@@ -81,11 +51,11 @@ impl Connection {
             opening.extend([0x14, 3, 3, 0, 1, 1]);
             records = Some(Unframer::default());
         }
-        let tag = match &target.secret {
+        let tag = match target.secret() {
             Some(ProxySecret::Padded(_) | ProxySecret::FakeTls(..)) => Tag::Padded,
             Some(ProxySecret::Plain(_)) | None => Tag::Intermediate,
         };
-        let key = target.secret.as_ref().map(ProxySecret::key);
+        let key = target.secret().map(ProxySecret::key);
         let Dial { flight, to_server, from_server } = Dial::new(tag, DcId(2), key.as_ref());
         let mut connection = Self { stream, incoming: from_server, outgoing: to_server, records };
         let mut nonce = Argument::default();
@@ -116,6 +86,11 @@ impl Connection {
             had += got as u64;
         }
         Ok(())
+    }
+
+    /// Has so many bytes sent to it, and reads none of them.
+    pub(crate) fn stall(&mut self, bytes: u64) -> Result {
+        self.ask(message::SEND, bytes)
     }
 
     /// Sends so many bytes and waits until the datacentre has them. After that, the connection is
@@ -188,6 +163,24 @@ impl Connection {
             .chunks(BODY)
             .flat_map(|body| [&record::header(body.len())[..], body].concat())
             .collect()
+    }
+}
+
+fn reach(target: &Target) -> Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&target.at, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Connects, says nothing but that it has nothing to say, and waits until the other side has seen it.
+pub(super) fn look_in(target: &Target) -> Result {
+    let mut stream = reach(target)?;
+    stream.shutdown(Shutdown::Write)?;
+    match stream.read(&mut [0])? {
+        0 => Ok(()),
+        _ => Err(Error::Unexpected("something was said to nobody".to_owned())),
     }
 }
 

@@ -3,13 +3,16 @@
 mod connection;
 pub(crate) mod datacentre;
 mod message;
+mod target;
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use lab::{Error, Host, Result};
 
-pub(crate) use connection::{Connection, Target};
+pub(crate) use connection::Connection;
+pub(crate) use target::{Login, Target};
 
 /// How many clients make connections at the same time.
 pub(crate) const CLIENTS: usize = 16;
@@ -71,6 +74,46 @@ pub(crate) fn transfer(
         threads.into_iter().try_for_each(finish)
     })?;
     Ok(started.elapsed())
+}
+
+/// Has so many bytes sent to each of these connections, none of which is read.
+pub(crate) fn stall(connections: &mut [Connection], bytes: u64) -> Result {
+    connections.iter_mut().try_for_each(|connection| connection.stall(bytes))
+}
+
+/// Connects so many times to each of these in turn, one after the other, without a word; tells how
+/// often.
+pub(crate) fn look_in(user: &Host, targets: Vec<Target>) -> Result<usize> {
+    let count = targets.len();
+    let targets = Arc::new(targets);
+    on(user, CLIENTS, move |client| {
+        let mut share = targets.iter().skip(client).step_by(CLIENTS);
+        share.try_for_each(connection::look_in)
+    })?;
+    Ok(count)
+}
+
+/// How much later the first answer comes this way than that way: the difference of the medians of so
+/// many connections, made one at a time, each way in turn.
+pub(crate) fn delay(user: &Host, this: &Target, that: &Target, count: usize) -> Result<Duration> {
+    let targets = [this.clone(), that.clone()];
+    let mut took = user.run(async move || {
+        let mut took = [Vec::new(), Vec::new()];
+        for turn in 0..2 * count {
+            // This, that, that, this.
+            let which = (turn + turn / 2) % 2;
+            let started = Instant::now();
+            let connection = Connection::establish(&targets[which])?;
+            took[which].push(started.elapsed());
+            drop(connection);
+        }
+        Ok(took)
+    })?;
+    let [this, that] = took.each_mut().map(|took| {
+        took.sort_unstable();
+        took[took.len() / 2]
+    });
+    Ok(this.saturating_sub(that))
 }
 
 /// Does something on so many threads of the user's machine.

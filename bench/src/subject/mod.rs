@@ -1,32 +1,46 @@
 //! A proxy that can be started: ours, and each rival as its own documents say.
 //!
-//! All have the same task: plain, dd and ee with one secret, straight to the datacentres, fast mode,
-//! no advertising tag, no website behind them (there is none in the lab, and nobody who fails to
-//! authenticate is measured). Everything else is as each program has it by default.
+//! All have the same task: to take a user to the datacentre. Everything that they need not be told
+//! for that is as each program has it by default; what they are told is in the report.
 
+mod dante;
+mod haproxy;
 mod jaryq;
+mod microsocks;
 mod mtprotoproxy;
+mod shadowsocks;
+mod squid;
 mod telemt;
+mod tinyproxy;
+mod v2ray;
 
+use std::env;
 use std::fs::File;
-use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use lab::relay::Form;
 use lab::{Error, Host, Result};
 
-use crate::Options;
-use crate::load::{Connection, Target};
+use crate::load::{Connection, Login, Target};
 use crate::process::Tree;
+use crate::way::Way;
+use crate::world::World;
+
+pub(crate) use haproxy::SPLICE;
+pub(crate) use jaryq::{NAME as OURS, on_all_ports, with_plain_listener};
 
 /// Where every proxy listens.
 const PORT: u16 = 8443;
-/// The secret of those who are told it; made up, as is the name.
+/// Where those listen that take a second protocol on a second port.
+const SECOND_PORT: u16 = 8444;
+/// The secret of those who are told it; made up, as are the names.
 const SECRET: &str = "3b7c1f9a52e84d06b1fa60c9d2e7385c";
-const NAME: &str = "example.com";
+const MASK_NAME: &str = "example.com";
+const USER: &str = "bench";
 /// How long a proxy may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -37,25 +51,91 @@ pub(crate) struct Rival {
     program: PathBuf,
 }
 
+/// A program that we know how to configure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(crate) enum Kind {
+    Haproxy,
+    Squid,
+    Microsocks,
+    Dante,
+    Shadowsocks,
+    Tinyproxy,
+    V2ray,
     Mtprotoproxy,
     Telemt,
 }
 
-/// Every rival that we know how to configure.
-const KINDS: [(&str, Kind); 2] = [("mtprotoproxy", Kind::Mtprotoproxy), ("telemt", Kind::Telemt)];
+impl Kind {
+    /// Proxies for Telegram's own protocol.
+    pub(crate) const TELEGRAM: [Self; 2] = [Self::Mtprotoproxy, Self::Telemt];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Haproxy,
+        Self::Squid,
+        Self::Microsocks,
+        Self::Dante,
+        Self::Shadowsocks,
+        Self::Tinyproxy,
+        Self::V2ray,
+        Self::Mtprotoproxy,
+        Self::Telemt,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Haproxy => "haproxy",
+            Self::Squid => "squid",
+            Self::Microsocks => "microsocks",
+            Self::Dante => "dante",
+            Self::Shadowsocks => "shadowsocks-libev",
+            Self::Tinyproxy => "tinyproxy",
+            Self::V2ray => "v2ray",
+            Self::Mtprotoproxy => "mtprotoproxy",
+            Self::Telemt => "telemt",
+        }
+    }
+
+    /// What its program is called where it is installed; no distribution has the last two.
+    const fn program(self) -> Option<&'static str> {
+        match self {
+            Self::Haproxy | Self::Squid | Self::Microsocks | Self::Tinyproxy | Self::V2ray => {
+                Some(self.name())
+            }
+            Self::Dante => Some("danted"),
+            Self::Shadowsocks => Some("ss-server"),
+            Self::Mtprotoproxy | Self::Telemt => None,
+        }
+    }
+
+    fn prepare(self, program: &Path, python: &Path, world: &World) -> Result<Vec<Subject>> {
+        Ok(match self {
+            Self::Haproxy => haproxy::prepare(program, world)?.into(),
+            Self::Squid => vec![squid::prepare(program, world)?],
+            Self::Microsocks => vec![microsocks::prepare(program, world)?],
+            Self::Dante => vec![dante::prepare(program, world)?],
+            Self::Shadowsocks => vec![shadowsocks::prepare(program, world)?],
+            Self::Tinyproxy => vec![tinyproxy::prepare(program, world)?],
+            Self::V2ray => vec![v2ray::prepare(program, world)?],
+            Self::Mtprotoproxy => vec![mtprotoproxy::prepare(python, program, world)?],
+            Self::Telemt => vec![telemt::prepare(program, world)?],
+        })
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| format!("'{name}' is none of {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}
 
 impl FromStr for Rival {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
         let (name, program) = text.split_once('=').ok_or("write NAME=FILE")?;
-        let known = KINDS.iter().find(|(known, _)| *known == name);
-        let (_, kind) = known.ok_or_else(|| {
-            format!("'{name}' is none of {}", KINDS.map(|(known, _)| known).join(", "))
-        })?;
-        Ok(Self { kind: *kind, program: program.into() })
+        Ok(Self { kind: name.parse()?, program: program.into() })
     }
 }
 
@@ -68,54 +148,82 @@ pub(crate) struct Subject {
     pub(crate) settings: String,
     program: PathBuf,
     arguments: Vec<String>,
+    /// As which user and group it is started, if not as root.
+    user: Option<(u32, u32)>,
+    /// A program of its own that the user needs for it.
+    helper: Option<(PathBuf, Vec<String>)>,
     /// Where it runs.
     folder: PathBuf,
-    links: Vec<String>,
+    targets: Vec<Target>,
 }
 
-/// Ours and those of the rivals that were given.
-pub(crate) fn all(options: &Options, server: &Host) -> Result<Vec<Subject>> {
-    let mut all = vec![jaryq::prepare(&options.jaryq, server)?];
-    for Rival { kind, program } in &options.rivals {
-        let program = program.canonicalize().map_err(|error| {
-            Error::Missing(format!("cannot find {}: {error}", program.display()))
-        })?;
-        all.push(match kind {
-            Kind::Mtprotoproxy => mtprotoproxy::prepare(&options.python, &program, server)?,
-            Kind::Telemt => telemt::prepare(&program, server)?,
-        });
+/// Which programs are to be measured beside ours, and where they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) jaryq: &'a Path,
+    pub(crate) kinds: &'a [Kind],
+    /// What the command line names.
+    pub(crate) rivals: &'a [Rival],
+    pub(crate) python: &'a Path,
+}
+
+impl Wanted<'_> {
+    /// Ours and those of the rivals that are to be had; and the names of those that are not.
+    pub(crate) fn prepare(&self, world: &World) -> Result<(Vec<Subject>, Vec<&'static str>)> {
+        let mut subjects = vec![jaryq::prepare(self.jaryq, world)?];
+        let mut missing = Vec::new();
+        for &kind in self.kinds {
+            let given = self.rivals.iter().find(|rival| rival.kind == kind);
+            let program = match given {
+                Some(Rival { program, .. }) => program.canonicalize().map_err(|error| {
+                    Error::Missing(format!("cannot find {}: {error}", program.display()))
+                })?,
+                None => match kind.program().and_then(installed) {
+                    Some(program) => program,
+                    None => {
+                        missing.push(kind.name());
+                        continue;
+                    }
+                },
+            };
+            subjects.extend(kind.prepare(&program, self.python, world)?);
+        }
+        Ok((subjects, missing))
     }
-    Ok(all)
 }
 
-/// The rivals that were not given.
-pub(crate) fn skipped(options: &Options) -> Vec<&'static str> {
-    let given = |kind| options.rivals.iter().any(|rival| rival.kind == kind);
-    KINDS.iter().filter(|(_, kind)| !given(*kind)).map(|(name, _)| *name).collect()
+fn installed(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // Not everybody's path leads to what only root starts.
+    let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
+    folders.map(|folder| folder.join(name)).find(|program| program.exists())
 }
 
 impl Subject {
-    /// Where the user goes with this form.
-    pub(crate) fn target(&self, form: Form) -> Result<Target> {
-        let wanted = |target: &Target| target.form() == Some(form);
-        let targets =
-            self.links.iter().map(|link| Target::link(link)).collect::<Result<Vec<_>>>()?;
-        let none = || Error::Unexpected(format!("{} has no {form:?} link", self.name));
-        targets.into_iter().find(wanted).ok_or_else(none)
+    /// The ways that it knows.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = Way> {
+        self.targets.iter().map(Target::way)
+    }
+
+    /// Where the user goes on this way.
+    pub(crate) fn target(&self, way: Way) -> Result<&Target> {
+        let none = || Error::Unexpected(format!("{} does not know {}", self.name, way.name()));
+        self.targets.iter().find(|target| target.way() == way).ok_or_else(none)
     }
 
     /// Starts it; tells how long it took until a connection through it was answered.
-    pub(crate) fn start(
-        &self,
-        server: &Host,
-        user: &Host,
-        target: &Target,
-    ) -> Result<(Running, Duration)> {
+    pub(crate) fn start(&self, world: &World, target: &Target) -> Result<(Running, Duration)> {
         let command = self.command()?;
         let started = Instant::now();
-        let running = Running(server.spawn(command)?);
+        let mut running = Running(vec![world.server.spawn(command)?]);
+        if let Some((program, arguments)) = &self.helper {
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(&self.folder);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            running.0.push(world.user.spawn(command)?);
+        }
         let target = target.clone();
-        user.run(async move || {
+        world.user.run(async move || {
             while let Err(error) = Connection::establish(&target) {
                 if started.elapsed() > PATIENCE {
                     return Err(error);
@@ -132,38 +240,61 @@ impl Subject {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        if let Some((user, group)) = self.user {
+            // Root's home is closed to others.
+            command.uid(user).gid(group).env("HOME", &self.folder);
+        }
         Ok(command)
     }
 }
 
-/// A running proxy; dropped, it is killed.
+/// A running proxy, and after it what the user needs for it; dropped, they are killed.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running(Vec<Child>);
 
 impl Running {
+    /// The proxy's processes.
     pub(crate) fn tree(&self) -> Tree {
-        Tree::of(&self.0)
+        Tree::of(&self.0[0])
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        for child in &mut self.0 {
+            Tree::of(child).kill();
+            let _ = child.wait();
+        }
     }
 }
 
-/// What a program prints when it is asked.
+/// What a program prints when it is asked, in its first line.
 fn said(program: &Path, arguments: &[&str]) -> Result<String> {
     let missing = |error| Error::Missing(format!("cannot run {}: {error}", program.display()));
     let output = Command::new(program).args(arguments).output().map_err(missing)?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let all = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&all);
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+    Ok(line.unwrap_or_default().to_owned())
 }
 
-/// The links of a proxy that takes the secret that it is given.
-fn links(server: IpAddr) -> Vec<String> {
-    let name = data_encoding::HEXLOWER.encode(NAME.as_bytes());
+/// Where every proxy is to be reached.
+fn here(server: &Host) -> SocketAddr {
+    (server.v4(), PORT).into()
+}
+
+/// The user of proxies that ask who it is.
+fn login() -> Login {
+    Login { name: USER.to_owned(), password: SECRET.to_owned() }
+}
+
+/// The ways of a Telegram proxy that takes the secret that it is given.
+fn telegram(server: &Host) -> Result<Vec<Target>> {
+    let name = data_encoding::HEXLOWER.encode(MASK_NAME.as_bytes());
+    let server = server.v4();
     [SECRET.to_owned(), format!("dd{SECRET}"), format!("ee{SECRET}{name}")]
         .map(|secret| format!("tg://proxy?server={server}&port={PORT}&secret={secret}"))
-        .into()
+        .iter()
+        .map(|link| Target::link(link))
+        .collect()
 }

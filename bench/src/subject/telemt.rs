@@ -2,44 +2,30 @@
 
 use std::path::Path;
 
-use lab::{Host, Result};
+use lab::Result;
 
-use super::{NAME, PORT, SECRET, Subject, links, said};
+use super::{MASK_NAME, PORT, SECRET, Subject, said, telegram};
+use crate::world::World;
 
-pub(super) fn prepare(program: &Path, server: &Host) -> Result<Subject> {
-    let folder = server.folder()?;
-    let config = folder.join("config.toml");
-    std::fs::write(
-        &config,
-        format!(
-            r#"
-            [general]
-            use_middle_proxy = false
-            [general.modes]
-            classic = true
-            secure = true
-            tls = true
-            [server]
-            port = {PORT}
-            [[server.listeners]]
-            ip = "0.0.0.0"
-            [censorship]
-            tls_domain = "{NAME}"
-            mask = false
-            tls_emulation = false
-            [access.users]
-            bench = "{SECRET}"
-            "#
-        ),
-    )?;
+pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
+    let folder = world.server.folder()?;
+    let config = format!(
+        "[general]\nuse_middle_proxy = false\n\
+         [general.modes]\nclassic = true\nsecure = true\ntls = true\n\
+         [server]\nport = {PORT}\n[[server.listeners]]\nip = \"0.0.0.0\"\n\
+         [censorship]\ntls_domain = \"{MASK_NAME}\"\nmask = false\ntls_emulation = false\n\
+         [access.users]\nbench = \"{SECRET}\"\n"
+    );
+    std::fs::write(folder.join("config.toml"), &config)?;
     Ok(Subject {
         name: "telemt",
         version: said(program, &["--version"])?,
-        settings: "`use_middle_proxy = false`, `modes` all true, `mask` and `tls_emulation` false"
-            .to_owned(),
+        settings: format!("# telemt config.toml\n{config}"),
         program: program.to_owned(),
-        arguments: vec![config.display().to_string()],
+        arguments: vec!["config.toml".to_owned()],
+        user: None,
+        helper: None,
         folder,
-        links: links(server.v4()),
+        targets: telegram(&world.server)?,
     })
 }

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use ports::Mode;
 use relay::{EgressPorts, Mask};
 use store::Label;
+use wire::account::Account;
 use wire::derive::Form;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
@@ -28,7 +29,7 @@ pub(crate) struct Args {
 }
 
 /// Where things are; every verb needs to know.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub(crate) struct Place {
     /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
     #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
@@ -40,7 +41,7 @@ pub(crate) struct Place {
 }
 
 /// How the relay is to work; the same names stand in `jaryq.toml`.
-#[derive(clap::Args, Default)]
+#[derive(clap::Args, Clone, Default)]
 pub(crate) struct Service {
     /// This server's public address or name, for the links; several with commas, the best first
     #[arg(long, value_name = "ADDRESS", env = "JARYQ_ADDRESS", value_delimiter = ',')]
@@ -91,6 +92,29 @@ pub(crate) enum Verb {
         /// How many days, today among them
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
         days: u16,
+    },
+    /// Try what an app would do, and say what is wrong, why, and what helps
+    Doctor {
+        /// The key to try with: its id, or enough of its beginning [default: the first valid one]
+        #[arg(long, value_name = "ID")]
+        key: Option<String>,
+        /// Try it from there too: the SOCKS5 link of a web key on another relay
+        #[arg(long, value_name = "LINK")]
+        from: Option<Account>,
+    },
+    /// Make a service of this program that starts with the machine (systemd)
+    Install {
+        #[command(flatten)]
+        service: Service,
+        /// Write below this folder, and start nothing
+        #[arg(long, value_name = "DIR", hide = true)]
+        root: Option<PathBuf>,
+    },
+    /// End the service and remove it; keys and settings stay
+    Uninstall {
+        /// Remove below this folder, and stop nothing
+        #[arg(long, value_name = "DIR", hide = true)]
+        root: Option<PathBuf>,
     },
 }
 

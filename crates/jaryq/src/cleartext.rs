@@ -58,6 +58,19 @@ impl Cleartext {
         &self.stands
     }
 
+    /// Takes another port, if it is another; `ours` are those that the relay has already. Tells whether
+    /// that changed anything.
+    pub(crate) fn move_to(&mut self, port: CleartextPort, ours: &[u16]) -> bool {
+        let moved = self.port != port.0;
+        if moved {
+            // Those who are connected go on.
+            self.serving = None;
+        }
+        self.port = port.0;
+        self.is_ours = ours.contains(&port.0);
+        self.try_again() || moved
+    }
+
     /// Opens the port, or closes it; connections that are open go on. Tells whether that changed
     /// anything.
     pub(crate) fn want(&mut self, wanted: bool) -> bool {

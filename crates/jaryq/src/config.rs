@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -97,6 +97,21 @@ fn without_root(text: &str) -> anyhow::Result<u16> {
 /// Places of datacentres that differ from what Telegram's apps have built in.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct DatacentreTable(Vec<(Datacentre, Vec<Host>)>);
+
+/// As rows of a table in the file.
+impl fmt::Display for DatacentreTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (dc, hosts) in &self.0 {
+            let quoted = |Host { ip, port }: &Host| match port {
+                Some(port) => format!("\"{}\"", SocketAddr::new(*ip, *port)),
+                None => format!("\"{ip}\""),
+            };
+            let hosts: Vec<String> = hosts.iter().map(quoted).collect();
+            writeln!(f, "{dc} = [{}]", hosts.join(", "))?;
+        }
+        Ok(())
+    }
+}
 
 impl FromStr for DatacentreTable {
     type Err = anyhow::Error;
@@ -210,6 +225,7 @@ impl File {
 }
 
 /// Everything that was asked for, with defaults where nothing was.
+#[derive(Clone)]
 pub(crate) struct Config {
     pub state: PathBuf,
     /// Empty: to be found out.
@@ -229,26 +245,62 @@ pub(crate) struct Config {
 pub(crate) const DEFAULT_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
 
 impl Config {
-    pub(crate) fn gather(mut place: Place, mut service: Service) -> anyhow::Result<Self> {
+    pub(crate) fn gather(place: Place, service: Service) -> anyhow::Result<Self> {
+        Asked::new(place, service).gather()
+    }
+}
+
+/// What was asked for beside the file, and where that is: from this, everything is gathered anew when
+/// the file has changed.
+pub(crate) struct Asked {
+    place: Place,
+    service: Service,
+    file: PathBuf,
+    /// Whether the file was named, and so must be there.
+    named: bool,
+    default_state: PathBuf,
+}
+
+impl Asked {
+    /// To be made before root is given up: it is root's places, or those of whoever this is.
+    pub(crate) fn new(place: Place, service: Service) -> Self {
         let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
-        let is_root = geteuid().is_root();
-        if let Some((path, file)) = read_file(place.config.as_deref(), &home, is_root)? {
-            file.fill(&mut place, &mut service)
-                .with_context(|| format!("in {}", path.display()))?;
-        }
-        let default_state = || {
-            if is_root {
-                return PathBuf::from("/var/lib/jaryq");
-            }
-            let states = env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty());
-            states.map_or_else(|| home.join(".local/state"), PathBuf::from).join("jaryq")
+        let within = |variable: &str, usual: &str| {
+            let set = env::var_os(variable).filter(|dir| !dir.is_empty());
+            set.map_or_else(|| home.join(usual), PathBuf::from)
         };
+        let (default_state, usual_file) = if geteuid().is_root() {
+            (PathBuf::from("/var/lib/jaryq"), PathBuf::from("/etc/jaryq.toml"))
+        } else {
+            let state = within("XDG_STATE_HOME", ".local/state").join("jaryq");
+            (state, within("XDG_CONFIG_HOME", ".config").join("jaryq.toml"))
+        };
+        let named = place.config.is_some();
+        let file = place.config.clone().unwrap_or(usual_file);
+        Self { place, service, file, named, default_state }
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(crate) fn gather(&self) -> anyhow::Result<Config> {
+        let (mut place, mut service) = (self.place.clone(), self.service.clone());
+        let shown = self.file.display();
+        match std::fs::read_to_string(&self.file) {
+            Ok(text) => {
+                let filled = fill_from(&text, &mut place, &mut service);
+                filled.with_context(|| format!("in {shown}"))?;
+            }
+            Err(error) if !self.named && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
+        }
         let mut datacentres = Datacentres::default();
         for (dc, hosts) in service.datacentres.unwrap_or_default().0 {
             datacentres.set(dc, hosts);
         }
-        Ok(Self {
-            state: place.state.unwrap_or_else(default_state),
+        Ok(Config {
+            state: place.state.unwrap_or_else(|| self.default_state.clone()),
             addresses: service.address.unwrap_or_default(),
             mode: service.ports.unwrap_or_default(),
             mask: service.mask,
@@ -260,29 +312,13 @@ impl Config {
     }
 }
 
-/// The file that was named, or the usual one if it is there.
-fn read_file(
-    named: Option<&Path>,
-    home: &Path,
-    is_root: bool,
-) -> anyhow::Result<Option<(PathBuf, File)>> {
-    let usual = || {
-        if is_root {
-            return PathBuf::from("/etc/jaryq.toml");
-        }
-        let configs = env::var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty());
-        configs.map_or_else(|| home.join(".config"), PathBuf::from).join("jaryq.toml")
-    };
-    let path = named.map_or_else(usual, Path::to_owned);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(None);
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    let file = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    Ok(Some((path, file)))
+/// Reads a file's text; settings of it, for those that were not given before.
+pub(crate) fn fill_from(
+    text: &str,
+    place: &mut Place,
+    service: &mut Service,
+) -> anyhow::Result<()> {
+    toml::from_str::<File>(text)?.fill(place, service)
 }
 
 #[cfg(test)]
@@ -291,7 +327,7 @@ mod tests {
 
     fn filled(text: &str, mut service: Service) -> anyhow::Result<(Place, Service)> {
         let mut place = Place::default();
-        toml::from_str::<File>(text)?.fill(&mut place, &mut service)?;
+        fill_from(text, &mut place, &mut service)?;
         Ok((place, service))
     }
 

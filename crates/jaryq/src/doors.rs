@@ -112,6 +112,13 @@ impl Doors {
         Ok(true)
     }
 
+    /// Answers elsewhere from now on, as the settings say, whatever a command asked for before.
+    pub(crate) async fn set_mode(&mut self, mode: Mode, store: &Store) -> anyhow::Result<()> {
+        let change = self.ports.set_mode(mode);
+        self.apply(change)?;
+        self.note(store).await
+    }
+
     /// To be called once a second: see [`Ports::tend`]. Gives what is to be told: a trouble when it
     /// begins, and then once a minute.
     pub(crate) fn tend(&mut self) -> Option<String> {

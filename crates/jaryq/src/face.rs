@@ -37,6 +37,9 @@ pub(crate) struct Face {
     pub cleartext_port: u16,
     #[serde(default)]
     pub in_clear: InClear,
+    /// The relay's process.
+    #[serde(default)]
+    pub process: u32,
 }
 
 fn usual_cleartext_port() -> u16 {
@@ -72,7 +75,7 @@ impl Face {
     }
 
     /// Whether it answers on this port, as far as it said.
-    fn answers_on(&self, port: u16) -> bool {
+    pub(crate) fn answers_on(&self, port: u16) -> bool {
         self.all_ports || self.ports.contains(&port) || self.bucket_ports.contains(&port)
     }
 }
@@ -271,6 +274,7 @@ mod tests {
             bucket_ports: Vec::new(),
             cleartext_port: usual_cleartext_port(),
             in_clear: InClear::Closed,
+            process: 0,
         };
         (LinkMaker::new(face, &identity).expect("a good face"), key)
     }

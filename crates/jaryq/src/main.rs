@@ -3,8 +3,10 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `stats` | the verbs |
+//! | `up`, `key`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
+//! | `reload` | settings that change while a relay runs |
+//! | `watch` | what a relay does while it runs, besides carrying |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
 //! | `ledger` | what was counted, on its way into the state |
 //! | `metrics` | the same for Prometheus |
@@ -13,6 +15,9 @@
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
+//! | `machine` | how many files and how much memory it may have |
+//! | `supervisor` | what a service manager wants to hear |
+//! | `running` | whether a relay runs on a state directory |
 //! | `print` | for people, or for programs with `--json` |
 
 #![forbid(unsafe_code)]
@@ -23,24 +28,30 @@ mod args;
 mod chart;
 mod cleartext;
 mod config;
+mod doctor;
 mod doors;
 mod face;
+mod install;
 mod key;
 mod ledger;
 mod machine;
 mod metrics;
 mod print;
+mod reload;
 mod root;
+mod running;
 mod stats;
+mod supervisor;
 mod up;
 mod watch;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::Parser;
 
-use args::{Args, Service, Verb};
-use config::Config;
+use args::{Args, Place, Service, Verb};
+use config::{Asked, Config};
 use print::Printer;
 
 fn main() -> ExitCode {
@@ -55,7 +66,8 @@ fn main() -> ExitCode {
     };
     let printer = Printer::new(args.json);
     match run(args, &printer) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             printer.error(&error);
             ExitCode::FAILURE
@@ -63,20 +75,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: Args, printer: &Printer) -> anyhow::Result<()> {
+/// Whether all is well.
+fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
+    let state = |place| anyhow::Ok(Config::gather(place, Service::default())?.state);
     match args.verb {
-        Verb::Up(service) => up::run(&Config::gather(args.place, service)?, printer),
-        Verb::Ports { mode } => {
+        Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
+        Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
+        Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
+        Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
-            doors::change(&mode, &config.state, printer)
+            return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
         }
-        Verb::Key(verb) => {
-            let config = Config::gather(args.place, Service::default())?;
-            key::run(verb, &config.state, printer)
+        Verb::Stats { days } => stats::run(days, &state(args.place)?, printer)?,
+        Verb::Install { service, root } => {
+            let Place { state, config } = args.place;
+            if state.is_some() || config.is_some() {
+                bail!(
+                    "a service has its keys in /var/lib/jaryq and its settings in /etc/jaryq.toml"
+                );
+            }
+            install::install(service, root.as_deref(), printer)?;
         }
-        Verb::Stats { days } => {
-            let config = Config::gather(args.place, Service::default())?;
-            stats::run(days, &config.state, printer)
-        }
+        Verb::Uninstall { root } => install::uninstall(root.as_deref(), printer)?,
     }
+    Ok(true)
 }

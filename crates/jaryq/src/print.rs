@@ -30,6 +30,11 @@ impl Printer {
         self.json || self.terminal
     }
 
+    /// Colours are for a terminal, unless its owner wants none (https://no-color.org).
+    pub(crate) fn may_color(&self) -> bool {
+        self.terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    }
+
     /// Prints a line of text. Nobody reading is no reason to stop.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         let _ = writeln!(io::stdout(), "{}", text.as_ref());

@@ -1,6 +1,7 @@
 //! Giving root up, once the sockets are there and before the first stranger's byte is read.
 
 use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
@@ -15,13 +16,17 @@ use nix::unistd::{Gid, Uid, User, fchown, fchownat, geteuid, setgroups, setresgi
 /// The user ids that systemd, too, takes for services without a user of their own.
 const UNCLAIMED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
-/// The files of the state; nothing else in the directory is ever touched.
+/// The files of the state, and those whose names begin with [`relay::SEEN`]; nothing else in the
+/// directory is ever touched.
 const FILES: [&str; 3] = ["jaryq.db", "jaryq.db-wal", "jaryq.db-shm"];
 
 /// Becomes, for good, a user that owns the state directory and nothing else; tells which one. The
-/// first time it is one that has no name on this machine. Without root nothing is done.
+/// first time it is one that has no name on this machine. Whoever is not root, but came with some of
+/// its capabilities as a service does, gives those up.
 pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
     if !geteuid().is_root() {
+        ports::give_up_capabilities().context("cannot give up capabilities")?;
+        prctl::set_no_new_privs().context("cannot forbid new privileges")?;
         return Ok(None);
     }
     make(state)?;
@@ -104,7 +109,11 @@ fn hand_over(state: &Path, dir: &File, user: u32) -> anyhow::Result<()> {
         );
     }
     let (uid, gid) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
-    for name in names.iter().filter(|name| FILES.iter().any(|file| name == file)) {
+    let is_ours = |name: &OsStr| {
+        FILES.iter().any(|file| name == *file)
+            || name.as_encoded_bytes().starts_with(relay::SEEN.as_bytes())
+    };
+    for name in names.iter().filter(|name| is_ours(name)) {
         fchownat(dir, Path::new(name), uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
             .with_context(|| format!("cannot hand over {}", name.display()))?;
     }

@@ -1,30 +1,36 @@
 //! `jaryq up`: listen, give root up, say what there is, and carry.
 
+use std::io::IsTerminal;
+
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
-use relay::{Egress, Limits, Relay, Settings};
+use relay::{Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
 use tokio::signal::unix::{SignalKind, signal};
 use wire::derive::{Buckets, Form};
 
-use crate::address;
 use crate::announce::{Start, announce, explain};
 use crate::cleartext::Cleartext;
-use crate::config::{Address, Config, DEFAULT_PORTS};
+use crate::config::{Asked, DEFAULT_PORTS};
 use crate::doors::Doors;
 use crate::face::LinkMaker;
 use crate::ledger::Ledger;
 use crate::machine::{memory, raise_open_files};
 use crate::metrics;
 use crate::print::Printer;
+use crate::reload::{Reload, course};
 use crate::root;
-use crate::watch::{Watch, pass_on, tell};
+use crate::running::Running;
+use crate::supervisor::Supervisor;
+use crate::watch::{Watch, pass_on, set_keys, tell};
 
-pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
+pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
+    let config = &asked.gather()?;
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     log.log_internal_errors(false).with_env_filter("jaryq=info").init();
     let files = raise_open_files();
     let mut ports = Ports::open(ports::Settings {
@@ -43,26 +49,40 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served: anyhow::Result<usize> = runtime.block_on(async {
         let store = Store::open(&config.state).await?;
+        let _running = Running::mark(&config.state)?;
         let identity = store.identity().await?;
         let settings = Settings {
-            mask: config.mask.clone(),
-            datacentres: config.datacentres.clone(),
-            egress: Egress { ports: config.egress_ports.clone(), own: own(config) },
+            course: course(config),
+            folder: Some(config.state.clone()),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),
         };
         // Before anybody is told that it is ready: who is told may also tell it to stop.
         let stop = stop_signal()?;
+        let reload = Reload::new(asked)?;
         let (relay, notices) = Relay::new(&identity.relay_key(), identity.epoch(), settings);
         // Asked for before the keys are read: what changes after that is seen below.
         let seen = store.revision().await?;
         let keys = keys_with_a_first(&store).await?;
         let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
+        // Before the doors are open: who knocks first after a restart is nobody's stranger.
+        set_keys(&relay, &keys);
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
-        let mut watch =
-            Watch { store: store.clone(), seen, relay, cleartext, doors, buckets, config, printer };
+        let supervisor = Supervisor::from_environment();
+        let mut watch = Watch {
+            store: store.clone(),
+            seen,
+            relay,
+            cleartext,
+            doors,
+            buckets,
+            config: config.clone(),
+            reload,
+            printer,
+            supervisor,
+        };
         watch.let_in(&keys).await?;
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
@@ -72,6 +92,7 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         let (maker, keys) = (&maker, &keys);
         announce(&Start { config, answers, ports, user, maker, keys, metrics }, printer)?;
 
+        watch.supervisor.ready();
         let json = printer.is_json();
         tokio::spawn(pass_on(notices, json));
         let complain = move |why: &str| tell("tally", why, json);
@@ -80,7 +101,8 @@ pub(crate) fn run(config: &Config, printer: &Printer) -> anyhow::Result<()> {
         tokio::spawn(async move { looking.look_for_mask().await });
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
-        let Watch { relay, doors, cleartext, .. } = watch;
+        let Watch { relay, doors, cleartext, supervisor, .. } = watch;
+        supervisor.stopping();
         drop((doors, cleartext));
         let cut = relay.farewell().await;
         ledger.close().await;
@@ -103,12 +125,6 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     }
     let label: Label = "first".parse()?;
     Ok(vec![store.new_key(label, Form::Telegram).await?])
-}
-
-/// What nobody is to be taken to, because it is this server.
-fn own(config: &Config) -> Vec<String> {
-    let found = address::own().into_iter().map(Address::from);
-    config.addresses.iter().cloned().chain(found).map(|address| address.to_string()).collect()
 }
 
 /// Done at the first SIGTERM or SIGINT; a second one ends the process on the spot.

@@ -16,6 +16,8 @@ use crate::config::{Address, Config};
 use crate::doors::{Answers, Doors, as_written};
 use crate::face::Face;
 use crate::print::Printer;
+use crate::reload::Reload;
+use crate::supervisor::Supervisor;
 
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
@@ -38,8 +40,23 @@ pub(crate) struct Watch<'a> {
     pub cleartext: Cleartext,
     pub doors: Doors,
     pub buckets: Buckets,
-    pub config: &'a Config,
+    pub config: Config,
+    pub reload: Reload<'a>,
     pub printer: &'a Printer,
+    pub supervisor: Supervisor,
+}
+
+/// The valid keys, by what they open.
+pub(crate) struct Valid {
+    telegram: Vec<KeyId>,
+    web: Vec<KeyId>,
+}
+
+/// Has a relay know these keys and no others.
+pub(crate) fn set_keys(relay: &Relay, keys: &[Key]) -> Valid {
+    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+    relay.set_keys(Keys { telegram: &telegram, web: &web });
+    Valid { telegram, web }
 }
 
 impl Watch<'_> {
@@ -64,6 +81,10 @@ impl Watch<'_> {
                 );
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+            if tick.is_multiple_of(TICKS_A_SECOND) {
+                self.supervisor.alive();
+                self.reload_if_due().await;
+            }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
             {
@@ -75,8 +96,7 @@ impl Watch<'_> {
     /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
     /// came of that.
     pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
-        self.relay.set_keys(Keys { telegram: &telegram, web: &web });
+        let Valid { telegram, web } = set_keys(&self.relay, keys);
         let in_clear = self.cleartext.want(!web.is_empty());
         let not_ours = self.config.cleartext_port.0;
         let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);
@@ -118,7 +138,7 @@ impl Watch<'_> {
     /// What the world sees of this relay now.
     fn face(&self, answers: &Answers) -> Face {
         Face {
-            addresses: addresses(self.config),
+            addresses: addresses(&self.config),
             ports: answers.usual.ports.clone(),
             bucket_ports: answers.buckets.clone(),
             all_ports: answers.usual.all,
@@ -126,6 +146,7 @@ impl Watch<'_> {
             mask: self.config.mask.as_ref().map(ToString::to_string),
             cleartext_port: self.config.cleartext_port.0,
             in_clear: self.cleartext.stands().clone(),
+            process: std::process::id(),
         }
     }
 }

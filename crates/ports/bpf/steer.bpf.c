@@ -38,7 +38,7 @@ struct rules {
     __u64 deadline;     // by the monotonic clock, in ns; after it, nothing is ours: we hang
     __u64 at_lookup;    // which program is at work; not 0 where addresses are translated, since
                         // at ingress a packet does not show yet whose it will be
-    port_set tcp;       // ports to answer on
+    port_set tcp;       // ports to answer on; UDP's behind TCP's, here and below
     port_set udp;
     port_set never;     // but not on these, for whatever reason
     port_set held_tcp;  // and, where packets cannot be judged one by one, not on these,
@@ -61,9 +61,18 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
-static __always_inline int has(const __u8 *set, __u16 port)
+// Whether a port is in a set; or, for UDP, in the one that stands behind it. The other set is reached
+// by a step of its own, whose width is a constant: whoever may load programs and may not watch the
+// machine (CAP_BPF without CAP_PERFMON) is allowed no arithmetic whose bounds depend on the path.
+static __always_inline int has(const __u8 *set, int udp, __u16 port)
 {
-    return set[port >> 3] >> (port & 7) & 1;
+    const __u8 *byte = set + (port >> 3);
+    asm volatile("" : "+r"(byte));
+    if (udp) {
+        byte += sizeof(port_set);
+        asm volatile("" : "+r"(byte));
+    }
+    return *byte >> (port & 7) & 1;
 }
 
 // The rules, if whatever comes for `port` may be ours.
@@ -71,7 +80,7 @@ static __always_inline struct rules *wanted(int at_lookup, int tcp, __u16 port)
 {
     __u32 first = 0;
     struct rules *all = bpf_map_lookup_elem(&rules, &first);
-    if (!all || !all->at_lookup != !at_lookup || !has(tcp ? all->tcp : all->udp, port) || has(all->never, port))
+    if (!all || !all->at_lookup != !at_lookup || !has(all->tcp, !tcp, port) || has(all->never, 0, port))
         return 0;
     return bpf_ktime_get_ns() < all->deadline ? all : 0;
 }
@@ -224,7 +233,7 @@ int at_lookup(struct bpf_sk_lookup *lookup)
            : (lookup->local_ip4 & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000))
         return SK_PASS;
     struct rules *all = wanted(1, tcp, port);
-    if (!all || has(tcp ? all->held_tcp : all->held_udp, port))
+    if (!all || has(all->held_tcp, !tcp, port))
         return SK_PASS;
     __u32 which = slot(tcp, v6);
     struct bpf_sock *ours = bpf_map_lookup_elem(&sockets, &which);

@@ -150,8 +150,9 @@ fn chain<E: std::error::Error>(error: E) -> Reason {
     }
     // The verifier says much, and what matters last.
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(400) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line,
+    let place = |of: usize| line.char_indices().nth(of).map_or(line.len(), |(place, _)| place);
+    match line.chars().count() {
+        long @ 401.. => format!("{} ... {}", &line[..place(100)], &line[place(long - 300)..]),
+        _ => line,
     }
 }

@@ -17,9 +17,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, setsid};
 
 use crate::anchor::Anchors;
-use crate::never;
 use crate::rules::Rules;
 use crate::steer::{Reason, Steering};
+use crate::{capabilities, never};
 
 /// How often it has a look at what has changed by itself.
 const LOOK: Duration = Duration::from_secs(1);
@@ -28,7 +28,8 @@ const SSH: Duration = Duration::from_secs(3);
 /// How long somebody waits for it.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// `CAP_DAC_READ_SEARCH` and `CAP_SYS_PTRACE`, to see which process has which socket;
-/// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs, to have rules and to see those of others.
+/// `CAP_NET_ADMIN` and `CAP_BPF`, to attach programs, to have rules and to see those of others. As a
+/// service it has the latter two alone, and knows an ssh daemon's ports from its settings.
 const NEEDED: u64 = 1 << 2 | 1 << 19 | 1 << 12 | 1 << 39;
 /// What it says when it steers.
 const READY: &str = "ready";
@@ -64,7 +65,7 @@ impl Keeper {
                 drop((ours, anchors));
                 // Signals of a terminal are not for it.
                 let _ = setsid();
-                let _ = give_up_all_but(NEEDED);
+                let _ = capabilities::keep_only(NEEDED);
                 keep(steering, rules, theirs);
                 // SAFETY: ends the process without running anything that belongs to its parent.
                 unsafe { nix::libc::_exit(0) }
@@ -141,29 +142,6 @@ fn keep(mut steering: Box<dyn Steering>, rules: &Rules, mut line: UnixStream) {
             return;
         }
     }
-}
-
-/// Keeps, of what it is allowed to do, these capabilities(7) alone.
-fn give_up_all_but(capabilities: u64) -> nix::Result<()> {
-    // _LINUX_CAPABILITY_VERSION_3, and this process.
-    let mut header = [0x2008_0522_u32, 0];
-    let mut sets = [0_u32; 6];
-    // SAFETY: `capget` reads a header and writes two structs of three numbers each, as `sets` has.
-    let got = unsafe {
-        nix::libc::syscall(nix::libc::SYS_capget, header.as_mut_ptr(), sets.as_mut_ptr())
-    };
-    Errno::result(got)?;
-    // Effective, permitted, inheritable, of the lower and then of the upper capabilities.
-    for (half, sets) in sets.chunks_exact_mut(3).enumerate() {
-        let keep = u32::try_from(capabilities >> (32 * half) & 0xffff_ffff).unwrap_or(0);
-        sets[1] &= keep;
-        sets[0] = sets[1];
-        sets[2] = 0;
-    }
-    // SAFETY: `capset` reads what `capget` wrote.
-    let set =
-        unsafe { nix::libc::syscall(nix::libc::SYS_capset, header.as_mut_ptr(), sets.as_ptr()) };
-    Errno::result(set).map(|_| ())
 }
 
 /// Waits that long, or until somebody asks; tells whether somebody did, or nothing when the other end

@@ -8,13 +8,13 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `open` | the interface, and the choice of the mechanism |
-//! | `steered` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which packets, `keeper` the process that holds whatever hands them over |
+//! | `steered` | all ports: `anchor` has the sockets to which packets are handed, `rules` is the memory that says which packets, `keeper` the process that holds whatever hands them over, with few `capabilities` |
 //! | `steer` | what hands them over: `bpf` by the programs of `bpf/`, or `tproxy` by the rules of `table` |
 //! | `nftables`, `netlink` | speaking to the kernel |
 //! | `listed`, `bind` | a listener for each port |
 //! | `never` | what is never taken: ssh, DHCP, NTP |
 //! | `nat` | whether addresses are translated here |
-//! | `held` | what other programs have |
+//! | `held`, `holders` | what other programs have, and their names |
 //! | `datagrams` | answers that leave from the port that was asked |
 //!
 //! Everything that changes while a relay runs is a byte in shared memory, which BPF programs read by
@@ -40,8 +40,10 @@
 mod anchor;
 mod bind;
 mod bpf;
+mod capabilities;
 mod datagrams;
 mod held;
+mod holders;
 mod keeper;
 mod list;
 mod listed;
@@ -60,7 +62,9 @@ mod tproxy;
 mod transport;
 
 pub use bind::{Bound, Refused, bind};
+pub use capabilities::give_up_capabilities;
 pub use datagrams::{Datagrams, Flow};
+pub use holders::{Holder, Program, holders};
 pub use list::{BadPortList, PortList};
 pub use mode::Mode;
 pub use open::{Answers, Change, Mechanism, Ports, Settings, Trouble};

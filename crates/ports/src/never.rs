@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::held::{self, Sockets};
+use crate::holders::{listing, sockets_of};
 use crate::rules::Rules;
 
 /// Secure shell; DHCP for servers and clients, of both families; network time.
@@ -73,11 +74,6 @@ fn configured(folder: &Path) -> Vec<u16> {
     ports
 }
 
-fn listing(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
-}
-
 /// `Port 2222`, `ListenAddress 192.0.2.1:2222`, `ListenAddress [2001:db8::1]:2222`; see
 /// sshd_config(5).
 fn ports_of_sshd(text: &str) -> Vec<u16> {
@@ -124,11 +120,7 @@ fn listening() -> Vec<u16> {
             // `sshd-session` and `sshd-auth` since OpenSSH 9.8.
             fs::read_to_string(process.join("comm")).is_ok_and(|name| name.starts_with("sshd"))
         })
-        .flat_map(|process| listing(&process.join("fd")))
-        .filter_map(|file| {
-            let target = fs::read_link(file).ok()?;
-            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        })
+        .flat_map(|process| sockets_of(process))
         .collect();
     if inodes.is_empty() {
         return Vec::new();

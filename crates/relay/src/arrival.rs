@@ -4,66 +4,85 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use wire::classify::MAX_FIRST;
+use wire::tls::hello::{Prefix, prefix};
 
 use crate::crowd::Place;
-use crate::decoy::Shadow;
+use crate::decoy::{Caller, Shadow};
+use crate::patience::Patience;
 use crate::sources::Source;
 use crate::tally::Counter;
 use crate::{Shared, pump};
 
-/// How long the mask host is not yet asked along. Most hellos come in two segments, the second one
-/// just after the first, and some people send everything in small pieces to get past a censor.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long after its start a connection is left alone that has said nothing, or the beginning of a
+/// hello. Hellos of today come in two segments, the second one just after the first; and a website
+/// says nothing to half a hello, so that nobody can tell.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// Somebody at the door, not yet known.
 pub(crate) struct Arrival<'a> {
     pub shared: &'a Shared,
     pub source: Source,
-    /// The port that was dialled.
+    /// The address and the port that were dialled.
+    pub dialled: SocketAddr,
     pub port: u16,
     pub accepted: Instant,
     pub stream: TcpStream,
     /// What has come so far. No memory is taken before the first byte is there.
     pub first: Vec<u8>,
+    /// When the last of it came.
+    pub heard: Instant,
+    /// How much of it came at first.
+    pub first_piece: usize,
     /// The mask host, asked along.
-    pub shadow: Option<Shadow>,
-    /// Whether that was done, with success or without.
-    pub asked: bool,
+    pub shadow: Shadow<'a>,
     pub place: Place,
 }
 
-/// The next bytes did not come: the caller was too slow, has said too much, is done or had to make
-/// room, or the mask host has answered what was said.
-pub(crate) struct NoMore;
+/// The next bytes did not come.
+pub(crate) enum NoMore {
+    /// The caller was too slow, has said too much, is done or had to make room, or the mask host has
+    /// answered what was said.
+    Enough,
+    /// The caller went away.
+    Gone,
+}
 
 impl<'a> Arrival<'a> {
     /// Where too many are at the door already, whoever has been there longest makes room.
-    pub(crate) fn new(shared: &'a Shared, stream: TcpStream, peer: SocketAddr, port: u16) -> Self {
+    pub(crate) fn new(
+        shared: &'a Shared,
+        stream: TcpStream,
+        peer: SocketAddr,
+        dialled: SocketAddr,
+    ) -> Self {
         let source = Source::from(peer.ip());
         let place = shared.arrivals.press_in(source);
         pump::tune(&stream);
+        let accepted = Instant::now();
         Self {
             shared,
             source,
-            port,
-            accepted: Instant::now(),
+            dialled,
+            port: dialled.port(),
+            accepted,
             stream,
             first: Vec::new(),
-            shadow: None,
-            asked: false,
+            heard: accepted,
+            first_piece: 0,
+            shadow: Shadow::NotYet,
             place,
         }
     }
 
     /// Waits for more bytes.
     ///
-    /// With a mask, the mask host hears what has come as soon as the caller pauses, and when it
-    /// answers, that is final: a stranger who stops in the middle meets it as if we were not there.
+    /// With a mask, the mask host hears what has come while more is waited for, and when it answers,
+    /// that is final: a stranger who stops in the middle meets it as if we were not there.
     pub(crate) async fn more(&mut self) -> Result<(), NoMore> {
         if self.first.len() >= MAX_FIRST {
-            return Err(NoMore);
+            return Err(NoMore::Enough);
         }
         let until = self.accepted + self.shared.limits.first_flight;
         let lost = self.place.lost();
@@ -71,33 +90,59 @@ impl<'a> Arrival<'a> {
             biased;
             () = lost => {
                 self.shared.counters.count(Counter::Crowded);
-                Err(NoMore)
+                return Err(NoMore::Enough);
             }
-            more = timeout_at(until, self.read_or_answer()) => more.map_err(|_| NoMore)?,
+            read = timeout_at(until, self.read_or_answer()) => read.unwrap_or(Err(NoMore::Enough))?,
         }
+        self.heard = Instant::now();
+        if self.first_piece == 0 {
+            self.first_piece = self.first.len();
+        }
+        Ok(())
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
-        let Self { shared, source, stream, first, shadow, asked, .. } = self;
-        if shared.mask.is_some() && !*asked {
-            if let Ok(read) = timeout(PAUSE, pump::read_some(stream, first)).await {
-                return read.map_err(|_| NoMore);
-            }
+        let timing = self.timing();
+        let Self { shared, source, dialled, stream, first, shadow, .. } = self;
+        let (shared, source, dialled) = (*shared, *source, *dialled);
+        let caller = Caller { shared, source, dialled };
+        loop {
             tokio::select! {
                 biased;
-                read = pump::read_some(stream, first) => return read.map_err(|_| NoMore),
-                met = Shadow::meet(shared, stream, *source) => *shadow = met,
+                ready = stream.readable() => ready.map_err(|_| NoMore::Gone)?,
+                () = shadow.listen(caller, first, timing), if shared.has_mask() => {
+                    return Err(NoMore::Enough);
+                }
             }
-            *asked = true;
+            match pump::try_read(stream, first) {
+                Ok(0) => return Err(NoMore::Enough),
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(_) => return Err(NoMore::Gone),
+            }
         }
-        let Some(shadow) = shadow else {
-            return pump::read_some(stream, first).await.map_err(|_| NoMore);
-        };
-        shadow.tell(first).await.map_err(|_| NoMore)?;
-        tokio::select! {
-            biased;
-            read = pump::read_some(stream, first) => read.map_err(|_| NoMore),
-            () = shadow.answers() => Err(NoMore),
+    }
+
+    /// From when on the mask host is asked along, and from when on its answer counts.
+    ///
+    /// What is neither a hello nor long enough for a first flight is shown to it at once, because it
+    /// may answer that at once. It may be the first part of a person's plain or padded flight: the
+    /// mask host sees less than 64 random bytes then, which say nothing, and never those of somebody
+    /// who is known to send pieces.
+    fn timing(&self) -> (Instant, Instant) {
+        let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
+        let patience = self.shared.patiences.with(self.source);
+        let counts = self.heard + patience.time();
+        match patience {
+            Patience::Much if !self.first.is_empty() => (counts, counts),
+            _ if is_hello => (self.accepted + SETTLE, counts),
+            _ => (self.heard, counts),
         }
+    }
+
+    /// A key opened what came.
+    pub(crate) fn was_let_in(&mut self) {
+        self.shared.patiences.learn(self.source, self.first_piece, self.first.len());
+        self.shadow = Shadow::Nobody;
     }
 }

@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
 use wire::mtproto::faketls::{self, ClientTime};
@@ -15,18 +15,20 @@ use wire::tally::{Cell, Protocol};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::Unframer;
 
-use crate::arrival::Arrival;
+use crate::arrival::{Arrival, NoMore};
 use crate::keyring::Entry;
-use crate::replay::Mark;
+use crate::mask::likeness::{Manner, Pace};
 use crate::search::{Hints, Lock, Look};
 use crate::tally::Counter;
-use crate::{Notice, Shared, decoy, knock, patience, pump};
+use crate::{Notice, Shared, decoy, knock, pump, waiting};
 
 /// The longest hello on which keys are tried, in bytes: twice what any app sends. A trial takes as long
 /// as its hello.
 const LONGEST_HELLO: usize = 4096;
 /// How far an app's clock may be off, in seconds, either way.
-const SKEW: i64 = 600;
+pub(crate) const SKEW: i64 = 600;
+/// How late a timer is on average, which goes by whole milliseconds.
+const TIMER: Duration = Duration::from_micros(700);
 /// From where on a difference is worth a word to the volunteer, in seconds.
 const NOTABLE_SKEW: i64 = 60;
 
@@ -40,7 +42,7 @@ pub(crate) async fn serve(
 ) {
     // What was dialled: one listener may have all ports.
     let Ok(dialled) = stream.local_addr() else { return };
-    let mut arrival = Arrival::new(&shared, stream, peer, dialled.port());
+    let mut arrival = Arrival::new(&shared, stream, peer, dialled);
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => guest,
         Caller::Stranger => {
@@ -70,8 +72,8 @@ enum Caller {
     Guest(Box<Guest>),
     /// Anybody else. Nothing was sent to them.
     Stranger,
-    /// Somebody with a key who was answered and then went away, or whose bytes were tampered with:
-    /// for them, a decoy would come too late.
+    /// Somebody who went away; or somebody with a key who was answered, and whose bytes were tampered
+    /// with: for them, a decoy would come too late.
     Lost,
 }
 
@@ -102,11 +104,11 @@ impl Guest {
 async fn identify(arrival: &mut Arrival<'_>) -> Caller {
     loop {
         match classify(&arrival.first) {
-            Shape::NeedMore => {
-                if arrival.more().await.is_err() {
-                    return Caller::Stranger;
-                }
-            }
+            Shape::NeedMore => match arrival.more().await {
+                Ok(()) => {}
+                Err(NoMore::Enough) => return Caller::Stranger,
+                Err(NoMore::Gone) => return Caller::Lost,
+            },
             Shape::Nobody => return Caller::Stranger,
             Shape::Obfuscated(flight) => {
                 let flight = *flight;
@@ -115,12 +117,11 @@ async fn identify(arrival: &mut Arrival<'_>) -> Caller {
             Shape::Hello(record) if record.len() > LONGEST_HELLO => return Caller::Stranger,
             Shape::Hello(record) => {
                 let record = record.to_vec();
-                let Some(hello) = ClientHello::read(&record) else { return Caller::Stranger };
-                let Some(Entry { id, secret }) = whose_hello(arrival, &hello).await else {
+                let Some(Entry { id, secret }) = whose_hello(arrival, &record).await else {
                     return Caller::Stranger;
                 };
-                let rest = arrival.first[record.len()..].to_vec();
-                let guest = fake_tls(arrival, &hello, id, secret, rest).await;
+                arrival.was_let_in();
+                let guest = fake_tls(arrival, record.len(), id, secret).await;
                 return guest.map_or(Caller::Lost, Caller::guest);
             }
         }
@@ -137,18 +138,19 @@ async fn obfuscated(arrival: &mut Arrival<'_>, flight: &[u8; obfuscated::LENGTH]
     let lock = Lock::Flight(obfuscated::Trial::new(flight));
     let Entry { id: key, secret } = whose(arrival, None, lock).await?;
     let opened = obfuscated::open(flight, Some(&secret))?;
+    if !is_new_flight(arrival.shared, flight) {
+        return None;
+    }
+    arrival.was_let_in();
     let early = arrival.first[obfuscated::LENGTH..].to_vec();
-    let is_new = is_new(arrival.shared, mark(&flight[8..24]));
-    is_new.then_some(Guest { key, opened, dress: None, early })
+    Some(Guest { key, opened, dress: None, early })
 }
 
-async fn whose_hello(arrival: &mut Arrival<'_>, hello: &ClientHello<'_>) -> Option<Entry> {
-    let lock = Lock::Hello(faketls::Trial::new(hello)?);
+async fn whose_hello(arrival: &mut Arrival<'_>, record: &[u8]) -> Option<Entry> {
+    let hello = ClientHello::read(record)?;
+    let lock = Lock::Hello(faketls::Trial::new(&hello)?);
     let found = whose(arrival, hello.server_name, lock).await?;
-    let time = faketls::open(hello, &found.secret)?;
-    let shared = arrival.shared;
-    let is_good = is_fresh(shared, time) && is_new(shared, mark(&hello.random[..16]));
-    is_good.then_some(found)
+    is_new_hello(arrival.shared, &hello, &found.secret).then_some(found)
 }
 
 /// Whose key opens this?
@@ -159,13 +161,45 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
     match shared.finder.look(&hints, lock) {
         Look::Found(key) => Some(key),
         Look::Nobody => None,
-        Look::Waits(wait) => patience::wait(arrival, wait).await,
+        Look::Waits(wait) => waiting::wait(arrival, wait).await,
+    }
+}
+
+/// Whether these first bytes, of somebody who is a stranger by now, are a key's that is found at once,
+/// and new.
+pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
+    match classify(first) {
+        Shape::Obfuscated(flight) => {
+            let lock = Lock::Flight(obfuscated::Trial::new(flight));
+            matches!(shared.finder.look(hints, lock), Look::Found(_))
+                && is_new_flight(shared, flight)
+        }
+        Shape::Hello(record) if record.len() <= LONGEST_HELLO => {
+            let Some(hello) = ClientHello::read(record) else { return false };
+            let Some(trial) = faketls::Trial::new(&hello) else { return false };
+            let hints = Hints { server_name: hello.server_name, ..*hints };
+            match shared.finder.look(&hints, Lock::Hello(trial)) {
+                Look::Found(key) => is_new_hello(shared, &hello, &key.secret),
+                Look::Nobody | Look::Waits(_) => false,
+            }
+        }
+        Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => false,
     }
 }
 
 /// Whether a flight that a key opens was not seen before.
-fn is_new(shared: &Shared, mark: Mark) -> bool {
-    let is_new = shared.replays.is_new(mark);
+fn is_new_flight(shared: &Shared, flight: &[u8; obfuscated::LENGTH]) -> bool {
+    note(shared, shared.replays.is_new_flight(&flight[8..24], &shared.notices))
+}
+
+/// The same for a hello, which has a time in it too.
+fn is_new_hello(shared: &Shared, hello: &ClientHello<'_>, secret: &Secret) -> bool {
+    faketls::open(hello, secret).is_some_and(|time| is_fresh(shared, time))
+        && note(shared, shared.replays.is_new_hello(&hello.random[..16], &shared.notices))
+}
+
+/// Counts a flight that a key opens if it is not new.
+fn note(shared: &Shared, is_new: bool) -> bool {
     if !is_new {
         shared.counters.count(Counter::Replays);
     }
@@ -183,25 +217,21 @@ fn is_fresh(shared: &Shared, time: ClientTime) -> bool {
     !refused
 }
 
-fn mark(random: &[u8]) -> Mark {
-    random.try_into().expect("16 bytes were asked for")
-}
-
-/// Answers an authenticated hello, and reads what its sender wants from the records after it.
+/// Answers an authenticated hello, of so many bytes, and reads what its sender wants from the records
+/// after it.
 async fn fake_tls(
-    arrival: &Arrival<'_>,
-    hello: &ClientHello<'_>,
+    arrival: &mut Arrival<'_>,
+    length: usize,
     key: KeyId,
     secret: Secret,
-    mut wire: Vec<u8>,
 ) -> Option<Guest> {
-    let Arrival { shared, stream, .. } = arrival;
-    let until = Instant::now() + shared.limits.first_flight;
-    // A certificate's signature, and so the record that hides it, varies by a byte or two.
-    let certificate = shared.certificate + usize::from(hello.random[0] % 3);
-    let flight = faketls::server_flight(hello, &secret, certificate);
-    timeout_at(until, pump::write_all(stream, &flight)).await.ok()?.ok()?;
+    let Arrival { shared, stream, first, accepted, heard, .. } = arrival;
+    let (record, rest) = first.split_at(length);
+    let came = (*accepted, *heard);
+    answer(shared, stream, &ClientHello::read(record)?, &secret, came).await?;
 
+    let until = Instant::now() + shared.limits.first_flight;
+    let mut wire = rest.to_vec();
     let mut unframer = Unframer::default();
     let mut payload = Vec::new();
     loop {
@@ -214,4 +244,34 @@ async fn fake_tls(
         wire.clear();
         timeout_at(until, pump::read_some(stream, &mut wire)).await.ok()?.ok()?;
     }
+}
+
+/// Says to a hello what the mask host would say, when it would say it: whoever sent it was accepted at
+/// the first of these times, and its last byte came at the second.
+async fn answer(
+    shared: &Shared,
+    stream: &TcpStream,
+    hello: &ClientHello<'_>,
+    secret: &Secret,
+    (accepted, heard): (Instant, Instant),
+) -> Option<()> {
+    let likeness = Arc::clone(&shared.course.load().likeness);
+    let Manner { look, pauses } = likeness.manner(hello);
+    let flight = faketls::server_flight(hello, secret, &look);
+    if let Some(Pace { connect, answer }) = likeness.pace() {
+        // A forwarder connects as soon as somebody is there, and passes the hello on after that.
+        let due = (accepted + connect).max(heard) + answer;
+        if due > Instant::now() + TIMER {
+            sleep_until(due - TIMER).await;
+        }
+    }
+    let until = Instant::now() + shared.limits.first_flight;
+    let mut said = 0;
+    for (at, pause) in pauses {
+        let at = at.clamp(said, flight.len());
+        timeout_at(until, pump::write_all(stream, &flight[said..at])).await.ok()?.ok()?;
+        sleep(pause).await;
+        said = at;
+    }
+    timeout_at(until, pump::write_all(stream, &flight[said..])).await.ok()?.ok()
 }

@@ -2,34 +2,33 @@
 //! itself where there is one, and otherwise a server that listens and says nothing.
 
 use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
 
 use tokio::net::TcpStream;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use wire::classify::{MAX_FIRST, Shape, classify};
+use wire::tls::hello::{Prefix, prefix};
 
 use crate::arrival::Arrival;
+use crate::connection::opens;
 use crate::crowd::Place;
+use crate::mask::likeness::Pace;
+use crate::search::Hints;
 use crate::sources::Source;
 use crate::{Notice, Shared, pump};
 
 /// Entertains a stranger until one side has had enough.
 pub(crate) async fn entertain(arrival: Arrival<'_>) {
-    let Arrival { shared, source, accepted, stream, first, shadow, asked, place, .. } = arrival;
+    if arrival.shared.has_mask() {
+        return carry(arrival).await;
+    }
+    let Arrival { shared, source, accepted, stream, place, first, .. } = arrival;
     // Others may come to the door; a stranger has a place of another kind.
-    drop(place);
-    if shared.mask.is_none() {
-        drop(first);
-        let Some(_place) = shared.strangers.admit(source) else { return };
-        // The same time after every start, so that nothing can be learnt from it.
-        let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
-        return;
-    }
-    let shadow = match shadow {
-        None if !asked => Shadow::meet(shared, &stream, source).await,
-        met => met,
-    };
-    if let Some(shadow) = shadow {
-        shadow.take_over(stream, first, shared).await;
-    }
+    drop((place, first));
+    let Some(_place) = shared.drained.admit(source) else { return };
+    // The same time after every start, so that nothing can be learnt from it.
+    let _ = timeout_at(accepted + shared.limits.drain, swallow(&stream)).await;
 }
 
 /// Reads until the peer is done.
@@ -41,20 +40,138 @@ async fn swallow(stream: &TcpStream) {
     }
 }
 
+/// From now on the caller talks with the mask host alone.
+async fn carry(arrival: Arrival<'_>) {
+    let Arrival { shared, source, port, dialled, stream, mut first, shadow, place, .. } = arrival;
+    drop(place);
+    let Some(mut shadow) = shadow.meet(shared, source, dialled).await else { return };
+    let mask = &shadow.mask;
+    let is_hello = matches!(classify(&first), Shape::Hello(_));
+    let told = Instant::now();
+    let (stream, told_so_far, connect) = (&stream, &mut shadow.told, shadow.connect);
+    let flow = shared.counters.strangers();
+    flow.add_up(first.len());
+    let piece = first.len();
+    if !first.is_empty()
+        && prefix(&first) == Prefix::Impossible
+        && classify(&first) == Shape::NeedMore
+    {
+        shared.patiences.lose(source);
+    }
+    let source_port = stream.peer_addr().map_or(0, |peer| peer.port());
+    let hints = Hints { source, source_port, port, server_name: None };
+    let opening = async {
+        tell(mask, &first, told_so_far).await?;
+        // Perhaps it was half of a key's first flight, and the mask host has answered it. Then
+        // nothing can be done any more; but next time its other half is waited for.
+        while classify(&first) == Shape::NeedMore && first.len() < MAX_FIRST {
+            let counted = first.len();
+            match pump::read_some(stream, &mut first).await {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                read => read?,
+            }
+            flow.add_up(first.len() - counted);
+            tell(mask, &first, told_so_far).await?;
+            if classify(&first) != Shape::NeedMore && opens(shared, &hints, &first) {
+                shared.patiences.learn(source, piece, first.len());
+            }
+        }
+        first = Vec::new();
+        Ok(())
+    };
+    let answering = async {
+        mask.readable().await?;
+        let mut head = [0; 6];
+        // A server's hello, and not an alert.
+        if is_hello && mask.peek(&mut head).await.is_ok() && (head[0], head[5]) == (0x16, 2) {
+            shared.course.load().likeness.note(Pace { connect, answer: told.elapsed() });
+        }
+        Ok(())
+    };
+    let limits = &shared.limits;
+    let talk = pump::forward(stream, mask, opening, answering, limits.mask_bytes, flow);
+    let _ = timeout(limits.mask_time, talk).await;
+}
+
+/// How far the mask host has been asked along.
+pub(crate) enum Shadow<'a> {
+    /// Not at all.
+    NotYet,
+    /// It is being called.
+    Calling(Pin<Box<dyn Future<Output = Option<Listener>> + Send + 'a>>),
+    /// It listens.
+    There(Listener),
+    /// It is not there, or there was no place.
+    Nobody,
+}
+
 /// The mask host, listening to what a caller says.
-pub(crate) struct Shadow {
+pub(crate) struct Listener {
     mask: TcpStream,
+    /// How long it took to get there.
+    connect: std::time::Duration,
     /// How many of the caller's bytes it has heard.
     told: usize,
     _place: Place,
 }
 
-impl Shadow {
-    /// Connects to the mask host on behalf of a caller. Where there are too many strangers, the next
-    /// one meets a closed door: the mask host must not become anybody's victim.
-    pub(crate) async fn meet(shared: &Shared, caller: &TcpStream, source: Source) -> Option<Self> {
+impl<'a> Shadow<'a> {
+    /// From `from` on, has the mask host listen to `first`; done when it has answered or has had
+    /// enough, but not before `counts`. May be broken off, and called again with more.
+    pub(crate) async fn listen(
+        &mut self,
+        caller: Caller<'a>,
+        first: &[u8],
+        (from, counts): (Instant, Instant),
+    ) {
+        wait_until(from).await;
+        if let Self::NotYet = self {
+            *self = Self::Calling(Box::pin(caller.call()));
+        }
+        if let Self::Calling(call) = self {
+            *self = call.await.map_or(Self::Nobody, Self::There);
+        }
+        let Self::There(listener) = self else { return std::future::pending().await };
+        // An error is an answer too: the caller will see it.
+        if tell(&listener.mask, first, &mut listener.told).await.is_ok() {
+            let _ = listener.mask.readable().await;
+        }
+        wait_until(counts).await;
+    }
+
+    async fn meet(
+        self,
+        shared: &'a Shared,
+        source: Source,
+        dialled: SocketAddr,
+    ) -> Option<Listener> {
+        match self {
+            Self::NotYet => Caller { shared, source, dialled }.call().await,
+            Self::Calling(call) => call.await,
+            Self::There(listener) => Some(listener),
+            Self::Nobody => None,
+        }
+    }
+}
+
+/// On whose behalf the mask host is called.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub shared: &'a Shared,
+    pub source: Source,
+    /// The address that was dialled.
+    pub dialled: SocketAddr,
+}
+
+impl Caller<'_> {
+    /// Connects to the mask host. Where there are too many strangers, the next one meets a closed
+    /// door: the mask host must not become anybody's victim.
+    async fn call(self) -> Option<Listener> {
+        let Self { shared, source, dialled } = self;
         let place = shared.strangers.admit(source)?;
-        let mask = match shared.mask.as_ref()?.addresses(&shared.names).await {
+        let addresses = shared.mask()?.addresses(&shared.names).await;
+        let started = Instant::now();
+        let mask = match addresses {
             Ok(addresses) => shared.dialer.dial(addresses).await,
             Err(_) => None,
         };
@@ -62,46 +179,34 @@ impl Shadow {
             shared.notices.say(Notice::MaskUnreachable);
             return None;
         };
-        if leads_back(caller, &mask) {
+        if leads_back(dialled, &mask) {
             shared.notices.say(Notice::MaskIsThisRelay);
             return None;
         }
         pump::tune(&mask);
-        Some(Self { mask, told: 0, _place: place })
-    }
-
-    /// Passes on what the caller has said since the last time. May be broken off and called again.
-    pub(crate) async fn tell(&mut self, first: &[u8]) -> io::Result<()> {
-        while self.told < first.len() {
-            self.told += pump::write_some(&self.mask, &first[self.told..]).await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the mask host has said something, or has had enough.
-    pub(crate) async fn answers(&self) {
-        // An error is an answer too: the caller will see it.
-        let _ = self.mask.readable().await;
-    }
-
-    /// From now on the caller talks with the mask host alone.
-    async fn take_over(mut self, caller: TcpStream, first: Vec<u8>, shared: &Shared) {
-        let Shared { limits, counters, .. } = shared;
-        let talk = async {
-            let told = self.tell(&first).await;
-            drop(first);
-            let flow = counters.strangers();
-            flow.add_up(self.told);
-            pump::bridge(caller, self.mask, told, limits.mask_bytes, flow).await;
-        };
-        let _ = timeout(limits.mask_time, talk).await;
+        Some(Listener { mask, connect: started.elapsed(), told: 0, _place: place })
     }
 }
 
+/// Waits, unless that time has come; a timer would round it up.
+async fn wait_until(time: Instant) {
+    if time > Instant::now() {
+        sleep_until(time).await;
+    }
+}
+
+/// Passes on what the caller has said since the last time. May be broken off and called again.
+async fn tell(mask: &TcpStream, first: &[u8], told: &mut usize) -> io::Result<()> {
+    while *told < first.len() {
+        *told += pump::write_some(mask, &first[*told..]).await?;
+    }
+    Ok(())
+}
+
 /// Whether the mask host is this machine, on the very port that the caller came to.
-fn leads_back(caller: &TcpStream, mask: &TcpStream) -> bool {
-    match (mask.local_addr(), mask.peer_addr(), caller.local_addr()) {
-        (Ok(from), Ok(to), Ok(asked)) => from.ip() == to.ip() && to.port() == asked.port(),
+fn leads_back(dialled: SocketAddr, mask: &TcpStream) -> bool {
+    match (mask.local_addr(), mask.peer_addr()) {
+        (Ok(from), Ok(to)) => from.ip() == to.ip() && to.port() == dialled.port(),
         _ => true,
     }
 }

@@ -38,8 +38,7 @@ pub(crate) async fn knock(
     let mut speaker = Speaker { client, opened, dress, said };
     let datacentre = speaker.opened.dc.datacentre();
     for left in (0..ADDRESSES).rev() {
-        let Some((upstream, address)) =
-            shared.dialer.dial(shared.datacentres.endpoints(datacentre)).await
+        let Some((upstream, address)) = shared.dialer.dial(shared.endpoints(datacentre)).await
         else {
             shared.notices.say(Notice::Unreachable(datacentre));
             return None;

@@ -14,12 +14,14 @@
 //! | `search` | whose key opens this? among 100,000 |
 //! | `keyring` | the keys, and where hints lead |
 //! | `sources` | what is remembered of an address, in memory alone: keys lately seen, trials used up |
-//! | `queue`, `patience` | the trial of all keys, where nothing hints at one: whose turn, and what one meets meanwhile |
+//! | `queue`, `waiting` | the trial of all keys, where nothing hints at one: whose turn, and what one meets meanwhile |
 //! | `waits` | how long that takes |
 //! | `measure` | the same without a connection, for benchmarks |
 //! | `replay` | first flights that were seen before |
+//! | `patience` | how long the rest of a first flight is waited for |
+//! | `course` | what can change while it runs |
 //! | `crowd` | how many there are at the same time, in all and from one source |
-//! | `decoy`, `mask` | what everybody else meets |
+//! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
@@ -33,6 +35,7 @@
 
 mod arrival;
 mod connection;
+mod course;
 mod crowd;
 mod decoy;
 mod dial;
@@ -53,20 +56,25 @@ mod replay;
 mod search;
 mod sources;
 mod tally;
+mod waiting;
 mod waits;
 mod web;
 
 use std::net::{SocketAddr, TcpListener as BoundListener};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
-use wire::mtproto::Datacentres;
+use wire::mtproto::Datacentre;
 use wire::tally::Day;
 
+use course::Course;
+pub use course::CourseSettings;
 use crowd::Crowd;
 use dial::Dialer;
 use egress::Gate;
@@ -75,9 +83,11 @@ use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
-use names::Names;
+pub use names::{Names, NoAddress};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
+use patience::Patiences;
+pub use replay::PREFIX as SEEN;
 use replay::Replays;
 use search::Finder;
 pub use tally::{Counter, Gauge, Tallied, Totals};
@@ -87,12 +97,11 @@ pub use waits::{Waited, Waits};
 /// What a volunteer can set.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The website that everybody without a key meets.
-    pub mask: Option<Mask>,
-    /// Where Telegram is.
-    pub datacentres: Datacentres,
-    /// Where browsers and other apps may go.
-    pub egress: Egress,
+    /// What can be changed while it runs too.
+    pub course: CourseSettings,
+    /// Where to write down which first flights were seen, in files whose names begin with [`SEEN`];
+    /// without it, replays are recognised until the relay ends.
+    pub folder: Option<PathBuf>,
     /// How much, how many, how long.
     pub limits: Limits,
 }
@@ -162,17 +171,20 @@ pub struct Relay(Arc<Shared>);
 
 /// What all connections share.
 pub(crate) struct Shared {
+    key: (RelayKey, Epoch),
+    beginning: Once,
     finder: Arc<Finder>,
     limits: Limits,
-    mask: Option<Mask>,
-    datacentres: Datacentres,
+    course: ArcSwap<Course>,
     dialer: Dialer,
     names: Arc<Names>,
-    gate: Gate,
     logins: web::Logins,
     replays: Replays,
     arrivals: Crowd,
+    /// Those whom the mask host entertains.
     strangers: Crowd,
+    /// Those who are drained, where there is no mask.
+    drained: Crowd,
     /// Those without a key, so far, at the port that speaks in clear.
     callers: Crowd,
     live: Live,
@@ -180,11 +192,27 @@ pub(crate) struct Shared {
     notices: Notices,
     tally: Tally,
     counters: Arc<Counters>,
-    /// The length of the record that stands for a certificate in the fake TLS handshake.
-    certificate: usize,
+    patiences: Patiences,
 }
 
 impl Shared {
+    fn has_mask(&self) -> bool {
+        self.course.load().mask.is_some()
+    }
+
+    fn mask(&self) -> Option<Mask> {
+        self.course.load().mask.clone()
+    }
+
+    fn gate(&self) -> Arc<Gate> {
+        Arc::clone(&self.course.load().gate)
+    }
+
+    /// Where to dial for a datacentre.
+    fn endpoints(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
+        self.course.load().endpoints(datacentre)
+    }
+
     /// Starts what a key's connection goes on with, as a task of its own, unless the key was revoked
     /// since it was shown.
     fn start(&self, key: KeyId, connection: impl Future<Output = ()> + Send + 'static) {
@@ -200,6 +228,31 @@ impl Shared {
     fn at_the_door(&self) -> u64 {
         (self.arrivals.count() + self.callers.count()) as u64
     }
+
+    /// Starts what goes on beside the connections, with the first listener.
+    fn begin(self: &Arc<Self>) {
+        self.beginning.call_once(|| {
+            tokio::spawn(flush(Arc::downgrade(self)));
+            self.study();
+        });
+    }
+
+    /// Gets to know the mask host, for as long as it is this one.
+    fn study(self: &Arc<Self>) {
+        let course = self.course.load_full();
+        if course.hello_name.is_some() {
+            tokio::spawn(mask::study::go_on(Arc::downgrade(self), Arc::downgrade(&course)));
+        }
+    }
+
+    /// Flushes what was written down, on a thread that may wait for the disk.
+    async fn flush(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        let flushed = tokio::task::spawn_blocking(move || shared.replays.flush()).await;
+        if let Ok(Err(error)) = flushed {
+            self.notices.say(Notice::ForgetsReplays(error.to_string()));
+        }
+    }
 }
 
 impl Relay {
@@ -209,26 +262,25 @@ impl Relay {
     pub fn new(key: &RelayKey, epoch: Epoch, settings: Settings) -> (Self, NoticeReceiver) {
         let counters = Arc::<Counters>::default();
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
-        let limits = settings.limits;
         let names = Arc::new(Names::default());
+        let course = Course::new(settings.course, (key, epoch), &names);
+        let limits = settings.limits;
         let shared = Shared {
+            key: (key.clone(), epoch),
             finder: Arc::new(Finder::new(Keyring::new(key, epoch), Arc::clone(&counters))),
-            datacentres: settings.datacentres,
+            beginning: Once::new(),
+            course: ArcSwap::from_pointee(course),
             dialer: Dialer::default(),
-            gate: Gate::new(settings.egress, Arc::clone(&names)),
             names,
             logins: web::Logins::default(),
-            replays: Replays::default(),
+            replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
-            strangers: match settings.mask {
-                Some(_) => Crowd::new(limits.strangers, limits.strangers_per_source),
-                None => Crowd::new(limits.arrivals, limits.arrivals_per_source),
-            },
-            mask: settings.mask,
+            strangers: Crowd::new(limits.strangers, limits.strangers_per_source),
+            drained: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             live: Live::default(),
             room: Arc::new(Semaphore::new(limits.connections)),
-            certificate: 2400 + key.constant("certificate", 2200),
+            patiences: Patiences::default(),
             limits,
             notices,
             tally: Tally::default(),
@@ -254,6 +306,20 @@ impl Relay {
         self.0.finder.waits()
     }
 
+    /// From now on, these settings hold; connections that are open go on.
+    ///
+    /// # Panics
+    /// Outside of a runtime, once there is a listener.
+    pub fn change(&self, settings: CourseSettings) {
+        let (key, epoch) = &self.0.key;
+        let mut course = Course::new(settings, (key, *epoch), &self.0.names);
+        course.learn_from(&self.0.course.load());
+        self.0.course.store(Arc::new(course));
+        if self.0.beginning.is_completed() {
+            self.0.study();
+        }
+    }
+
     /// Serves whoever comes to a listener, on whichever port of the machine they came.
     ///
     /// # Errors
@@ -263,6 +329,7 @@ impl Relay {
     /// Outside of a runtime.
     pub fn serve(&self, listener: BoundListener) -> std::io::Result<Door> {
         let listener = TcpListener::from_std(listener)?;
+        self.0.begin();
         let accepting = accept(Arc::clone(&self.0), listener, connection::serve);
         Ok(Door(tokio::spawn(accepting).abort_handle()))
     }
@@ -282,11 +349,10 @@ impl Relay {
 
     /// Tells at once, and not at the first stranger, when the mask's name leads nowhere.
     pub async fn look_for_mask(&self) {
-        let Shared { mask, names, notices, .. } = &*self.0;
-        if let Some(mask) = mask
-            && mask.addresses(names).await.is_err()
+        if let Some(mask) = self.0.mask()
+            && mask.addresses(&self.0.names).await.is_err()
         {
-            notices.say(Notice::MaskUnreachable);
+            self.0.notices.say(Notice::MaskUnreachable);
         }
     }
 
@@ -313,18 +379,31 @@ impl Relay {
     pub fn totals(&self) -> Totals {
         let shared = &self.0;
         let gauge = |name, help, value| Gauge { name, help, value };
-        let gauges = vec![
+        let strangers = (shared.strangers.count() + shared.drained.count()) as u64;
+        let mut gauges = vec![
             gauge("people_today", "Addresses people came from today.", shared.tally.people()),
             gauge("at_the_door", "Connections that may still show a key.", shared.at_the_door()),
-            gauge("strangers_now", "Strangers at the decoy.", shared.strangers.count() as u64),
+            gauge("strangers_now", "Strangers at the decoy.", strangers),
         ];
+        gauges.extend(self.waits().gauges());
         Totals { counters: shared.counters.all(), gauges, ..shared.tally.totals() }
     }
 
     /// Lets the connections go on for [`Limits::farewell`] and ends what is left; tells how many those
     /// were. Close the doors first.
     pub async fn farewell(&self) -> usize {
-        self.0.live.drain(self.0.limits.farewell).await
+        let cut = self.0.live.drain(self.0.limits.farewell).await;
+        self.0.flush().await;
+        cut
+    }
+}
+
+/// Flushes what was written down, for as long as the relay is there.
+async fn flush(shared: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(replay::FLUSH).await;
+        let Some(shared) = shared.upgrade() else { return };
+        shared.flush().await;
     }
 }
 

@@ -1,5 +1,8 @@
 //! The website that everybody without a key meets.
 
+pub(crate) mod likeness;
+pub(crate) mod study;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -45,7 +48,10 @@ impl Mask {
     }
 
     /// Where the mask host is now; or was, while the name servers do not say.
-    pub(crate) async fn addresses(&self, names: &Names) -> Result<Vec<SocketAddr>, NoAddress> {
+    ///
+    /// # Errors
+    /// When its name leads nowhere and never did.
+    pub async fn addresses(&self, names: &Names) -> Result<Vec<SocketAddr>, NoAddress> {
         let at = |ips: &[IpAddr]| ips.iter().map(|ip| (*ip, self.port).into()).collect();
         let name = match &self.host {
             Host::Address(ip) => return Ok(at(&[*ip])),

@@ -21,8 +21,8 @@ const KEPT: Duration = Duration::from_secs(3600);
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Why a name gave no address.
-#[derive(Debug)]
-pub(crate) enum NoAddress {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NoAddress {
     /// There is no such name, or nothing that it stands for.
     NoSuchName,
     /// The name servers do not say. What they were asked is not for anybody's log.
@@ -32,11 +32,14 @@ pub(crate) enum NoAddress {
 /// The names of the world, as the machine's name servers tell them. They are asked at the first
 /// name, and not before.
 #[derive(Default)]
-pub(crate) struct Names(OnceLock<Resolver<Connected>>);
+pub struct Names(OnceLock<Resolver<Connected>>);
 
 impl Names {
     /// The addresses of a name, as it stands: no search list is applied.
-    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
+    ///
+    /// # Errors
+    /// When there is none, or nobody to ask.
+    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
         let resolver = match self.0.get() {
             Some(resolver) => resolver,
             None => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use wire::mtproto::Datacentre;
+use wire::tls::answer::Unlike;
 
 use crate::tally::{Counter, Counters};
 
@@ -28,10 +29,15 @@ pub enum Notice {
     Unreachable(Datacentre),
     /// The mask host does not answer.
     MaskUnreachable,
+    /// The mask host does not answer as fake TLS would have to.
+    MaskUnlike(Unlike),
     /// The mask host is this relay itself.
     MaskIsThisRelay,
     /// The system gives no more descriptors, or no more memory.
     CannotAccept(String),
+    /// First flights cannot be written down, so that replays of them are not recognised after a
+    /// restart.
+    ForgetsReplays(String),
     /// This server's name servers do not answer.
     NoNames,
 }
@@ -44,8 +50,10 @@ impl Notice {
             Self::ClockSkew { .. } => "clock-skew",
             Self::Unreachable(_) => "datacentre-unreachable",
             Self::MaskUnreachable => "mask-unreachable",
+            Self::MaskUnlike(_) => "mask-unlike",
             Self::MaskIsThisRelay => "mask-is-this-relay",
             Self::CannotAccept(_) => "cannot-accept",
+            Self::ForgetsReplays(_) => "forgets-replays",
             Self::NoNames => "no-names",
         }
     }
@@ -57,7 +65,11 @@ impl Notice {
             Self::Unreachable(_) => Some(Counter::DatacentreUnreachable),
             Self::MaskUnreachable => Some(Counter::MaskUnreachable),
             Self::NoNames => Some(Counter::NamesUnreachable),
-            Self::ClockSkew { .. } | Self::MaskIsThisRelay | Self::CannotAccept(_) => None,
+            Self::ClockSkew { .. }
+            | Self::MaskUnlike(_)
+            | Self::MaskIsThisRelay
+            | Self::CannotAccept(_)
+            | Self::ForgetsReplays(_) => None,
         }
     }
 }
@@ -81,12 +93,22 @@ impl fmt::Display for Notice {
             Self::MaskUnreachable => f.write_str(
                 "the mask host is not found or does not answer; strangers see that it does not",
             ),
+            Self::MaskUnlike(why) => write!(
+                f,
+                "the mask host does not answer a hello as 'ee' links do: {why}; an expert can tell \
+                 them apart, so choose another mask"
+            ),
             Self::MaskIsThisRelay => f.write_str(
                 "the mask host leads back to this relay; give --mask another host or port",
             ),
             Self::CannotAccept(why) => {
                 write!(f, "no new connection can be accepted ({why}); those that are open go on")
             }
+            Self::ForgetsReplays(why) => write!(
+                f,
+                "what was seen cannot be written down ({why}): after a restart, recordings of \
+                 people's first messages will not be recognised; is the disk full?"
+            ),
             Self::NoNames => f.write_str(
                 "hosts cannot be found by their names: this server's name servers do not answer (see \
                  /etc/resolv.conf)",

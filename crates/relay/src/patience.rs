@@ -1,59 +1,115 @@
-//! What a caller meets who waits for the trial of all keys: what they would meet if nobody looked for
-//! their key.
+//! How long the rest of a first flight is waited for that came in part, with the mask host's answer
+//! to that part in hand.
+//!
+//! To answer later than the mask host gives us away; to answer at once shuts out people who send
+//! everything in small pieces to get past a censor. So everyone is waited for a little, which is less
+//! than a mask host takes that is not next door; from where such parts have come and no key was
+//! behind them, nobody; and where people are known to send pieces, anybody, for long. All of it is in
+//! memory alone, and forgotten after a day.
 
-use std::future::pending;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use crate::generations::Generations;
+use crate::sources::Source;
 
-use crate::arrival::Arrival;
-use crate::decoy::Shadow;
-use crate::keyring::Entry;
-use crate::pump;
-use crate::search::Wait;
+/// How many addresses are remembered at least.
+const SOURCES: usize = 8_192;
+const DAY: Duration = Duration::from_secs(86_400);
+/// A piece that is shorter than this was made so by somebody: no network carries less at a time.
+const SHORT: usize = 64;
+/// How often somebody's rest may fail to come.
+const TRIES: u32 = 4;
 
-/// How long the mask host's answer is kept back while a caller waits. A stranger sees no more of the
-/// trial than that, and nothing of it where the mask host takes longer to answer than the trial takes.
-const HOLD: Duration = Duration::from_millis(100);
+/// How long is waited, from the last piece on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Patience {
+    None,
+    Little,
+    /// So long that the mask host need not hear half of what people say.
+    Much,
+}
 
-/// Waits until the trial is over, the time for a first flight is, the caller has hung up or has to make
-/// room at the door; without a mask, in silence.
-///
-/// With a mask, the mask host hears at once what was said, and its answer ends the wait, though not
-/// within [`HOLD`]: so a stranger's answer is late by that at most. The next attempt's trial goes on
-/// where this one stopped.
-pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Entry> {
-    let until = arrival.accepted + arrival.shared.limits.first_flight;
-    let lost = arrival.place.lost();
-    tokio::select! {
-        biased;
-        () = lost => None,
-        found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
+impl Patience {
+    pub(crate) fn time(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::None => 0,
+            Self::Little => 30,
+            Self::Much => 500,
+        })
     }
 }
 
-async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<Entry> {
-    let Arrival { shared, source, stream, first, shadow, asked, .. } = arrival;
-    let held_until = Instant::now() + HOLD;
-    if shared.mask.is_some() && !*asked {
-        tokio::select! {
-            biased;
-            found = wait.end() => return found,
-            met = Shadow::meet(shared, stream, *source) => *shadow = met,
-        }
-        *asked = true;
+#[derive(Clone, Copy)]
+struct Record {
+    since: Instant,
+    has_pieces: bool,
+    failed: u32,
+}
+
+/// What is remembered of addresses.
+pub(crate) struct Patiences(Mutex<Generations<Source, Record>>);
+
+impl Default for Patiences {
+    fn default() -> Self {
+        Self(Mutex::new(Generations::new(SOURCES)))
     }
-    let answered = async {
-        let Some(shadow) = shadow else { return pending().await };
-        if shadow.tell(first).await.is_ok() {
-            shadow.answers().await;
+}
+
+impl Patiences {
+    pub(crate) fn with(&self, source: Source) -> Patience {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&source).filter(|record| record.since.elapsed() < DAY) {
+            Some(Record { has_pieces: true, .. }) => Patience::Much,
+            Some(record) if record.failed >= TRIES => Patience::None,
+            _ => Patience::Little,
         }
-        sleep_until(held_until).await;
-    };
-    tokio::select! {
-        biased;
-        found = wait.end() => found,
-        () = answered => None,
-        _ = pump::end_of(stream) => None,
+    }
+
+    /// A key's first flight came from there, `first` bytes of it first and `all` in the end.
+    pub(crate) fn learn(&self, source: Source, first: usize, all: usize) {
+        if first < all.min(SHORT) {
+            self.note(source, |record| record.has_pieces = true);
+        }
+    }
+
+    /// A short piece came from there, and no rest.
+    pub(crate) fn lose(&self, source: Source) {
+        self.note(source, |record| record.failed = record.failed.saturating_add(1));
+    }
+
+    fn note(&self, source: Source, note: impl FnOnce(&mut Record)) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = known.get(&source).filter(|record| record.since.elapsed() < DAY);
+        let new = Record { since: Instant::now(), has_pieces: false, failed: 0 };
+        let mut record = old.copied().unwrap_or(new);
+        note(&mut record);
+        known.insert(source, record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    #[test]
+    fn who_never_sends_the_rest_is_not_waited_for_and_who_does_is() {
+        let patiences = Patiences::default();
+        let source = |last: u8| Source::from(IpAddr::from([192, 0, 2, last]));
+        for _ in 0..TRIES {
+            assert_eq!(patiences.with(source(1)), Patience::Little);
+            patiences.lose(source(1));
+        }
+        assert_eq!(patiences.with(source(1)), Patience::None);
+        // Whole, or cut by a network.
+        patiences.learn(source(1), 105, 105);
+        patiences.learn(source(1), 1460, 1791);
+        assert_eq!(patiences.with(source(1)), Patience::None);
+        patiences.learn(source(1), 1, 105);
+        assert_eq!(patiences.with(source(1)), Patience::Much);
+        patiences.lose(source(1));
+        assert_eq!(patiences.with(source(1)), Patience::Much);
+        assert_eq!(patiences.with(source(2)), Patience::Little);
     }
 }

@@ -1,32 +1,87 @@
 //! First flights that were seen before: whoever sends one again has not made it, but recorded it.
+//!
+//! They are remembered across restarts: each is appended to a file before anything is answered, as a
+//! mark of eight bytes that says nothing to whoever finds it. The files are flushed to the disk
+//! every ten seconds: a crash of the relay loses nothing, one of the machine the last ten seconds.
 
+mod journal;
+mod memory;
+
+use std::io;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::generations::Generations;
+use wire::derive::{Marker, RelayKey};
 
-/// How many flights are remembered at least.
-const FLIGHTS: usize = 262_144;
+use crate::notices::Notices;
+use crate::{Notice, connection::SKEW};
+use memory::{Memory, Span};
 
-/// 16 of a flight's random bytes.
-pub(crate) type Mark = [u8; 16];
+pub use journal::PREFIX;
 
-pub(crate) struct Replays(Mutex<Generations<Mark, ()>>);
+/// How often what was written is flushed to the disk.
+pub(crate) const FLUSH: Duration = Duration::from_secs(10);
 
-impl Default for Replays {
-    fn default() -> Self {
-        Self(Mutex::new(Generations::new(FLIGHTS)))
-    }
+/// Hellos of fake TLS carry the time: one is good from when a clock that is fast calls it new until
+/// one that is slow calls it old.
+const HELLOS: Span = Span { name: "hellos", slice: 300, window: 2 * SKEW as u64, most: 4_000_000 };
+/// Plain and padded flights are good for ever.
+const FLIGHTS: Span = Span { name: "flights", slice: 86_400, window: 7 * 86_400, most: 2_000_000 };
+
+pub(crate) struct Replays {
+    marker: Marker,
+    hellos: Mutex<Memory>,
+    flights: Mutex<Memory>,
 }
 
 impl Replays {
-    /// Whether this flight is new. Ask only for flights that a key opens, or strangers could make
-    /// the relay forget.
-    pub(crate) fn is_new(&self, mark: Mark) -> bool {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.get(&mark).is_some() {
-            return false;
-        }
-        seen.insert(mark, ());
-        true
+    /// What is remembered in `folder`; without one, or where it cannot be read, from now on in memory.
+    pub(crate) fn open(key: &RelayKey, folder: Option<&Path>, notices: &Notices) -> Self {
+        let open = |span| {
+            let (memory, trouble) = Memory::open(span, folder, now());
+            if let Err(error) = trouble {
+                notices.say(Notice::ForgetsReplays(error.to_string()));
+            }
+            Mutex::new(memory)
+        };
+        Self { marker: key.marker("first flight"), hellos: open(HELLOS), flights: open(FLIGHTS) }
     }
+
+    /// Whether a hello with these random bytes is new. Ask only for what a key opens, or strangers
+    /// could make the relay forget.
+    pub(crate) fn is_new_hello(&self, random: &[u8], notices: &Notices) -> bool {
+        self.is_new(&self.hellos, random, notices)
+    }
+
+    /// The same for a plain or padded flight.
+    pub(crate) fn is_new_flight(&self, random: &[u8], notices: &Notices) -> bool {
+        self.is_new(&self.flights, random, notices)
+    }
+
+    fn is_new(&self, memory: &Mutex<Memory>, random: &[u8], notices: &Notices) -> bool {
+        let mark = self.marker.mark(random);
+        let (is_new, written) =
+            memory.lock().unwrap_or_else(PoisonError::into_inner).is_new(mark, now());
+        if let Err(error) = written {
+            notices.say(Notice::ForgetsReplays(error.to_string()));
+        }
+        is_new
+    }
+
+    /// Flushes what was written to the disk, waiting for it.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        for memory in [&self.hellos, &self.flights] {
+            let written = memory.lock().unwrap_or_else(PoisonError::into_inner).unflushed();
+            for file in written {
+                file.sync_data()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Unix seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

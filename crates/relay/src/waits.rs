@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::tally::Gauge;
+
 /// Who waits, and how long, where no hint leads to a key. The counts are those of the last whole
 /// minute.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -25,6 +27,39 @@ pub struct Waits {
     pub turned_away: u64,
     /// How many keys were tried for those who waited.
     pub keys_tried: u64,
+}
+
+impl Waits {
+    /// What of it a chart can show.
+    pub(crate) fn gauges(&self) -> [Gauge; 7] {
+        let gauge = |name, help, value| Gauge { name, help, value };
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        [
+            gauge("waiting_now", "Callers who wait for the trial of keys.", self.waiting as u64),
+            gauge("waiting_from", "Addresses from which these come.", self.sources as u64),
+            gauge("waited_found", "Found after a wait, in the last minute.", self.found.count),
+            gauge(
+                "waited_median_milliseconds",
+                "Half of these waited no longer.",
+                milliseconds(self.found.median),
+            ),
+            gauge(
+                "waited_p99_milliseconds",
+                "99 of 100 of these waited no longer.",
+                milliseconds(self.found.p99),
+            ),
+            gauge(
+                "waited_in_vain",
+                "Not found after a wait, in the last minute.",
+                self.nobody.count + self.gave_up.count,
+            ),
+            gauge(
+                "turned_away",
+                "Not let wait, in the last minute, because too many did.",
+                self.turned_away,
+            ),
+        ]
+    }
 }
 
 /// How long some callers waited.

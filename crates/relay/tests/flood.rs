@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use lab::client;
 use lab::flood::{Flood, visit};
-use relay::{Keys, Limits, Relay, Settings};
+use relay::{CourseSettings, Keys, Limits, Relay, Settings};
 use wire::derive::{Buckets, Epoch, FleetKey, Form, KeyId, Person, RelayId, RelayKey};
 use wire::mtproto::{Datacentre, Datacentres, ProxyLink, ProxySecret};
 
@@ -71,7 +71,11 @@ fn house() -> House {
     let mut datacentres = Datacentres::default();
     datacentres.set(Datacentre::Main(2), vec![datacentre().to_string().parse().expect("a host")]);
     let limits = Limits { arrivals_per_source: DOOR, ..Limits::default() };
-    let settings = Settings { datacentres, limits, ..Settings::default() };
+    let settings = Settings {
+        course: CourseSettings { datacentres, ..CourseSettings::default() },
+        limits,
+        ..Settings::default()
+    };
     let relay = common::run(&key, settings, move |relay| {
         relay.set_keys(Keys { telegram: &ids, web: &[] });
         listeners.into_iter().chain([listener]).map(|listener| relay.serve(listener)).collect()
@@ -142,5 +146,6 @@ fn who_follows_a_hint_gets_through_whatever_else_comes_from_their_address_and_ot
     for (number, id) in (101u8..).zip(&house.first[..20]) {
         assert!(house.lets_in(*id, elsewhere(number), house.unhinted), "in turn, without a hint");
     }
-    assert!(flood.sent() > 700, "{} first flights", flood.sent());
+    // One at least for each of them: how many more depends on how soon all had come in.
+    assert!(flood.sent() > new.len() as u64, "{} first flights", flood.sent());
 }

@@ -96,7 +96,7 @@ fn repeat(case: &str, times: usize) {
                 assert_eq!(relay.whose_at_once(peer, 443, &record), Some(ids[0]));
                 let hello = ClientHello::read(&record).expect("a hello");
                 black_box(faketls::open(&hello, &secret));
-                black_box(faketls::server_flight(&hello, &secret, 3000));
+                black_box(faketls::server_flight(&hello, &secret, &faketls::Look::usual(3000)));
                 let dial = Dial::new(Tag::Padded, DcId(2), Some(&secret));
                 let opened = obfuscated::open(&dial.flight, Some(&secret)).expect("it fits");
                 black_box(Dial::fast(&opened));

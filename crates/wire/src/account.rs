@@ -6,8 +6,11 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::num::NonZeroU16;
+use std::str::FromStr;
 
 use crate::derive::{CROCKFORD, KeyId, Secret};
+use crate::socks5::Login;
+use crate::target::Host;
 
 /// A password, written in 26 letters and digits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -72,6 +75,13 @@ impl Account {
         self.url("http")
     }
 
+    /// What a client logs in with.
+    #[must_use]
+    pub fn login(&self) -> Login {
+        let (user, password) = (self.user.to_string().into(), self.password.to_string().into());
+        Login { user, password }
+    }
+
     fn query(&self) -> String {
         let Self { server, port, user, password } = self;
         format!("server={server}&port={port}&user={user}&pass={password}")
@@ -83,6 +93,46 @@ impl Account {
             Ok(six) => format!("{scheme}://{user}:{password}@[{six}]:{port}"),
             Err(_) => format!("{scheme}://{user}:{password}@{server}:{port}"),
         }
+    }
+}
+
+/// This is no account at a relay.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "a relay's SOCKS5 proxy is given as socks5://USER:PASSWORD@SERVER:PORT, tg://socks?... or \
+     https://t.me/socks?..., as 'jaryq key show' prints it"
+)]
+pub struct BadAccount;
+
+/// Reads the SOCKS5 proxy's address and its links, as they are printed.
+impl FromStr for Account {
+    type Err = BadAccount;
+
+    fn from_str(text: &str) -> Result<Self, BadAccount> {
+        let parse = || {
+            if let Some(rest) = text.strip_prefix("socks5://") {
+                let (login, server) = rest.split_once('@')?;
+                let (user, password) = login.split_once(':')?;
+                let (server, port) = server.rsplit_once(':')?;
+                return Some([server.trim_matches(['[', ']']), port, user, password]);
+            }
+            let links = ["tg://socks?", "https://t.me/socks?"];
+            let query = links.iter().find_map(|prefix| text.strip_prefix(prefix))?;
+            let part =
+                |name| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+            Some([part("server")?, part("port")?, part("user")?, part("pass")?])
+        };
+        let [server, port, user, password] = parse().ok_or(BadAccount)?;
+        if Host::read(server).is_none() {
+            return Err(BadAccount);
+        }
+        let password = CROCKFORD.decode(password.as_bytes()).map_err(|_| BadAccount)?;
+        Ok(Self {
+            server: server.to_owned(),
+            port: port.parse().map_err(|_| BadAccount)?,
+            user: user.parse().map_err(|_| BadAccount)?,
+            password: Password(Secret(password.try_into().map_err(|_| BadAccount)?)),
+        })
     }
 }
 
@@ -105,6 +155,13 @@ mod tests {
         assert_eq!(account.socks5(), format!("socks5://{user}:{pass}@203.0.113.5:1080"));
         account.server = "2001:db8::1".to_owned();
         assert_eq!(account.http(), format!("http://{user}:{pass}@[2001:db8::1]:1080"));
+        for text in [account.tg(), account.https(), account.socks5()] {
+            let read: Account = text.parse().expect("an account");
+            assert_eq!(read.socks5(), account.socks5());
+        }
+        for bad in ["", "socks5://u:p@host:1", "tg://socks?server=a", &account.http()] {
+            assert!(bad.parse::<Account>().is_err(), "{bad}");
+        }
     }
 
     #[test]

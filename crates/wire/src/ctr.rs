@@ -6,8 +6,12 @@ use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipher
 const BLOCK: usize = 16;
 
 /// A running key stream; applying it encrypts and decrypts alike.
+///
+/// It keeps the key as it came: expanded, a key of this library takes half a KiB, and thousands of
+/// these wait for bytes that do not come. To expand it anew costs less than a microsecond, which is
+/// little beside the system call that brought the bytes.
 pub struct Ctr {
-    key: EncryptingKey,
+    key: [u8; 32],
     counter: u128,
     /// Key stream of the block that the last call began, and how much of it is used up.
     begun: [u8; BLOCK],
@@ -18,22 +22,21 @@ impl Ctr {
     /// A stream from its start.
     #[must_use]
     pub fn new(key: &[u8; 32], iv: &[u8; 16]) -> Self {
-        let key = UnboundCipherKey::new(&AES_256, key)
-            .and_then(EncryptingKey::ctr)
-            .expect("32 bytes are an AES-256 key");
-        Self { key, counter: u128::from_be_bytes(*iv), begun: [0; BLOCK], used: BLOCK }
+        let counter = u128::from_be_bytes(*iv);
+        Self { key: *key, counter, begun: [0; BLOCK], used: BLOCK }
     }
 
     /// One block of a stream that is most likely nobody's: bytes `16 * block` and after.
     ///
-    /// Not wiped from the stack, unlike a stream's key: that would take longer than all the rest, and
+    /// Not wiped from the stack, unlike the expanded keys of others: that would take longer than all the rest, and
     /// nothing is ever encrypted with a key that did not fit.
     pub(crate) fn glimpse(key: &[u8; 32], iv: &[u8; 16], block: u32) -> [u8; BLOCK] {
         let mut stream = Self::new(key, iv);
         stream.counter = stream.counter.wrapping_add(block.into());
+        let key = stream.expanded();
         let mut glimpse = [0; BLOCK];
-        stream.encrypt_blocks(&mut glimpse);
-        std::mem::forget(stream);
+        stream.encrypt_blocks(&key, &mut glimpse);
+        std::mem::forget(key);
         glimpse
     }
 
@@ -41,15 +44,25 @@ impl Ctr {
     pub fn apply(&mut self, data: &mut [u8]) {
         let (head, rest) = data.split_at_mut(data.len().min(BLOCK - self.used));
         self.use_begun(head);
+        if rest.is_empty() {
+            return;
+        }
+        let key = self.expanded();
         let (whole, tail) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
-        self.encrypt_blocks(whole);
+        self.encrypt_blocks(&key, whole);
         if !tail.is_empty() {
             let mut begun = [0; BLOCK];
-            self.encrypt_blocks(&mut begun);
+            self.encrypt_blocks(&key, &mut begun);
             self.begun = begun;
             self.used = 0;
             self.use_begun(tail);
         }
+    }
+
+    fn expanded(&self) -> EncryptingKey {
+        UnboundCipherKey::new(&AES_256, &self.key)
+            .and_then(EncryptingKey::ctr)
+            .expect("32 bytes are an AES-256 key")
     }
 
     fn use_begun(&mut self, data: &mut [u8]) {
@@ -59,13 +72,13 @@ impl Ctr {
         }
     }
 
-    fn encrypt_blocks(&mut self, blocks: &mut [u8]) {
+    fn encrypt_blocks(&mut self, key: &EncryptingKey, blocks: &mut [u8]) {
         if blocks.is_empty() {
             return;
         }
         let count = (blocks.len() / BLOCK) as u128;
         let context = EncryptionContext::Iv128((&self.counter.to_be_bytes()).into());
-        self.key.less_safe_encrypt(blocks, context).expect("counter mode takes any length");
+        key.less_safe_encrypt(blocks, context).expect("counter mode takes any length");
         self.counter = self.counter.wrapping_add(count);
     }
 }

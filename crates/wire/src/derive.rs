@@ -19,7 +19,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 use data_encoding::{Encoding, Specification};
 
 /// How many buckets the keys of a relay fall into: enough that a bucket is searched in
@@ -61,12 +61,6 @@ fn expand(root: &hkdf::Prk, parts: &[&[u8]], out: &mut [u8]) {
         .expect("HKDF gives up to 8,160 bytes");
 }
 
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    crate::fill_random(&mut bytes);
-    bytes
-}
-
 /// The organisers' key. It is never on a relay that has a hub.
 #[derive(Clone)]
 pub struct FleetKey([u8; 32]);
@@ -75,7 +69,7 @@ impl FleetKey {
     /// A new one, from the machine's randomness.
     #[must_use]
     pub fn generate() -> Self {
-        Self(random())
+        Self(crate::random())
     }
 
     /// As it was stored.
@@ -111,7 +105,7 @@ impl RelayId {
     /// A new one, from the machine's randomness.
     #[must_use]
     pub fn generate() -> Self {
-        Self(random())
+        Self(crate::random())
     }
 }
 
@@ -125,7 +119,7 @@ impl Person {
     #[must_use]
     pub fn generate() -> Self {
         // 63 bits: what an SQL integer holds without a sign.
-        Self(u64::from_be_bytes(random()) >> 1)
+        Self(u64::from_be_bytes(crate::random()) >> 1)
     }
 }
 
@@ -266,6 +260,27 @@ impl RelayKey {
     pub fn constant(&self, what: &str, bound: usize) -> usize {
         let drawn: [u8; 2] = derive(&self.0, &[b"constant", what.as_bytes()]);
         usize::from(u16::from_be_bytes(drawn)) % bound
+    }
+
+    /// What this relay marks things of one kind with.
+    #[must_use]
+    pub fn marker(&self, what: &str) -> Marker {
+        let key: [u8; 32] = derive(&self.0, &[b"marker", what.as_bytes()]);
+        Marker(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+}
+
+/// Gives what was seen a number that can be written down: it is the same each time, and says nothing
+/// to whoever does not have the relay's key.
+pub struct Marker(hmac::Key);
+
+impl Marker {
+    /// The first 64 bits of an HMAC-SHA256: among two million things, two have the same number with a
+    /// probability of 10^-7.
+    #[must_use]
+    pub fn mark(&self, seen: &[u8]) -> u64 {
+        let tag = hmac::sign(&self.0, seen);
+        u64::from_be_bytes(*tag.as_ref().first_chunk().expect("32 bytes"))
     }
 }
 

@@ -1,5 +1,5 @@
-//! What browsers say to an HTTP proxy (RFC 9110, RFC 9112), the proxy's side: the head of a request,
-//! the head that goes on to the server, and our own answers.
+//! What browsers say to an HTTP proxy (RFC 9110, RFC 9112), mostly the proxy's side: the head of a
+//! request, the head that goes on to the server, and our own answers.
 //!
 //! A head is read when it is whole, so it comes out the same however it was cut; it has at most
 //! [`MAX_HEAD`] bytes and [`MAX_HEADERS`] headers.
@@ -81,6 +81,33 @@ pub fn request(bytes: &[u8]) -> Result<Read<Request>, BadRequest> {
     };
     let length = end + 4;
     parse(&bytes[..length]).map(|request| Read::Whole(request, length))
+}
+
+/// What a client does: asks for a tunnel to there.
+#[must_use]
+pub fn connect(target: &Target, login: &Login) -> String {
+    let pair = [&login.user[..], b":", &login.password].concat();
+    let pair = BASE64.encode(&pair);
+    format!(
+        "CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nProxy-Authorization: Basic {pair}\r\n\r\n"
+    )
+}
+
+/// What a client does: reads the head of the answer; its status, as in 200.
+///
+/// # Errors
+/// As [`request`].
+pub fn answer(bytes: &[u8]) -> Result<Read<u16>, BadRequest> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Response::new(&mut headers);
+    match parsed.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
+        Ok(httparse::Status::Complete(length)) => {
+            Ok(Read::Whole(parsed.code.ok_or(BadRequest::Malformed)?, length))
+        }
+        Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Ok(Read::More),
+        Ok(httparse::Status::Partial) => Err(BadRequest::Long),
+        Err(_) => Err(BadRequest::Malformed),
+    }
 }
 
 fn parse(head: &[u8]) -> Result<Request, BadRequest> {
@@ -247,6 +274,19 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_of_ours_is_understood_and_understands() {
+        let target = Target::read("[2001:db8::1]:443", None).expect("a target");
+        let login = Login { user: b"user".to_vec(), password: b"p:ss".to_vec() };
+        let asked = connect(&target, &login);
+        let meant = Request { target, login: Some(login), wish: Wish::Tunnel };
+        assert_eq!(request(asked.as_bytes()), Ok(Read::Whole(meant, asked.len())));
+        let said = b"HTTP/1.1 407 Who are you\r\nA: b\r\n\r\nmore";
+        assert_eq!(answer(said), Ok(Read::Whole(407, said.len() - 4)));
+        assert_eq!(answer(&said[..30]), Ok(Read::More));
+        assert_eq!(answer(b"SSH-2.0\r\n"), Err(BadRequest::Malformed));
+    }
     use proptest::prelude::*;
 
     fn whole(text: &str) -> Request {

@@ -16,7 +16,7 @@
 //! | [`webproxy`] | Telegram's WEB proxy: links, frames, sessions, the bridge page |
 //! | [`websocket`] | the frames of WebSockets, the server's side |
 //! | [`port_range`] | ports as people write them |
-//! | [`tls`] | the little of TLS that fake TLS needs: the hello and the record |
+//! | [`tls`] | the little of TLS that fake TLS needs: hellos, their answers, records |
 //! | [`dns_update`] | a record in a zone, for proof that a name is ours |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
@@ -36,6 +36,17 @@ pub mod target;
 pub mod tls;
 pub mod webproxy;
 pub mod websocket;
+
+/// Random bytes from the operating system.
+///
+/// # Panics
+/// When the system has none to give; nothing that needs a secret can go on then.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill_random(&mut bytes);
+    bytes
+}
 
 /// Fills `out` from the operating system's random number generator.
 ///

@@ -1,4 +1,5 @@
-//! SOCKS5 (RFC 1928) with user name and password (RFC 1929), the server's side.
+//! SOCKS5 (RFC 1928) with user name and password (RFC 1929): the server's side here, the client's in
+//! [`client`].
 //!
 //! Each message has a function that reads it from the front of what has come: [`Read::More`] until
 //! it is whole, then the message and its length, however the bytes were cut. No message is longer
@@ -114,6 +115,9 @@ macro_rules! good {
         }
     };
 }
+
+// Here, after the macro that it uses.
+pub mod client;
 
 /// Reads how a client is ready to log in: whether by user name and password.
 ///

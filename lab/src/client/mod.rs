@@ -1,18 +1,16 @@
 //! A client of a relay that does what no app can be made to do: read slowly, write byte by byte,
 //! ask for gigabytes, and come two hundred times at once. It takes the same links as the apps.
 
-mod hello;
-
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{digest, rand};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use wire::derive::Secret;
 use wire::mtproto::obfuscated::{Dial, Tag};
-use wire::mtproto::{DcId, ProxyLink, ProxySecret, ServerName, faketls};
-use wire::tls::{hello::RANDOM, record::Unframer};
+use wire::mtproto::{DcId, ProxyLink, ProxySecret, faketls, frame};
+use wire::tls::hello::RANDOM;
+use wire::tls::record::{CHANGE, Unframer};
 
 pub use crate::channel::Pace;
 use crate::channel::{Channel, write_at};
@@ -98,14 +96,13 @@ impl Approach {
     #[must_use]
     pub fn opening(&self) -> Vec<u8> {
         if let Some(ProxySecret::FakeTls(key, name)) = &self.secret {
-            return signed_hello(name, key, self.now);
+            return faketls::client_hello(name, key, self.now);
         }
         let key = self.secret.as_ref().map(ProxySecret::key);
         let Dial { flight, mut to_server, .. } =
             Dial::new(Tag::Intermediate, DcId(self.dc), key.as_ref());
         let message = Request::Ping([7; 16]).to_message();
-        let length = u32::try_from(message.len()).expect("a message is short");
-        let mut frame = [&length.to_le_bytes()[..], &message].concat();
+        let mut frame = frame::put(Tag::Intermediate, &message, 0);
         to_server.apply(&mut frame);
         [&flight[..], &frame].concat()
     }
@@ -122,14 +119,14 @@ impl Approach {
         let dial = Dial::new(self.tag, DcId(self.dc), key.as_ref());
         let mut records = None;
         if let Some(ProxySecret::FakeTls(key, name)) = &self.secret {
-            let hello = signed_hello(name, key, self.now);
+            let hello = faketls::client_hello(name, key, self.now);
             write_at(&mut stream, &hello, self.pace).await?;
             let flight = server_flight(&mut stream).await?;
             let random = hello[RANDOM].first_chunk().expect("32 bytes");
             if !faketls::flight_is_valid(&flight, random, key) {
                 return Err(Error::Unexpected("it does not know the secret".to_owned()));
             }
-            write_at(&mut stream, &[0x14, 3, 3, 0, 1, 1], self.pace).await?;
+            write_at(&mut stream, &CHANGE, self.pace).await?;
             records = Some(Unframer::default());
         }
         let mut channel = Channel::new(stream, self.tag, dial.from_server, dial.to_server);
@@ -141,28 +138,17 @@ impl Approach {
     }
 }
 
-fn signed_hello(name: &ServerName, key: &Secret, now: u32) -> Vec<u8> {
-    let mut hello = hello::record(name.as_str());
-    faketls::sign_hello(&mut hello, key, now);
-    hello
-}
-
 /// Reads exactly the three records of a server's flight.
 async fn server_flight(stream: &mut TcpStream) -> Result<Vec<u8>> {
     let mut flight = Vec::new();
-    for kind in [0x16, 0x14, 0x17] {
-        let start = flight.len();
-        flight.resize(start + 5, 0);
-        stream.read_exact(&mut flight[start..]).await?;
-        let header = &flight[start..];
-        if header[..3] != [kind, 3, 3] {
-            return Err(Error::Unexpected(format!("a record {header:02x?} in its flight")));
+    loop {
+        let length = faketls::flight_length(&flight);
+        match length.map_err(|error| Error::Unexpected(error.to_string()))? {
+            Some(_) => return Ok(flight),
+            // Byte by byte, since what comes after it is not for us.
+            None => flight.push(stream.read_u8().await?),
         }
-        let length = u16::from_be_bytes([header[3], header[4]]);
-        flight.resize(start + 5 + usize::from(length), 0);
-        stream.read_exact(&mut flight[start + 5..]).await?;
     }
-    Ok(flight)
 }
 
 /// A connection through a relay to a datacentre of the lab.
@@ -183,7 +169,7 @@ impl Client {
         rand::fill(&mut nonce).expect("the system gives random bytes");
         self.channel.send(&Request::Ping(nonce).to_message()).await?;
         let answer = self.answer().await?;
-        if !message::answers(&answer, nonce) {
+        if wire::mtproto::message::res_pq(&answer, nonce).is_none() {
             return Err(Error::Unexpected("another ping's answer".to_owned()));
         }
         Ok(())

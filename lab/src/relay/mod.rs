@@ -1,5 +1,6 @@
 //! The real `jaryq`, on a host of the lab.
 
+mod diagnosis;
 mod key;
 mod process;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+pub use diagnosis::Diagnosis;
 pub use key::{Form, Key, WebKey, forged};
 use process::Process;
 
@@ -29,6 +31,8 @@ pub struct Plan<'a> {
     state: Option<PathBuf>,
     arguments: Vec<String>,
     limits: Vec<String>,
+    capabilities: Option<String>,
+    settings: Option<PathBuf>,
     environment: Vec<(String, String)>,
 }
 
@@ -68,6 +72,25 @@ impl Plan<'_> {
         self
     }
 
+    /// Runs it as its service does: as a user, with the capabilities that the unit gives and no way to
+    /// others.
+    #[must_use]
+    pub fn as_service(self) -> Self {
+        self.as_user(CAPABILITIES)
+    }
+
+    /// Runs it as a user with these capabilities, as setpriv(1) names them.
+    #[must_use]
+    pub fn as_user(self, capabilities: &str) -> Self {
+        Self { capabilities: Some(capabilities.to_owned()), ..self }
+    }
+
+    /// Has it take its ports, and whatever else is not given here, from this file.
+    #[must_use]
+    pub fn settings(self, file: &Path) -> Self {
+        Self { settings: Some(file.to_owned()), ..self }
+    }
+
     /// A variable of its environment.
     #[must_use]
     pub fn environment(mut self, name: &str, value: &str) -> Self {
@@ -94,7 +117,17 @@ impl Plan<'_> {
     }
 
     fn launch(&self, state: &Path) -> Result<Process> {
-        let mut command = jaryq(&self.limits, &["up", "--json", "--ports", &self.ports], state)?;
+        let mut arguments = vec!["up", "--json"];
+        if self.settings.is_none() {
+            arguments.extend(["--ports", &self.ports]);
+        }
+        let mut command = jaryq(&self.limits, &arguments, state)?;
+        if let Some(capabilities) = &self.capabilities {
+            command = as_user(&command, state, capabilities)?;
+        }
+        if let Some(file) = &self.settings {
+            command.arg("--config").arg(file);
+        }
         let addresses = self.host.addresses().iter().map(IpAddr::to_string);
         command
             .args(["--address", &addresses.collect::<Vec<_>>().join(",")])
@@ -123,6 +156,8 @@ impl Relay {
             state: None,
             arguments: Vec::new(),
             limits: Vec::new(),
+            capabilities: None,
+            settings: None,
             environment: Vec::new(),
         }
     }
@@ -196,12 +231,36 @@ impl Relay {
         self.owner.text(arguments)
     }
 
+    /// See [`Owner::doctor`].
+    ///
+    /// # Errors
+    /// When it prints no diagnosis.
+    pub fn doctor(&self, arguments: &[&str]) -> Result<Diagnosis> {
+        self.owner.doctor(arguments)
+    }
+
     /// Waits for an event that it prints.
     ///
     /// # Errors
     /// When it does not come in time.
     pub fn event(&self, name: &str, limit: Duration) -> Result<Value> {
         self.process.event(name, limit)
+    }
+
+    /// Waits for a notice of this kind.
+    ///
+    /// # Errors
+    /// When it does not come in time.
+    pub fn notice(&self, kind: &str, limit: Duration) -> Result<Value> {
+        self.process.find(&format!("notice {kind}"), limit, |event| {
+            event["event"] == "notice" && event["kind"] == kind
+        })
+    }
+
+    /// All events of this name that it has printed so far.
+    #[must_use]
+    pub fn events(&self, name: &str) -> Vec<Value> {
+        self.process.events(name)
     }
 
     /// The memory that it holds now, in bytes.
@@ -330,22 +389,44 @@ impl Owner {
         self.host.spawn(command)
     }
 
+    /// Lets its doctor look, which is given these arguments too.
+    ///
+    /// # Errors
+    /// When it prints no diagnosis.
+    pub fn doctor(&self, arguments: &[&str]) -> Result<Diagnosis> {
+        let (printed, errors, healthy) = self.said(&[&["doctor", "--json"], arguments].concat())?;
+        Diagnosis::read(&printed, healthy)
+            .map_err(|error| Error::Unexpected(format!("{error}; {errors}")))
+    }
+
     fn output(&self, arguments: &[&str]) -> Result<(String, String)> {
-        let output = self.spawn(arguments)?.wait_with_output().doing("waiting for jaryq")?;
-        let [printed, errors] =
-            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
-        if output.status.success() {
+        let (printed, errors, success) = self.said(arguments)?;
+        if success {
             return Ok((printed, errors));
         }
         let command = format!("jaryq {}", arguments.join(" "));
         Err(Error::Command { command, said: printed + &errors })
     }
+
+    /// What a verb printed, what it complained of, and whether it ended well.
+    fn said(&self, arguments: &[&str]) -> Result<(String, String, bool)> {
+        let output = self.spawn(arguments)?.wait_with_output().doing("waiting for jaryq")?;
+        let text = |said: &[u8]| String::from_utf8_lossy(said).into_owned();
+        Ok((text(&output.stdout), text(&output.stderr), output.status.success()))
+    }
+}
+
+/// The program itself, as it was built.
+///
+/// # Errors
+/// [`Error::Missing`] when it is not built.
+pub fn program() -> Result<PathBuf> {
+    tools::find("JARYQ_BIN", "target/debug/jaryq", "no jaryq (cargo build)")
 }
 
 /// A command with these settings and no others, whatever the machine's own relay has.
 fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command> {
-    let hint = "no jaryq (cargo build)";
-    let program = tools::find("JARYQ_BIN", "target/debug/jaryq", hint)?;
+    let program = program()?;
     let mut command = if limits.is_empty() {
         Command::new(program)
     } else {
@@ -366,7 +447,39 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
         command.env_remove(format!("JARYQ_{setting}"));
     }
     let config = state.with_extension("toml");
-    std::fs::write(&config, "").doing("writing an empty configuration")?;
+    // A relay that runs would read it again.
+    if !config.exists() {
+        std::fs::write(&config, "").doing("writing an empty configuration")?;
+    }
     command.args(arguments).arg("--state").arg(state).arg("--config").arg(config);
     Ok(command)
+}
+
+/// What the unit gives, as setpriv(1) names it.
+const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service";
+/// A user that has no name, as good as any other.
+const USER: u32 = 64_001;
+
+/// The same command, run by a user.
+fn as_user(command: &Command, state: &Path, capabilities: &str) -> Result<Command> {
+    tools::need("setpriv")?;
+    std::fs::create_dir_all(state).doing("making a folder")?;
+    std::os::unix::fs::chown(state, Some(USER), Some(USER)).doing("giving a folder away")?;
+    let mut service = Command::new("setpriv");
+    service
+        .args([format!("--reuid={USER}"), format!("--regid={USER}")])
+        .args(["--clear-groups", "--no-new-privs"])
+        .args(
+            ["inh-caps", "ambient-caps", "bounding-set"]
+                .map(|set| format!("--{set}={capabilities}")),
+        )
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => service.env(name, value),
+            None => service.env_remove(name),
+        };
+    }
+    Ok(service)
 }

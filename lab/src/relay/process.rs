@@ -48,15 +48,29 @@ impl Process {
 
     /// Waits for an event of this name; the first that was ever printed.
     pub(super) fn event(&self, name: &str, limit: Duration) -> Result<Value> {
-        let named = |event: &&Value| event["event"] == name;
+        self.find(name, limit, |event| event["event"] == name)
+    }
+
+    /// Waits for an event of which `is_it` is true; the first that was ever printed.
+    pub(super) fn find(
+        &self,
+        what: &str,
+        limit: Duration,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = |lines: &mut Lines| !lines.silent && !lines.events.iter().any(|e| named(&e));
+        let waiting = |lines: &mut Lines| !lines.silent && !lines.events.iter().any(&is_it);
         let waited = self.said.more.wait_timeout_while(lines, limit, waiting);
         let (lines, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        lines.events.iter().find(named).cloned().ok_or_else(|| {
+        lines.events.iter().find(|event| is_it(event)).cloned().ok_or_else(|| {
             let (events, other) = (&lines.events, lines.other.join("\n"));
-            Error::Unexpected(format!("no event {name} but {events:?} and\n{other}"))
+            Error::Unexpected(format!("no event {what} but {events:?} and\n{other}"))
         })
+    }
+
+    pub(super) fn events(&self, name: &str) -> Vec<Value> {
+        let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.events.iter().filter(|event| event["event"] == name).cloned().collect()
     }
 
     pub(super) fn id(&self) -> u32 {

@@ -33,15 +33,17 @@ pub(super) async fn hold(mut stream: TcpStream, witness: Arc<Witness>) -> Result
     let outgoing = opened.to_client();
     let mut channel = Channel::new(stream, opened.tag, opened.from_client, outgoing);
     let number = witness.came(visit);
-    let done = answer(&mut channel).await;
+    let done = answer(&mut channel, &witness).await;
     witness.left(number);
     done
 }
 
-async fn answer(channel: &mut Channel) -> Result {
+async fn answer(channel: &mut Channel, witness: &Witness) -> Result {
     while let Some(frame) = channel.receive().await? {
         match Request::read(&frame)? {
-            Request::Ping(nonce) => channel.send(&message::res_pq(nonce)).await?,
+            Request::Ping(nonce) => {
+                channel.send(&message::res_pq(nonce, witness.clock())).await?;
+            }
             Request::Send(bytes) => send(channel, bytes).await?,
             Request::Count(bytes) => count(channel, bytes).await?,
         }

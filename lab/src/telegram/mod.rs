@@ -110,6 +110,12 @@ impl Telegram {
         }
     }
 
+    /// Sets Telegram's clock so many seconds ahead of this machine's; or, as it looks from here, this
+    /// machine's behind.
+    pub fn set_clock_ahead(&self, seconds: i64) {
+        self.witness.set_clock_ahead(seconds);
+    }
+
     /// Takes an address off the net: whatever is sent there vanishes.
     ///
     /// # Errors

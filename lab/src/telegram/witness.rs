@@ -1,8 +1,9 @@
 //! What the datacentres saw.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use wire::mtproto::obfuscated::Tag;
 
@@ -25,11 +26,23 @@ pub struct Visit {
 pub(super) struct Witness {
     visits: Mutex<Vec<Visit>>,
     changed: Condvar,
+    /// How many seconds Telegram's clock is ahead of this machine's.
+    ahead: AtomicI64,
 }
 
 impl Witness {
     fn lock(&self) -> MutexGuard<'_, Vec<Visit>> {
         self.visits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What Telegram's clock shows, in Unix seconds.
+    pub(super) fn clock(&self) -> u64 {
+        let now = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs());
+        now.saturating_add_signed(self.ahead.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_clock_ahead(&self, seconds: i64) {
+        self.ahead.store(seconds, Ordering::Relaxed);
     }
 
     /// Notes a visit; the number under which its end is to be noted.

@@ -33,7 +33,9 @@ impl Stats {
 
     /// Tables with bars.
     pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = vec![self.now_line(), String::new()];
+        let mut lines = vec![self.now_line()];
+        lines.extend(self.waits_line());
+        lines.push(String::new());
         if self.total().is_nothing() && self.counters.is_empty() {
             lines.push(
                 "Nothing was counted on these days. A relay writes down what it carries every few \
@@ -105,6 +107,29 @@ impl Stats {
             lines.insert(0, String::new());
         }
         lines
+    }
+
+    /// Who waits for the trial of all keys, if anybody does or did in the last minute.
+    fn waits_line(&self) -> Option<String> {
+        let now = self.now.as_ref().filter(|now| now.is_running())?;
+        let gauge = |name| now.gauges.get(name).copied().unwrap_or(0);
+        let [waiting, from, found, in_vain, turned_away] =
+            ["waiting_now", "waiting_from", "waited_found", "waited_in_vain", "turned_away"]
+                .map(gauge);
+        if [waiting, found, in_vain, turned_away] == [0; 4] {
+            return None;
+        }
+        Some(format!(
+            "Without a hint at their key: {} wait (from {} addresses). In the last minute: {} were let \
+             in after {} ms (99 of 100 within {} ms), {} waited in vain, {} were turned away.",
+            count(waiting),
+            count(from),
+            count(found),
+            gauge("waited_median_milliseconds"),
+            gauge("waited_p99_milliseconds"),
+            count(in_vain),
+            count(turned_away),
+        ))
     }
 
     fn now_line(&self) -> String {

@@ -1,5 +1,6 @@
 //! To which ports people are taken.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -70,6 +71,20 @@ impl EgressPorts {
     }
 }
 
+/// As it is read back.
+impl fmt::Display for EgressPorts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rest = self.0.strip_prefix(&DEFAULT);
+        let default = rest.is_some().then(|| "default".to_owned());
+        let ranges =
+            rest.unwrap_or(&self.0).iter().map(|range| match (range.start(), range.end()) {
+                (first, last) if first == last => first.to_string(),
+                (first, last) => format!("{first}-{last}"),
+            });
+        f.write_str(&default.into_iter().chain(ranges).collect::<Vec<_>>().join(","))
+    }
+}
+
 /// This is no list of ports to go to.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum BadEgressPorts {
@@ -105,6 +120,16 @@ impl FromStr for EgressPorts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in ["default", "default,22", "80,443-445"] {
+            let ports: EgressPorts = text.parse().expect("a list");
+            assert_eq!(ports.to_string(), text);
+        }
+        let reordered: EgressPorts = "22,default".parse().expect("a list");
+        assert_eq!(reordered.to_string().parse(), Ok(reordered));
+    }
 
     #[test]
     fn what_phones_use_is_open_and_what_others_suffer_from_is_not() {

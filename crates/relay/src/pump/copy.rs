@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
 use wire::tls::record;
 
-use super::{finish, write_all};
+use super::{finish, readable, write_all};
 
 /// A record at its largest, with its header.
 const RECORD: usize = record::HEADER + record::MAX_PAYLOAD;
@@ -99,7 +99,7 @@ pub(super) fn in_records(
 pub(super) async fn once(from: &TcpStream, to: &TcpStream, most: u64) -> io::Result<u64> {
     let most = usize::try_from(most).unwrap_or(RECORD).min(RECORD);
     loop {
-        from.readable().await?;
+        readable(from).await?;
         let mut read = 0;
         let turn = BUFFER.with_borrow_mut(|buffer| {
             turn(buffer, to, |buffer| {
@@ -133,7 +133,7 @@ async fn turns(
 ) -> io::Result<()> {
     let mut appetite = Appetite::small();
     loop {
-        from.readable().await?;
+        readable(from).await?;
         let turn = BUFFER.with_borrow_mut(|buffer| turn(buffer, to, |b| fill(b, appetite.0)))?;
         match turn {
             Turn::Done { filled, payload } => {

@@ -13,19 +13,23 @@
 //! once is kept, and nothing more is read until it is gone: that is all the backpressure there is.
 
 mod copy;
+mod forward;
 mod splice;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use wire::ctr::Ctr;
 use wire::tls::record::{BadRecord, Unframer};
 
 use crate::tally::{Flow, Meter};
+pub(crate) use forward::forward;
 
 /// How long one direction may go on when the other has ended.
 const HALF_OPEN: Duration = Duration::from_secs(30);
@@ -95,44 +99,45 @@ pub(crate) fn undress(
 /// went wrong already. However one side ends, the other sees the same: an end as an end, a reset as a
 /// reset.
 pub(crate) async fn bridge(
-    one: TcpStream,
-    other: TcpStream,
+    one: &TcpStream,
+    other: &TcpStream,
     so_far: io::Result<()>,
     most: u64,
     flow: Flow<'_>,
 ) {
     let ended = match so_far {
         Ok(()) => {
-            let up = splice::all(&one, &other, most, flow.up);
-            let down = splice::all(&other, &one, most, flow.down);
+            let up = splice::all(one, other, most, flow.up);
+            let down = splice::all(other, one, most, flow.down);
             tokio::pin!(up, down);
             both(up, down).await
         }
         Err(error) => Err(error),
     };
     if ended.is_err() {
-        reset(&[&one, &other]);
+        reset(&[one, other]);
     }
 }
 
 /// Carries what is left of one request's body, of which `body` bytes are to come, and the whole
 /// answer. Nothing that a client sends after its body goes on: that would be for somebody else.
-pub(crate) async fn fetch(client: TcpStream, server: TcpStream, body: u64, flow: Flow<'_>) {
+pub(crate) async fn fetch(client: &TcpStream, server: &TcpStream, body: u64, flow: Flow<'_>) {
     let up = async {
-        splice::some(&client, &server, body, flow.up).await?;
-        end_of(&client).await?;
-        finish(&server)
+        splice::some(client, server, body, flow.up).await?;
+        end_of(client).await?;
+        finish(server)
     };
-    let down = splice::all(&server, &client, u64::MAX, flow.down);
+    let down = splice::all(server, client, u64::MAX, flow.down);
     tokio::pin!(up, down);
     if both(up, down).await.is_err() {
-        reset(&[&client, &server]);
+        reset(&[client, server]);
     }
 }
 
 /// Waits for the end of a stream from which nothing more is read.
 pub(crate) async fn end_of(stream: &TcpStream) -> io::Result<()> {
-    match stream.peek(&mut [0]).await? {
+    let mut byte = [0];
+    match poll_fn(|context| stream.poll_peek(context, &mut ReadBuf::new(&mut byte))).await? {
         0 => Ok(()),
         _ => std::future::pending().await,
     }
@@ -145,7 +150,8 @@ fn reset(sides: &[&TcpStream]) {
 }
 
 /// Runs both directions until both are done, one has failed, or one has outlived the other by
-/// [`HALF_OPEN`]. They are pinned where they were made: moved in here, they would be kept twice.
+/// [`HALF_OPEN`]. They are pinned where they were made: moved in here, they would be kept twice. The
+/// timer is made when it is needed: most of the time nobody has ended.
 async fn both(
     mut up: impl Future<Output = io::Result<()>> + Unpin,
     mut down: impl Future<Output = io::Result<()>> + Unpin,
@@ -153,23 +159,32 @@ async fn both(
     tokio::select! {
         ended = &mut up => {
             ended?;
-            timeout(HALF_OPEN, down).await.unwrap_or(Ok(()))
+            Box::pin(timeout(HALF_OPEN, down)).await.unwrap_or(Ok(()))
         }
         ended = &mut down => {
             ended?;
-            timeout(HALF_OPEN, up).await.unwrap_or(Ok(()))
+            Box::pin(timeout(HALF_OPEN, up)).await.unwrap_or(Ok(()))
         }
     }
+}
+
+/// Waits until there may be something to read. One task at a time waits for a socket in this way; so
+/// it needs a ninth of what `TcpStream::readable` needs, which keeps a list of those who wait.
+async fn readable(from: &TcpStream) -> io::Result<()> {
+    poll_fn(|context| from.poll_read_ready(context)).await
+}
+
+/// The same for writing.
+async fn writable(to: &TcpStream) -> io::Result<()> {
+    poll_fn(|context| to.poll_write_ready(context)).await
 }
 
 /// Appends what has arrived, waiting for it where there is nothing; an end is an error. May be
 /// broken off without losing anything.
 pub(crate) async fn read_some(from: &TcpStream, into: &mut Vec<u8>) -> io::Result<()> {
     loop {
-        from.readable().await?;
-        // A hello of today is about 1,800 bytes.
-        into.reserve(2048);
-        match from.try_read_buf(into) {
+        readable(from).await?;
+        match try_read(from, into) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -178,11 +193,18 @@ pub(crate) async fn read_some(from: &TcpStream, into: &mut Vec<u8>) -> io::Resul
     }
 }
 
+/// Appends what is there now; tells how much, 0 at the end.
+pub(crate) fn try_read(from: &TcpStream, into: &mut Vec<u8>) -> io::Result<usize> {
+    // A hello of today is about 1,800 bytes.
+    into.reserve(2048);
+    from.try_read_buf(into)
+}
+
 /// Writes as much of `bytes` as the peer takes, waiting until it takes some; tells how much. May be
 /// broken off: then nothing was written.
 pub(crate) async fn write_some(to: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     loop {
-        to.writable().await?;
+        writable(to).await?;
         match to.try_write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

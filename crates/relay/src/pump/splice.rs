@@ -10,7 +10,7 @@ use nix::unistd::pipe2;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use super::{copy, finish};
+use super::{copy, finish, readable, writable};
 
 /// The most that is asked of one call; a pipe of the usual 16 pages takes less.
 const CHUNK: usize = 256 << 10;
@@ -75,7 +75,7 @@ async fn shifts(
     and_end: bool,
 ) -> io::Result<()> {
     while most > 0 {
-        from.readable().await?;
+        readable(from).await?;
         let Ok(pipe) = Pipe::take() else {
             // Out of descriptors: slower, but it goes on.
             match copy::once(from, to, most).await? {
@@ -112,7 +112,7 @@ async fn drain(pipe: &Pipe, to: &TcpStream, mut left: usize) -> io::Result<()> {
         match to.try_io(Interest::WRITABLE, || shift(&pipe.read, to, left)) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(moved) => left -= moved,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => to.writable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => writable(to).await?,
             Err(error) => return Err(error),
         }
     }

@@ -110,9 +110,9 @@ pub(crate) async fn serve(
     let (key, tongue) = (guest.key, guest.tongue);
     let meter = shared.tally.open(guest.cell(dialled.port()), caller.source);
     match prepare(&shared, &mut caller, guest, &meter).await {
-        Ok(session) => shared.start(key, async move {
+        Ok(mut session) => shared.start(key, async move {
             session.run(&meter).await;
-            drop(room);
+            drop((session, room));
         }),
         Err(reason) => {
             match &reason {
@@ -135,14 +135,16 @@ enum Session {
 }
 
 impl Session {
-    async fn run(self, meter: &Meter) {
+    /// By reference: what is moved into a future is kept twice.
+    async fn run(&mut self, meter: &Meter) {
         let flow = meter.flow();
         match self {
             Self::Tunnel { client, server, said } => {
+                let said = std::mem::replace(said, Ok(()));
                 pump::bridge(client, server, said, u64::MAX, flow).await;
             }
-            Self::Fetch { client, server, body } => pump::fetch(client, server, body, flow).await,
-            Self::Datagrams(association) => association.run(flow).await,
+            Self::Fetch { client, server, body } => pump::fetch(client, server, *body, flow).await,
+            Self::Datagrams(association) => Box::pin(association.run(flow)).await,
         }
     }
 }
@@ -157,7 +159,7 @@ async fn prepare(
     let lost = |_| NoWay::NoAnswer;
     Ok(match guest.wish {
         Wish::Connect(target) => {
-            let server = shared.gate.connect(&target).await?;
+            let server = shared.gate().connect(&target).await?;
             pump::tune(&server);
             caller.say(&guest.tongue.connected()).await;
             let (client, early) = caller.take();
@@ -168,7 +170,7 @@ async fn prepare(
             Session::Tunnel { client, server, said }
         }
         Wish::Fetch { target, head, body } => {
-            let server = shared.gate.connect(&target).await?;
+            let server = shared.gate().connect(&target).await?;
             pump::tune(&server);
             pump::write_all(&server, &head).await.map_err(lost)?;
             let (client, mut early) = caller.take();

@@ -87,7 +87,7 @@ impl Association {
     }
 
     /// Carries datagrams until the client lets go of its connection, or nothing moves any more.
-    pub(super) async fn run(mut self: Box<Self>, flow: Flow<'_>) {
+    pub(super) async fn run(&mut self, flow: Flow<'_>) {
         let Some(control) = self.control.take() else { return };
         let mut until = Instant::now() + IDLE;
         loop {
@@ -147,7 +147,7 @@ impl Association {
             (Host::Name(_), None) if self.lookups.len() < LOOKUPS => {
                 let shared = Arc::clone(&self.shared);
                 self.lookups.spawn(async move {
-                    let found = shared.gate.find(&target).await.ok()?;
+                    let found = shared.gate().find(&target).await.ok()?;
                     // An app that uses names for datagrams expects IPv4 to do.
                     let at = found.iter().find(|at| at.is_ipv4()).or(found.first()).copied()?;
                     Some((target, at, payload))
@@ -159,7 +159,7 @@ impl Association {
 
     /// Sends it if its receiver may be written to. Like any datagram, it may be lost.
     fn send(&mut self, at: SocketAddr, payload: &[u8], flow: Flow<'_>) {
-        if self.shared.gate.check(at).is_err() {
+        if self.shared.gate().check(at).is_err() {
             return self.shared.counters.count(Counter::EgressRefused);
         }
         if !self.remember(at) {

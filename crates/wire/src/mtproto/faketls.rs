@@ -11,9 +11,10 @@
 use aws_lc_rs::kem::{EncapsulationKey, ML_KEM_768};
 use aws_lc_rs::{agreement, constant_time, digest, hmac, rand::SystemRandom};
 
+use super::ServerName;
 use crate::derive::Secret;
 use crate::tls::hello::{ClientHello, Group, RANDOM, X25519, X25519_MLKEM768};
-use crate::tls::record;
+use crate::tls::{offer, record};
 
 /// How long the session id of an app's hello is; a hello with another one comes from no app.
 const SESSION_ID: u8 = 32;
@@ -111,26 +112,62 @@ pub fn sign_hello(hello_record: &mut [u8], secret: &Secret, now: u32) {
     }
 }
 
-/// The server's flight in answer to an authenticated hello. `appdata` is the length of the one
-/// application-data record, which stands for a certificate and the rest.
-///
-/// The key share is a real one: of the hybrid group where the client sent a valid share for it, as
-/// servers of today choose, else of X25519.
+/// What a client does: a whole hello record for this server name, signed.
 ///
 /// # Panics
-/// When `appdata` is more than a record holds.
+/// As [`offer::record`].
 #[must_use]
-pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, appdata: usize) -> Vec<u8> {
-    let (group, share) = hybrid_share(hello).unwrap_or_else(|| (X25519, x25519_public()));
-    let cipher: u16 =
-        [0x1301, 0x1302, 0x1303].into_iter().find(|&cipher| hello.offers(cipher)).unwrap_or(0x1301);
+pub fn client_hello(name: &ServerName, secret: &Secret, now: u32) -> Vec<u8> {
+    let mut hello = offer::record(name.as_str(), X25519_MLKEM768);
+    sign_hello(&mut hello, secret, now);
+    hello
+}
 
-    let mut extensions = vec![0x00, 0x33];
+/// What a server's flight is to look like. Where a hello does not offer what is asked for here, it
+/// gets what it does offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// The cipher suite.
+    pub cipher: u16,
+    /// The group of the key share: X25519MLKEM768, or X25519 in place of any other.
+    pub group: Group,
+    /// Whether the version is told before the key share.
+    pub versions_first: bool,
+    /// How long all is that comes encrypted, in bytes, record headers included. However many records
+    /// a real server would make of it, apps take exactly one, which is as long as those together.
+    pub encrypted: usize,
+}
+
+impl Look {
+    /// That of many servers of today, with so many encrypted bytes.
+    #[must_use]
+    pub const fn usual(encrypted: usize) -> Self {
+        Self { cipher: 0x1301, group: X25519_MLKEM768, versions_first: false, encrypted }
+    }
+}
+
+/// The server's flight in answer to an authenticated hello. Its key share is a real one.
+#[must_use]
+pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, look: &Look) -> Vec<u8> {
+    let hybrid = if look.group == X25519_MLKEM768 { hybrid_share(hello) } else { None };
+    let (group, share) = hybrid.unwrap_or_else(|| (X25519, x25519_public()));
+    let mut ciphers = [look.cipher, 0x1301, 0x1302, 0x1303].into_iter();
+    let cipher = ciphers.find(|&cipher| hello.offers(cipher)).unwrap_or(0x1301);
+    let payload = look.encrypted.saturating_sub(record::HEADER).min(record::MAX_PAYLOAD);
+
+    let versions = [0x00, 0x2b, 0x00, 0x02, 0x03, 0x04];
+    let mut extensions = Vec::new();
+    if look.versions_first {
+        extensions.extend(versions);
+    }
+    extensions.extend([0x00, 0x33]);
     put_list(&mut extensions, |body| {
         body.extend(group.0.to_be_bytes());
         put_list(body, |key| key.extend(&share));
     });
-    extensions.extend([0x00, 0x2b, 0x00, 0x02, 0x03, 0x04]);
+    if !look.versions_first {
+        extensions.extend(versions);
+    }
 
     let mut flight = vec![record::HANDSHAKE, 3, 3];
     put_list(&mut flight, |record| {
@@ -145,15 +182,37 @@ pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, appdata: usize) -
             put_list(body, |list| list.extend(&extensions));
         });
     });
-    flight.extend([0x14, 3, 3, 0, 1, 1]);
-    flight.extend(record::header(appdata));
+    flight.extend(record::CHANGE);
+    flight.extend(record::header(payload));
     let encrypted = flight.len();
-    flight.resize(encrypted + appdata, 0);
+    flight.resize(encrypted + payload, 0);
     crate::fill_random(&mut flight[encrypted..]);
 
     let random = flight_digest(secret, hello.random, &flight);
     flight[RANDOM].copy_from_slice(random.as_ref());
     flight
+}
+
+/// These bytes are not the beginning of a server's flight.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a server's flight of three records")]
+pub struct NoFlight;
+
+/// What a client does: how many bytes a flight takes, once all of its three records are there.
+///
+/// # Errors
+/// When it is none.
+pub fn flight_length(bytes: &[u8]) -> Result<Option<usize>, NoFlight> {
+    let mut end = 0;
+    for kind in [record::HANDSHAKE, record::CHANGE_CIPHER_SPEC, record::APPLICATION_DATA] {
+        let header = &bytes[end.min(bytes.len())..];
+        if header.iter().zip([kind, 3, 3]).any(|(&is, due)| is != due) {
+            return Err(NoFlight);
+        }
+        let Some([high, low]) = header.get(3..5) else { return Ok(None) };
+        end += record::HEADER + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+    Ok((bytes.len() >= end).then_some(end))
 }
 
 /// What a client does: whether a flight, three records long, comes from somebody who has the secret.
@@ -208,6 +267,7 @@ fn hybrid_share(hello: &ClientHello<'_>) -> Option<(Group, Vec<u8>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::answer::{self, Answer};
     use aws_lc_rs::kem::DecapsulationKey;
     use data_encoding::HEXLOWER;
 
@@ -297,14 +357,14 @@ mod tests {
     fn an_old_client_gets_x25519_in_three_records_and_nothing_after_them() {
         let record = hello(&[(X25519, &[9; 32])]);
         let read = ClientHello::read(&record).expect("a hello");
-        let flight = server_flight(&read, &KEY, 2000);
+        let flight = server_flight(&read, &KEY, &Look::usual(2005));
         assert_eq!(flight[..5], [0x16, 3, 3, 0, 0x7a]);
         assert_eq!(flight[0x7f..0x7f + 9], [0x14, 3, 3, 0, 1, 1, 0x17, 3, 3]);
         assert_eq!(flight.len(), 0x7f + 6 + 5 + 2000);
         assert_eq!(flight[44..76], [0x5e; 32], "the session id comes back");
         assert_eq!(flight[76..78], [0x13, 0x01], "a cipher suite that was offered");
         assert!(flight_is_valid(&flight, read.random, &KEY));
-        assert_ne!(flight, server_flight(&read, &KEY, 2000), "nothing repeats");
+        assert_ne!(flight, server_flight(&read, &KEY, &Look::usual(2005)), "nothing repeats");
     }
 
     #[test]
@@ -315,7 +375,7 @@ mod tests {
         key.extend([9; 32]);
         let record = hello(&[(Group(0x2a2a), &[0]), (X25519_MLKEM768, &key), (X25519, &[9; 32])]);
         let read = ClientHello::read(&record).expect("a hello");
-        let flight = server_flight(&read, &KEY, 100);
+        let flight = server_flight(&read, &KEY, &Look::usual(105));
         let share = 5 + 4 + 2 + 32 + 33 + 2 + 1 + 2 + 4;
         assert_eq!(flight[share..share + 4], [0x11, 0xec, 0x04, 0x60]);
         let ciphertext = &flight[share + 4..share + 4 + 1088];
@@ -324,10 +384,27 @@ mod tests {
     }
 
     #[test]
+    fn a_flight_looks_as_it_is_asked_to_as_far_as_the_hello_allows() {
+        let record = hello(&[(X25519, &[9; 32])]);
+        let read = ClientHello::read(&record).expect("a hello");
+        let look = Look { cipher: 0x1302, versions_first: true, ..Look::usual(1234) };
+        let flight = server_flight(&read, &KEY, &look);
+        let seen = answer::read(&flight).expect("TLS 1.3").expect("whole");
+        let expected =
+            Answer { cipher: 0x1302, group: X25519, versions_first: true, encrypted: vec![1229] };
+        assert_eq!(seen, expected);
+        assert!(flight_is_valid(&flight, read.random, &KEY));
+        let look = Look { cipher: 0x1303, encrypted: usize::MAX, ..look };
+        let seen = answer::read(&server_flight(&read, &KEY, &look)).expect("TLS 1.3");
+        let seen = seen.expect("whole");
+        assert_eq!((seen.cipher, &seen.encrypted[..]), (0x1301, &[record::MAX_PAYLOAD][..]));
+    }
+
+    #[test]
     fn a_hybrid_share_that_is_none_falls_back_to_x25519() {
         let record = hello(&[(X25519_MLKEM768, &[0xff; 1216])]);
         let read = ClientHello::read(&record).expect("a hello");
-        let flight = server_flight(&read, &KEY, 0);
+        let flight = server_flight(&read, &KEY, &Look::usual(0));
         assert_eq!(flight[..5], [0x16, 3, 3, 0, 0x7a]);
     }
 }

@@ -6,7 +6,9 @@
 
 pub mod datacentre;
 pub mod faketls;
+pub mod frame;
 pub mod link;
+pub mod message;
 pub mod obfuscated;
 
 pub use datacentre::{Datacentre, Datacentres, DcId};

@@ -135,27 +135,27 @@ fn server_name<'a>(body: &mut Fields<'a>) -> Option<&'a str> {
 }
 
 /// Bytes that are read field by field; none is ever read beyond the end.
-struct Fields<'a>(&'a [u8]);
+pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
-    fn number(&mut self) -> Option<u16> {
+    pub(super) fn number(&mut self) -> Option<u16> {
         Some(u16::from_be_bytes(self.take(2)?.try_into().ok()?))
     }
 
     /// A field with its length in one byte before it.
-    fn short_list(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn short_list(&mut self) -> Option<&'a [u8]> {
         let length = self.take(1)?[0];
         self.take(length.into())
     }
 
     /// A field with its length in two bytes before it.
-    fn list(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn list(&mut self) -> Option<&'a [u8]> {
         let length = self.number()?;
         self.take(length.into())
     }

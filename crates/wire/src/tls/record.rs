@@ -7,10 +7,16 @@ pub const MAX_PAYLOAD: usize = 16_384;
 /// The most that we accept in one: real TLS adds up to 256 bytes of its own.
 pub const MAX_ACCEPTED: usize = MAX_PAYLOAD + 256;
 
-const CHANGE_CIPHER_SPEC: u8 = 0x14;
+/// The content type of the record that TLS 1.3 sends for the sake of old middleboxes.
+pub const CHANGE_CIPHER_SPEC: u8 = 0x14;
+/// That record, which is always the same.
+pub const CHANGE: [u8; 6] = [CHANGE_CIPHER_SPEC, 3, 3, 0, 1, 1];
 /// The content type of a hello.
 pub const HANDSHAKE: u8 = 0x16;
-const APPLICATION_DATA: u8 = 0x17;
+/// The content type of what is encrypted.
+pub const APPLICATION_DATA: u8 = 0x17;
+/// The content type of a complaint.
+pub const ALERT: u8 = 0x15;
 
 /// The header of an application-data record with `length` bytes of payload.
 ///

@@ -1,91 +1,71 @@
 //! The page that comes out.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Display, Formatter};
 
-use lab::relay::Form;
-
-use crate::figures::{Figures, Metric, Summary};
+use super::{cell, short};
+use crate::figures::{Figures, Metric};
 use crate::load::CLIENTS;
 use crate::subject::Subject;
-use crate::visit::{ALONE, ATTEMPTS, STREAMS};
-use crate::{Options, machine};
+use crate::telegram::Options;
+use crate::visit::{ALONE, Amounts, STREAMS};
+use crate::way::Way;
+
+/// The rows of every table.
+const METRICS: [Metric; 9] = [
+    Metric::DownCpu,
+    Metric::DownRate,
+    Metric::UpCpu,
+    Metric::UpRate,
+    Metric::HandshakeCpu,
+    Metric::HandshakeRate,
+    Metric::Idle,
+    Metric::Base,
+    Metric::Start,
+];
 
 /// Everything that the page says.
 pub(crate) struct Report<'a> {
     pub(crate) options: &'a Options,
     pub(crate) subjects: &'a [Subject],
     pub(crate) figures: &'a Figures,
-    pub(crate) skipped: Vec<&'static str>,
+    /// The rivals that were not to be had.
+    pub(crate) missing: Vec<&'static str>,
     pub(crate) failures: Vec<String>,
     /// The machine's load before and after.
     pub(crate) load: (String, String),
 }
 
-impl fmt::Display for Report<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Display for Report<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
-        let Options { rounds, mib, idle, handshakes, .. } = options;
-        writeln!(f, "# Telegram proxies, side by side\n")?;
+        super::head(f, "Telegram proxies, side by side", "telegram", load)?;
+        super::subjects(f, subjects, &self.missing)?;
         writeln!(
             f,
-            "Made by `cargo run --release -p bench -- telegram` on {}.\n",
-            machine::today()
+            "\nMedians of {} rounds; in brackets, how many times ours. ↑: more is better; \
+             elsewhere, less is. \\*: the samples lie more than 30 % of the median apart, see the end.",
+            options.rounds
         )?;
-        writeln!(
-            f,
-            "- Machine: {}; its load was {} before and {} after.",
-            machine::describe(),
-            load.0,
-            load.1
-        )?;
-        for Subject { name, version, settings, .. } in *subjects {
-            writeln!(f, "- **{name}**: {version}. Set: {settings}.")?;
-        }
-        for name in &self.skipped {
-            writeln!(f, "- {name} was not given and is left out.")?;
-        }
-        writeln!(
-            f,
-            "\nMedians of {rounds} rounds; in brackets, how many times ours. ↑: more is better; \
-             elsewhere, less is. \\*: the samples lie more than 30 % of the median apart, see the end."
-        )?;
-        for (form, title) in Form::ALL.into_iter().zip(["plain", "dd", "ee (fake TLS)"]) {
-            if !options.forms.contains(&form) {
-                continue;
-            }
+        let titled = Way::TELEGRAM.into_iter().zip(["plain", "dd", "ee (fake TLS)"]);
+        for (way, title) in titled.filter(|(way, _)| options.forms.contains(way)) {
             writeln!(f, "\n## {title}\n")?;
-            self.table(f, form)?;
+            self.table(f, way)?;
         }
         self.alone(f)?;
-        write!(f, "{}", method(*mib, *idle, *handshakes))?;
+        write!(f, "{}", method(options.amounts()))?;
+        super::settings(f, subjects)?;
         self.spread(f)?;
-        if !self.failures.is_empty() {
-            writeln!(f, "\n## What failed\n")?;
-            writeln!(
-                f,
-                "A transfer fails when nothing comes for ten seconds or other bytes come than were \
-                 sent. It is begun anew, up to {ATTEMPTS} times, and only those that got through are \
-                 in the tables.\n"
-            )?;
-            let times =
-                self.failures.iter().fold(BTreeMap::<_, usize>::new(), |mut times, failure| {
-                    *times.entry(failure).or_default() += 1;
-                    times
-                });
-            times.iter().try_for_each(|(what, times)| writeln!(f, "- {what} ({times}×)"))?;
-        }
-        Ok(())
+        super::failures(f, &self.failures)
     }
 }
 
 impl Report<'_> {
-    fn table(&self, f: &mut fmt::Formatter<'_>, form: Form) -> fmt::Result {
+    fn table(&self, f: &mut Formatter<'_>, way: Way) -> fmt::Result {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
         writeln!(f, "| | {} |\n|---|{}", names.join(" | "), "--:|".repeat(names.len()))?;
-        for metric in Metric::ALL {
+        for metric in METRICS {
             write!(f, "| {} |", metric.name())?;
-            let of = |subject: &Subject| self.figures.summary(form, metric, subject.name);
+            let of = |subject: &Subject| self.figures.summary((way, subject.name), metric);
             let ours = self.subjects.first().and_then(of);
             for (place, subject) in self.subjects.iter().enumerate() {
                 match (of(subject), ours) {
@@ -102,9 +82,9 @@ impl Report<'_> {
         Ok(())
     }
 
-    fn alone(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn alone(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let of = |metric| {
-            self.figures.summary(Form::Plain, metric, ALONE).map_or_else(String::new, cell)
+            self.figures.summary((Way::Straight, ALONE), metric).map_or_else(String::new, cell)
         };
         writeln!(
             f,
@@ -121,15 +101,15 @@ impl Report<'_> {
         )
     }
 
-    fn spread(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn spread(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n## Where the samples lie far apart\n")?;
-        for form in Form::ALL {
-            for metric in Metric::ALL {
+        for way in [Way::Straight].into_iter().chain(Way::TELEGRAM) {
+            for metric in METRICS {
                 for name in self.subjects.iter().map(|subject| subject.name).chain([ALONE]) {
-                    let summary = self.figures.summary(form, metric, name);
+                    let summary = self.figures.summary((way, name), metric);
                     let Some(wide) = summary.filter(|summary| summary.is_wide()) else { continue };
                     let (least, most) = (short(wide.least), short(wide.most));
-                    writeln!(f, "- {form:?}, {name}, {}: {least} to {most}", metric.name())?;
+                    writeln!(f, "- {}, {name}, {}: {least} to {most}", way.name(), metric.name())?;
                 }
             }
         }
@@ -137,21 +117,7 @@ impl Report<'_> {
     }
 }
 
-fn cell(summary: Summary) -> String {
-    format!("{}{}", short(summary.median), if summary.is_wide() { "\\*" } else { "" })
-}
-
-/// Three digits that count.
-fn short(number: f64) -> String {
-    match number.abs() {
-        10.0.. if number.abs() >= 100.0 => format!("{number:.0}"),
-        10.0.. => format!("{number:.1}"),
-        1.0.. => format!("{number:.2}"),
-        _ => format!("{number:.3}"),
-    }
-}
-
-fn method(mib: u64, idle: usize, handshakes: usize) -> String {
+fn method(Amounts { mib, idle, handshakes, .. }: Amounts) -> String {
     format!(
         "
 ## How

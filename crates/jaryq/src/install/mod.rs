@@ -1,0 +1,182 @@
+//! `jaryq install` and `uninstall`: a service of systemd that starts with the machine, and its end.
+
+mod settings;
+
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+use nix::unistd::geteuid;
+use serde_json::json;
+
+use crate::args::Service;
+use crate::print::Printer;
+use crate::running::Running;
+
+const UNIT: &str = include_str!("jaryq.service");
+const USERS: &str = include_str!("sysusers.conf");
+
+/// Where things go, and where the unit says that they are.
+const BINARY: &str = "/usr/local/bin/jaryq";
+const UNIT_PATH: &str = "/etc/systemd/system/jaryq.service";
+const USERS_PATH: &str = "/etc/sysusers.d/jaryq.conf";
+const SETTINGS: &str = "/etc/jaryq.toml";
+const STATE: &str = "/var/lib/jaryq";
+
+/// Where a program already is as services want it, and need not be copied.
+const SYSTEM: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
+
+/// The machine, or a folder that stands for one and in which nothing is started.
+struct Machine<'a>(Option<&'a Path>);
+
+impl Machine<'_> {
+    fn path(&self, path: &str) -> PathBuf {
+        let root = self.0.unwrap_or(Path::new("/"));
+        root.join(path.trim_start_matches('/'))
+    }
+
+    /// Writes a file whole or not at all.
+    fn write(&self, path: &str, content: &[u8], mode: u32) -> anyhow::Result<()> {
+        let path = self.path(path);
+        let write = || {
+            if let Some(above) = path.parent() {
+                fs::create_dir_all(above)?;
+            }
+            let new = path.with_added_extension("new");
+            fs::write(&new, content)?;
+            fs::set_permissions(&new, fs::Permissions::from_mode(mode))?;
+            // A program that runs cannot be written to, but its name can be given to another.
+            fs::rename(&new, &path)
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Removes a file; whether it was there.
+    fn remove(&self, path: &str) -> anyhow::Result<bool> {
+        let path = self.path(path);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).with_context(|| format!("cannot remove {}", path.display())),
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        if self.0.is_some() {
+            return Ok(());
+        }
+        let said = format!("{program} {}", arguments.join(" "));
+        let status = Command::new(program).args(arguments).status();
+        if !status.with_context(|| format!("cannot run {program}"))?.success() {
+            bail!("'{said}' failed; the service's own words: journalctl -u jaryq -n 30");
+        }
+        Ok(())
+    }
+
+    /// Whether a relay that is no service runs on the service's state.
+    fn has_another_relay(&self) -> bool {
+        let is_service = || {
+            let asked = Command::new("systemctl").args(["is-active", "--quiet", "jaryq"]).status();
+            asked.is_ok_and(|status| status.success())
+        };
+        self.0.is_none() && Running::is_marked(Path::new(STATE)).unwrap_or(false) && !is_service()
+    }
+
+    /// Fails where there is nothing to install into.
+    fn check(&self) -> anyhow::Result<()> {
+        if self.0.is_some() {
+            return Ok(());
+        }
+        if !geteuid().is_root() {
+            bail!("this needs root: sudo jaryq install");
+        }
+        if !Path::new("/run/systemd/system").is_dir() {
+            bail!(
+                "systemd does not run here, and 'jaryq install' knows no other service manager; let \
+                 yours run 'jaryq up' as root"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Makes a service of this program, with these settings, and starts it.
+pub(crate) fn install(
+    service: Service,
+    root: Option<&Path>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
+    let machine = Machine(root);
+    machine.check()?;
+    if machine.has_another_relay() {
+        bail!("a relay that is no service runs on {STATE}; stop it, and install then");
+    }
+    // Before anything is changed.
+    let settings = settings::merged(service, &machine.path(SETTINGS))?;
+    let program = env::current_exe().context("cannot tell where this program is")?;
+    let stays = SYSTEM.iter().any(|folder| program.parent() == Some(Path::new(folder)));
+    let (installed, unit) = if stays && root.is_none() {
+        let path = program.display().to_string();
+        let unit = UNIT.replace(BINARY, &path);
+        (path, unit)
+    } else {
+        let content =
+            fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+        machine.write(BINARY, &content, 0o755)?;
+        (BINARY.to_owned(), UNIT.to_owned())
+    };
+    machine.write(SETTINGS, settings.as_bytes(), 0o644)?;
+    machine.write(USERS_PATH, USERS.as_bytes(), 0o644)?;
+    machine.run("systemd-sysusers", &[USERS_PATH])?;
+    machine.write(UNIT_PATH, unit.as_bytes(), 0o644)?;
+    machine.run("systemctl", &["daemon-reload"])?;
+    machine.run("systemctl", &["enable", "--quiet", "jaryq"])?;
+    machine.run("systemctl", &["restart", "jaryq"])?;
+    if printer.is_json() {
+        printer.object(&json!({
+            "event": "installed", "program": installed, "unit": UNIT_PATH, "settings": SETTINGS,
+            "state": STATE,
+        }));
+        return Ok(());
+    }
+    printer.line(format!(
+        "Jaryq runs as a service now, and starts with this machine.\n\n  \
+         its links   sudo jaryq key list, sudo jaryq key show ID\n  \
+         is it well  sudo jaryq doctor\n  \
+         settings    {SETTINGS}, then: sudo systemctl reload jaryq\n  \
+         its words   journalctl -u jaryq\n  \
+         remove it   sudo jaryq uninstall"
+    ));
+    Ok(())
+}
+
+/// Ends the service and removes what [`install`] has made, but for keys and settings.
+pub(crate) fn uninstall(root: Option<&Path>, printer: &Printer) -> anyhow::Result<()> {
+    let machine = Machine(root);
+    machine.check()?;
+    let unit = fs::read_to_string(machine.path(UNIT_PATH));
+    let Ok(unit) = unit else {
+        bail!("jaryq is no service here: there is no {UNIT_PATH}");
+    };
+    machine.run("systemctl", &["disable", "--quiet", "--now", "jaryq"])?;
+    machine.remove(UNIT_PATH)?;
+    machine.remove(USERS_PATH)?;
+    if unit.contains(&format!("ExecStart={BINARY} ")) {
+        machine.remove(BINARY)?;
+    }
+    machine.run("systemctl", &["daemon-reload"])?;
+    if printer.is_json() {
+        let kept = json!([STATE, SETTINGS]);
+        printer.object(&json!({ "event": "uninstalled", "kept": kept }));
+        return Ok(());
+    }
+    printer.line(format!(
+        "The service is gone. What is left are the keys in {STATE}, which work again if jaryq is \
+         installed again, and {SETTINGS}. To remove these too, for good: rm -r {STATE} {SETTINGS}"
+    ));
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The file of settings, from what was asked for and what was there.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+use super::STATE;
+use crate::args::{Place, Service};
+use crate::config::fill_from;
+use crate::doors::as_written;
+
+const HEAD: &str = "# Settings of jaryq; README.md says what there is. What was changed takes effect \
+with\n# 'systemctl reload jaryq'.\n";
+
+/// The file's new text: what was asked for, and for the rest what the file says already. If nothing
+/// was asked for, a file stays as it is.
+pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
+    let old = match fs::read_to_string(path) {
+        Ok(old) => Some(old),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    merge(service, old).with_context(|| format!("in {}", path.display()))
+}
+
+fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
+    let asked = written(&service);
+    if let Some(old) = old {
+        // A file that cannot be read would only end the service.
+        let mut place = Place::default();
+        fill_from(&old, &mut place, &mut service)?;
+        if let Some(state) = place.state.filter(|state| state != Path::new(STATE)) {
+            bail!(
+                "the keys are to be in {}, but a service keeps them in {STATE}; move them there and \
+                 remove this setting",
+                state.display()
+            );
+        }
+        if asked.is_empty() {
+            return Ok(old);
+        }
+    }
+    Ok(format!("{HEAD}{}", written(&service)))
+}
+
+/// Settings as the file has them.
+fn written(service: &Service) -> String {
+    let Service { address, ports, mask, cleartext_port, egress_ports, metrics, datacentres } =
+        service;
+    let addresses = address.as_ref().map(|all| {
+        let all: Vec<String> = all.iter().map(|one| quoted(&one.to_string())).collect();
+        format!("[{}]", all.join(", "))
+    });
+    let lines = [
+        ("address", addresses),
+        ("ports", ports.as_ref().map(|mode| quoted(&as_written(mode)))),
+        ("mask", mask.as_ref().map(|mask| quoted(&mask.to_string()))),
+        ("cleartext_port", cleartext_port.map(|port| port.0.to_string())),
+        ("egress_ports", egress_ports.as_ref().map(|ports| quoted(&ports.to_string()))),
+        ("metrics", metrics.map(|port| port.0.to_string())),
+        // A table, so it is the last.
+        ("[datacentres]", datacentres.as_ref().map(ToString::to_string)),
+    ];
+    let line = |(name, value): (&str, Option<String>)| {
+        let value = value?;
+        let between = if name.starts_with('[') { "\n" } else { " = " };
+        Some(format!("{name}{between}{value}\n"))
+    };
+    lines.into_iter().filter_map(line).collect()
+}
+
+/// None of these has anything in it that would have to be escaped.
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Service {
+        Service {
+            address: Some(vec!["203.0.113.5".parse().expect("an address")]),
+            ports: "443,8000-8010".parse().ok(),
+            mask: "*.example.org:4443".parse().ok(),
+            cleartext_port: "1081".parse().ok(),
+            egress_ports: "default,22".parse().ok(),
+            metrics: "9464".parse().ok(),
+            datacentres: "2=192.0.2.1,[2001:db8::1]:443;203=192.0.2.3".parse().ok(),
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_read_back_from_the_file() {
+        let text = merge(asked(), None).expect("written");
+        let mut read = Service::default();
+        fill_from(&text, &mut Place::default(), &mut read).expect("a good file");
+        assert_eq!(written(&read), written(&asked()));
+        assert!(written(&read).contains("mask = \"*.example.org:4443\"\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_asked_for_stays_as_the_file_says() {
+        let old = "# mine\nports = 443\nmask = \"a.example\"\n".to_owned();
+        let same = merge(Service::default(), Some(old.clone())).expect("a good file");
+        assert_eq!(same, old);
+        let mask = Service { mask: "b.example".parse().ok(), ..Service::default() };
+        let changed = merge(mask, Some(old)).expect("a good file");
+        assert!(changed.contains("ports = \"443\"\nmask = \"b.example:443\"\n"), "{changed}");
+        assert!(merge(Service::default(), Some("port = 1".to_owned())).is_err());
+    }
+}

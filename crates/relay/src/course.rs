@@ -1,0 +1,78 @@
+//! What can change while the relay runs: where strangers are carried to, where Telegram is, and where
+//! browsers and other apps may go.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
+use wire::mtproto::faketls::Look;
+use wire::mtproto::{Datacentre, Datacentres};
+
+use crate::egress::{Egress, Gate};
+use crate::mask::Mask;
+use crate::mask::likeness::Likeness;
+use crate::names::Names;
+
+/// What a volunteer can set, and change while the relay runs.
+#[derive(Clone, Debug, Default)]
+pub struct CourseSettings {
+    /// The website that everybody without a key meets.
+    pub mask: Option<Mask>,
+    /// Where Telegram is.
+    pub datacentres: Datacentres,
+    /// Where browsers and other apps may go.
+    pub egress: Egress,
+}
+
+/// The same at work. Who has begun under one course may end under it.
+pub(crate) struct Course {
+    pub mask: Option<Mask>,
+    /// The name that hellos to the mask host carry, if it has one.
+    pub hello_name: Option<String>,
+    /// How the mask host answers them.
+    pub likeness: Arc<Likeness>,
+    pub gate: Arc<Gate>,
+    datacentres: Datacentres,
+}
+
+impl Course {
+    pub(crate) fn new(
+        settings: CourseSettings,
+        (key, epoch): (&RelayKey, Epoch),
+        names: &Arc<Names>,
+    ) -> Self {
+        let CourseSettings { mask, datacentres, egress } = settings;
+        let usual = Look::usual(2400 + key.constant("certificate", 2200));
+        Self {
+            hello_name: mask.as_ref().and_then(|mask| hello_name(mask, key, epoch)),
+            mask,
+            likeness: Arc::new(Likeness::new(usual)),
+            gate: Arc::new(Gate::new(egress, Arc::clone(names))),
+            datacentres,
+        }
+    }
+
+    /// Knows of the mask host what another course knew, if it is the same one.
+    pub(crate) fn learn_from(&mut self, other: &Self) {
+        let text = |mask: &Option<Mask>| mask.as_ref().map(ToString::to_string);
+        if text(&self.mask) == text(&other.mask) {
+            self.likeness = Arc::clone(&other.likeness);
+        }
+    }
+
+    /// Where to dial for a datacentre.
+    pub(crate) fn endpoints(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
+        self.datacentres.endpoints(datacentre)
+    }
+}
+
+fn hello_name(mask: &Mask, key: &RelayKey, epoch: Epoch) -> Option<String> {
+    let name = mask.server_name()?;
+    if !mask.is_wildcard() {
+        return Some(name.to_string());
+    }
+    // As in somebody's link: the site may have another certificate for its bare name.
+    let buckets = Buckets::new(key, epoch);
+    let label = buckets.label(buckets.of(KeyId(wire::random())));
+    Some(format!("{label}.{name}"))
+}

@@ -1,0 +1,136 @@
+//! Asking the mask host, as one of Telegram's apps would, how it answers a hello.
+
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+use wire::mtproto::faketls::Look;
+use wire::tls::answer::{self, Answer, Unlike};
+use wire::tls::hello::Group;
+use wire::tls::offer;
+use wire::tls::record::HEADER;
+
+use super::likeness::{KINDS, Manner, Pace};
+use crate::course::Course;
+use crate::{Notice, Shared, pump};
+
+/// How often it is asked the same, since certificates' signatures vary by a byte or two.
+const TIMES: usize = 4;
+/// The pause between two questions.
+const BETWEEN: Duration = Duration::from_millis(700);
+/// How long all that is known is taken for true.
+const AGAIN: Duration = Duration::from_secs(4 * 3600);
+/// How long until it is asked again when it did not answer; twice as long each time after that.
+const SOON: Duration = Duration::from_secs(30);
+const LATER: Duration = Duration::from_secs(3600);
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(12);
+/// How long an answer may be, in bytes.
+const MOST: usize = 64 << 10;
+/// After how long a silence an answer is over.
+const SILENCE: Duration = Duration::from_millis(400);
+/// From where on a silence within an answer is one of its own, and not the machine's.
+const PAUSE: Duration = Duration::from_millis(3);
+/// How many of those are imitated, and of each how much: people wait for it.
+const PAUSES: usize = 4;
+const LONGEST: Duration = Duration::from_millis(250);
+
+/// Asks for as long as the relay is there and this its course.
+pub(crate) async fn go_on(shared: Weak<Shared>, course: Weak<Course>) {
+    let mut patience = SOON;
+    loop {
+        let answered = match (shared.upgrade(), course.upgrade()) {
+            (Some(shared), Some(course)) => round(&shared, &course).await,
+            _ => return,
+        };
+        let wait = if answered { AGAIN } else { patience };
+        patience = if answered { SOON } else { (patience * 2).min(LATER) };
+        // A quarter more or less, so that it is no clockwork.
+        let [jitter] = wire::random::<1>();
+        sleep(wait * (192 + u32::from(jitter) / 2) / 256).await;
+    }
+}
+
+/// Asks for every kind of hello; whether all went well.
+async fn round(shared: &Shared, course: &Course) -> bool {
+    let mut answered = true;
+    for kind in KINDS {
+        let mut manners = Vec::new();
+        for _ in 0..TIMES {
+            match timeout(PATIENCE, ask(shared, course, kind)).await.unwrap_or(Err(Trouble::Silent))
+            {
+                Ok((manner, pace)) => {
+                    course.likeness.note(pace);
+                    manners.push(manner);
+                }
+                Err(Trouble::Silent) => {
+                    shared.notices.say(Notice::MaskUnreachable);
+                    answered = false;
+                    break;
+                }
+                Err(Trouble::Unlike(why)) => {
+                    shared.notices.say(Notice::MaskUnlike(why));
+                    course.likeness.learn(kind, Vec::new());
+                    break;
+                }
+            }
+            sleep(BETWEEN).await;
+        }
+        if !manners.is_empty() {
+            course.likeness.learn(kind, manners);
+        }
+    }
+    answered
+}
+
+enum Trouble {
+    /// It cannot be reached, or says nothing.
+    Silent,
+    /// It answers something else.
+    Unlike(Unlike),
+}
+
+async fn ask(shared: &Shared, course: &Course, kind: Group) -> Result<(Manner, Pace), Trouble> {
+    let mask = course.mask.as_ref().ok_or(Trouble::Silent)?;
+    let name = course.hello_name.as_deref().ok_or(Trouble::Silent)?;
+    let addresses = mask.addresses(&shared.names).await.map_err(|_| Trouble::Silent)?;
+    let started = Instant::now();
+    let (stream, _) = shared.dialer.dial(addresses).await.ok_or(Trouble::Silent)?;
+    let connect = started.elapsed();
+    pump::tune(&stream);
+    let asked = Instant::now();
+    let hello = offer::record(name, kind);
+    pump::write_all(&stream, &hello).await.map_err(|_| Trouble::Silent)?;
+
+    let (mut flight, mut pauses) = (Vec::new(), Vec::new());
+    let mut pace = None;
+    let mut last = asked;
+    let answer = loop {
+        let answer = answer::read(&flight).map_err(Trouble::Unlike)?;
+        let silence = if answer.is_some() { SILENCE } else { PATIENCE };
+        let length = flight.len();
+        let read = timeout(silence, pump::read_some(&stream, &mut flight)).await;
+        match (read, answer) {
+            (Ok(Ok(())), _) if flight.len() <= MOST => {}
+            // Whatever ends it, it was whole.
+            (_, Some(answer)) => break answer,
+            (_, None) => return Err(Trouble::Silent),
+        }
+        let now = Instant::now();
+        let pause = now - last;
+        last = now;
+        if pace.is_none() {
+            pace = Some(Pace { connect, answer: pause });
+        } else if pause >= PAUSE && pauses.len() < PAUSES {
+            pauses.push((length, pause.min(LONGEST)));
+        }
+    };
+    let pace = pace.ok_or(Trouble::Silent)?;
+    Ok((Manner { look: look(&answer), pauses }, pace))
+}
+
+fn look(answer: &Answer) -> Look {
+    let Answer { cipher, group, versions_first, ref encrypted } = *answer;
+    let encrypted = encrypted.iter().map(|payload| HEADER + payload).sum();
+    Look { cipher, group, versions_first, encrypted }
+}

@@ -1,0 +1,44 @@
+//! What a caller meets who waits for the trial of all keys: what they would meet if nobody looked for
+//! their key.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::arrival::Arrival;
+use crate::decoy::Caller;
+use crate::keyring::Entry;
+use crate::pump;
+use crate::search::Wait;
+
+/// How long the mask host's answer is kept back while a caller waits. A stranger sees no more of the
+/// trial than that, and nothing of it where the mask host takes longer to answer than the trial takes.
+const HOLD: Duration = Duration::from_millis(100);
+
+/// Waits until the trial is over, the time for a first flight is, the caller has hung up or has to make
+/// room at the door; without a mask, in silence.
+///
+/// With a mask, the mask host hears at once what was said, and its answer ends the wait, though not
+/// within [`HOLD`]: so a stranger's answer is late by that at most. The next attempt's trial goes on
+/// where this one stopped.
+pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Entry> {
+    let until = arrival.accepted + arrival.shared.limits.first_flight;
+    let lost = arrival.place.lost();
+    tokio::select! {
+        biased;
+        () = lost => None,
+        found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
+    }
+}
+
+async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<Entry> {
+    let Arrival { shared, source, dialled, stream, first, shadow, .. } = arrival;
+    let caller = Caller { shared, source: *source, dialled: *dialled };
+    let now = Instant::now();
+    tokio::select! {
+        biased;
+        found = wait.end() => found,
+        () = shadow.listen(caller, first, (now, now + HOLD)), if shared.has_mask() => None,
+        _ = pump::end_of(stream) => None,
+    }
+}

@@ -1,0 +1,221 @@
+//! The relay as a service: installed, hardened, not root, and heard by its manager.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use lab::relay::{Form, program};
+use lab::{Blockade, Error, Relay, Result, country, tdlib};
+use nix::sys::signal::Signal;
+
+const LIMIT: Duration = Duration::from_secs(15);
+const UNIT: &str = "etc/systemd/system/jaryq.service";
+
+/// `jaryq` with these arguments, below a folder that stands for a machine.
+fn jaryq(root: &Path, arguments: &[&str]) -> Result<Output> {
+    let mut command = Command::new(program()?);
+    command.args(arguments).arg("--root").arg(root).env_remove("JARYQ_CONFIG");
+    Ok(command.output()?)
+}
+
+fn files(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What a program of the machine says to this, or that it is not there.
+fn output(program: &str, arguments: &[&str]) -> Result<Output> {
+    let output = Command::new(program).args(arguments).output();
+    output.map_err(|_| Error::Missing(format!("no {program}")))
+}
+
+#[test]
+fn what_is_installed_is_a_unit_that_systemd_understands_and_finds_hardened() -> Result {
+    let root = tempfile::tempdir()?;
+    let done = jaryq(root.path(), &["install", "--ports", "all", "--mask", "a.example"])?;
+    assert!(done.status.success(), "{done:?}");
+    let settings = fs::read_to_string(root.path().join("etc/jaryq.toml"))?;
+    assert!(settings.contains("ports = \"all\"\nmask = \"a.example:443\"\n"), "{settings}");
+
+    // systemd looks whether the program is there.
+    let unit = fs::read_to_string(root.path().join(UNIT))?;
+    let here = root.path().join("usr/local/bin/jaryq");
+    let unit = unit.replace("/usr/local/bin/jaryq", here.to_str().expect("a path"));
+    let copy = root.path().join("jaryq.service");
+    fs::write(&copy, unit)?;
+    let copy = copy.to_str().expect("a path");
+    if let Ok(said) = output("systemd-analyze", &["verify", copy]) {
+        let errors = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success() && !errors.contains("jaryq"), "{errors}");
+        // Of ten, in which ten is a service that may do everything; in tenths.
+        let judged =
+            output("systemd-analyze", &["security", "--offline=true", "--threshold=25", copy])?;
+        assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+    }
+
+    let done = jaryq(root.path(), &["uninstall"])?;
+    assert!(done.status.success(), "{done:?}");
+    let left = files(root.path())?;
+    assert_eq!(left, [root.path().join("etc/jaryq.toml"), root.path().join("jaryq.service")]);
+    assert!(!jaryq(root.path(), &["uninstall"])?.status.success(), "there is nothing left");
+    Ok(())
+}
+
+#[test]
+fn the_debian_package_has_the_same_service_for_its_own_place() -> Result {
+    let root = tempfile::tempdir()?;
+    let package = root.path().join("jaryq.deb");
+    let package = package.to_str().expect("a path");
+    let maker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/deb");
+    if output("dpkg-deb", &["--version"]).is_err() {
+        return Ok(());
+    }
+    let made = Command::new(maker).arg(program()?).arg(package).output()?;
+    assert!(made.status.success(), "{made:?}");
+    let unpacked = root.path().join("unpacked");
+    let to = unpacked.to_str().expect("a path");
+    assert!(output("dpkg-deb", &["-R", package, to])?.status.success());
+    let unit = fs::read_to_string(unpacked.join("usr/lib/systemd/system/jaryq.service"))?;
+    assert!(unit.contains("ExecStart=/usr/bin/jaryq up "), "{unit}");
+    assert!(unpacked.join("usr/lib/sysusers.d/jaryq.conf").exists());
+    assert_eq!(fs::read(unpacked.join("usr/bin/jaryq"))?, fs::read(program()?)?);
+    assert_eq!(fs::read_to_string(unpacked.join("DEBIAN/conffiles"))?, "/etc/jaryq.toml\n");
+    for script in ["postinst", "prerm", "postrm"] {
+        let script = unpacked.join("DEBIAN").join(script);
+        assert!(output("sh", &["-n", script.to_str().expect("a path")])?.status.success());
+    }
+    Ok(())
+}
+
+#[test]
+fn installed_again_it_keeps_the_settings_that_were_not_given_anew() -> Result {
+    let root = tempfile::tempdir()?;
+    jaryq(root.path(), &["install", "--mask", "a.example"])?;
+    jaryq(root.path(), &["install", "--ports", "443,80"])?;
+    let settings = fs::read_to_string(root.path().join("etc/jaryq.toml"))?;
+    assert!(settings.contains("ports = \"443,80\"\nmask = \"a.example:443\"\n"), "{settings}");
+    fs::write(root.path().join("etc/jaryq.toml"), "nonsense = 1")?;
+    let done = jaryq(root.path(), &["install"])?;
+    assert!(!done.status.success() && !done.stderr.is_empty(), "{done:?}");
+    Ok(())
+}
+
+/// The capabilities of a process: those in effect, and those that it could take.
+fn capabilities(process: &str) -> Result<[u64; 2]> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let of = |name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or(u64::MAX)
+    };
+    Ok([of("CapEff:"), of("CapPrm:")])
+}
+
+#[test]
+fn without_root_and_with_three_capabilities_it_answers_on_all_ports_and_then_has_none() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).ports("all").as_service().start()?;
+        assert_eq!(relay.ready()["mechanism"], "tcx", "{}", relay.ready());
+        assert_eq!(relay.ready()["all_ports"], true);
+        let key = relay.key()?;
+        let mut links = Vec::new();
+        for port in [1, 443, 12_345] {
+            for address in world.server.addresses() {
+                links.push(key.link_to(Form::Padded, SocketAddr::new(*address, port))?);
+            }
+        }
+        tdlib::ping_all(&world.phone, links)?;
+
+        let process = relay.process();
+        assert_eq!(capabilities(&process.to_string())?, [0, 0]);
+        let tasks = format!("/proc/{process}/task/{process}/children");
+        let keeper = fs::read_to_string(tasks)?.trim().to_owned();
+        // CAP_NET_ADMIN and CAP_BPF.
+        assert_eq!(capabilities(&keeper)?, [1 << 12 | 1 << 39; 2]);
+
+        // The machine's owner asks as root.
+        let key = relay.new_key()?;
+        std::thread::sleep(Duration::from_secs(1));
+        tdlib::ping_all(&world.phone, [key.link(Form::FakeTls)?.to_owned()])?;
+        let found = relay.doctor(&[])?;
+        assert!(found.healthy, "{found:#?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn its_manager_hears_that_it_is_ready_and_well_and_that_it_stops() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let path = world.server.folder()?.join("notify");
+        let manager = UnixDatagram::bind(&path)?;
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+        manager.set_read_timeout(Some(LIMIT))?;
+        let heard = || {
+            let mut word = [0; 64];
+            let length = manager.recv(&mut word)?;
+            Ok::<_, Error>(String::from_utf8_lossy(&word[..length]).into_owned())
+        };
+        let path = path.to_str().expect("a path");
+        let plan = Relay::on(&world.server).as_service();
+        let mut relay = plan.environment("NOTIFY_SOCKET", path).start()?;
+        assert_eq!(heard()?, "READY=1");
+        assert_eq!([heard()?, heard()?], ["WATCHDOG=1", "WATCHDOG=1"]);
+        // One that hangs is not well.
+        relay.signal(Signal::SIGSTOP)?;
+        std::thread::sleep(Duration::from_millis(500));
+        manager.set_nonblocking(true)?;
+        while heard().is_ok() {}
+        manager.set_nonblocking(false)?;
+        manager.set_read_timeout(Some(Duration::from_secs(3)))?;
+        assert!(heard().is_err(), "a frozen relay says nothing");
+        relay.signal(Signal::SIGCONT)?;
+        assert_eq!(heard()?, "WATCHDOG=1");
+        relay.signal(Signal::SIGTERM)?;
+        while heard()? != "STOPPING=1" {}
+        assert!(relay.ended(LIMIT)?.success());
+        Ok(())
+    })
+}
+
+#[test]
+fn its_log_has_no_link_in_it() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let folder = world.server.folder()?;
+        let log = folder.join("log");
+        let mut command = Command::new(program()?);
+        command
+            .args(["up", "--ports", "443", "--state"])
+            .arg(folder.join("state"))
+            .env_remove("JARYQ_CONFIG")
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&log)?)
+            .stderr(fs::File::options().append(true).open(&log)?);
+        let mut relay = world.server.spawn(command)?;
+        let written = || fs::read_to_string(&log);
+        for _ in 0..300 {
+            if written()?.contains("jaryq key show") {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let said = written()?;
+        relay.kill()?;
+        relay.wait()?;
+        assert!(said.contains("jaryq key show"), "{said}");
+        assert!(!said.contains("secret=") && !said.contains("t.me"), "{said}");
+        Ok(())
+    })
+}
