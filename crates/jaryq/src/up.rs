@@ -97,8 +97,6 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         tokio::spawn(pass_on(notices, json));
         let complain = move |why: &str| tell("tally", why, json);
         let ledger = Ledger::open(store.clone(), watch.relay.clone(), complain);
-        let looking = watch.relay.clone();
-        tokio::spawn(async move { looking.look_for_mask().await });
         // Whatever hangs here hangs the relay: then its ports close by themselves.
         tokio::select! { () = stop => {}, () = watch.go_on() => {} }
         let Watch { relay, doors, cleartext, supervisor, .. } = watch;

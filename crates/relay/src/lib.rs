@@ -347,15 +347,6 @@ impl Relay {
         Ok(Door(tokio::spawn(accepting).abort_handle()))
     }
 
-    /// Tells at once, and not at the first stranger, when the mask's name leads nowhere.
-    pub async fn look_for_mask(&self) {
-        if let Some(mask) = self.0.mask()
-            && mask.addresses(&self.0.names).await.is_err()
-        {
-            self.0.notices.say(Notice::MaskUnreachable);
-        }
-    }
-
     /// Takes what was counted since the last time. To be called every few seconds: the day of what
     /// is counted is the day on which it is taken.
     ///

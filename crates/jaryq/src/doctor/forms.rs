@@ -70,7 +70,10 @@ fn judge(patient: &Patient, form: &str, tried: &[&Tried], telegram_answers: bool
     }
     let translated = list(&bad(false).map(told).collect::<Vec<_>>());
     match (good.is_empty(), translated.is_empty()) {
-        (_, true) => Check::ok(form, format!("through to Telegram by {}", list(&good))),
+        (true, true) => Check::warning(form, "not tried")
+            .cause("this server has no address that it could be tried at")
+            .remedy("see above"),
+        (false, true) => Check::ok(form, format!("through to Telegram by {}", list(&good))),
         (true, false) => Check::warning(form, translated)
             .cause("that address is not this machine's, and whoever has it does not let it back in")
             .remedy("only somebody outside can tell: jaryq doctor --from, or try a link yourself"),

@@ -185,9 +185,18 @@ async fn ask(at: SocketAddr, dc: DcId) -> Result<Heard, Failure> {
 }
 
 /// Addresses and what came of each.
+/// Those that failed and why, each reason once.
 fn told<'a>(sights: impl Iterator<Item = &'a Sight>) -> String {
-    let one = |sight: &Sight| sight.heard.as_ref().err().map(|why| format!("{}: {why}", sight.ip));
-    list(&sights.filter_map(one).collect::<Vec<_>>())
+    let mut reasons: Vec<(&Failure, Vec<IpAddr>)> = Vec::new();
+    for sight in sights {
+        let Err(why) = &sight.heard else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, ips)) => ips.push(sight.ip),
+            None => reasons.push((why, vec![sight.ip])),
+        }
+    }
+    let texts = reasons.iter().map(|(why, ips)| format!("{}: {why}", list(ips)));
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 fn span(seconds: u64) -> String {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -63,7 +64,10 @@ impl From<io::Error> for NoWay {
         match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Self::Refused,
             io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => Self::Silence,
-            _ => Self::NoNetwork(error.to_string()),
+            _ => Self::NoNetwork(match error.raw_os_error() {
+                Some(number) => Errno::from_raw(number).desc().to_lowercase(),
+                None => error.to_string(),
+            }),
         }
     }
 }
