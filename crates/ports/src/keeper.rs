@@ -37,6 +37,16 @@ const READY: &str = "ready";
 const DONE: u8 = b'.';
 const FAILED: u8 = b'!';
 
+/// Gives the system what loading programs has needed and nobody needs any more: a C library keeps it
+/// for later, and after a fork it would be kept twice.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it looks at what is free, under the allocator's own lock.
+    unsafe {
+        nix::libc::malloc_trim(0);
+    }
+}
+
 /// A keeper at work. When this is dropped, it ends.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -57,6 +67,7 @@ impl Keeper {
     ) -> Result<(Self, Anchors), Reason> {
         let plain = |error: io::Error| error.to_string();
         let (ours, theirs) = UnixStream::pair().map_err(plain)?;
+        give_memory_back();
         // SAFETY: the child runs only `keep`, which takes no lock that another thread of this process
         // may hold at this moment: it talks to the kernel, and allocates, which both glibc and musl
         // make possible after a fork. It leaves by `_exit`.
