@@ -10,6 +10,7 @@ use crate::decoy::Caller;
 use crate::keyring::Entry;
 use crate::pump;
 use crate::search::Wait;
+use crate::tally::Counter;
 
 /// How long the mask host's answer is kept back while a caller waits. A stranger sees no more of the
 /// trial than that, and nothing of it where the mask host takes longer to answer than the trial takes.
@@ -26,7 +27,10 @@ pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<En
     let lost = arrival.place.lost();
     tokio::select! {
         biased;
-        () = lost => None,
+        () = lost => {
+            arrival.shared.counters.count(Counter::Crowded);
+            None
+        }
         found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
     }
 }
