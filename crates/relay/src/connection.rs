@@ -170,18 +170,15 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
 pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
     match classify(first) {
         Shape::Obfuscated(flight) => {
-            let lock = Lock::Flight(obfuscated::Trial::new(flight));
-            matches!(shared.finder.look(hints, lock), Look::Found(_))
-                && is_new_flight(shared, flight)
+            let mut lock = Lock::Flight(obfuscated::Trial::new(flight));
+            shared.finder.at_once(hints, &mut lock).is_some() && is_new_flight(shared, flight)
         }
         Shape::Hello(record) if record.len() <= LONGEST_HELLO => {
             let Some(hello) = ClientHello::read(record) else { return false };
             let Some(trial) = faketls::Trial::new(&hello) else { return false };
             let hints = Hints { server_name: hello.server_name, ..*hints };
-            match shared.finder.look(&hints, Lock::Hello(trial)) {
-                Look::Found(key) => is_new_hello(shared, &hello, &key.secret),
-                Look::Nobody | Look::Waits(_) => false,
-            }
+            let found = shared.finder.at_once(&hints, &mut Lock::Hello(trial));
+            found.is_some_and(|key| is_new_hello(shared, &hello, &key.secret))
         }
         Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => false,
     }

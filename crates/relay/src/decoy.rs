@@ -282,4 +282,19 @@ mod tests {
             assert!(pace.answer >= TAKES, "{keys} keys: {pace:?}");
         }
     }
+
+    #[tokio::test]
+    async fn a_stranger_in_pieces_waits_for_nothing_and_is_not_counted_as_waiting() {
+        let (relay, address) = relay(5_000).await;
+        let mut stranger = TcpStream::connect(address).await.expect("it listens");
+        stranger.write_all(&[7; 10]).await.expect("it reads");
+        let mut heard = ANSWER.map(|_| 0);
+        stranger.read_exact(&mut heard).await.expect("an answer");
+        // The rest comes when the website has the stranger.
+        stranger.write_all(&[7; 90]).await.expect("it reads");
+        stranger.read_to_end(&mut Vec::new()).await.expect("the end");
+        let waits = relay.waits();
+        let gave_up = relay.0.finder.this_minute().gave_up.count;
+        assert_eq!((waits.waiting, gave_up), (0, 0));
+    }
 }
