@@ -42,7 +42,8 @@ async fn swallow(stream: &TcpStream) {
 
 /// From now on the caller talks with the mask host alone.
 async fn carry(arrival: Arrival<'_>) {
-    let Arrival { shared, source, port, dialled, stream, mut first, shadow, place, .. } = arrival;
+    let Arrival { shared, source, source_port, port, dialled, .. } = arrival;
+    let Arrival { stream, mut first, shadow, place, .. } = arrival;
     drop(place);
     let Some(mut shadow) = shadow.meet(shared, source, dialled).await else { return };
     let mask = &shadow.mask;
@@ -60,7 +61,6 @@ async fn carry(arrival: Arrival<'_>) {
     {
         shared.patiences.lose(source);
     }
-    let source_port = stream.peer_addr().map_or(0, |peer| peer.port());
     let hints = Hints { source, source_port, port, server_name: None };
     let opening = async {
         tell(mask, &first, told_so_far).await?;
