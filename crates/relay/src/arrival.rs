@@ -11,6 +11,7 @@ use wire::tls::hello::{Prefix, prefix};
 use crate::crowd::Place;
 use crate::decoy::{Caller, Shadow};
 use crate::patience::Patience;
+use crate::search::Found;
 use crate::sources::Source;
 use crate::tally::Counter;
 use crate::{Shared, pump};
@@ -24,6 +25,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub(crate) struct Arrival<'a> {
     pub shared: &'a Shared,
     pub source: Source,
+    /// The port there.
+    pub source_port: u16,
     /// The address and the port that were dialled.
     pub dialled: SocketAddr,
     pub port: u16,
@@ -64,6 +67,7 @@ impl<'a> Arrival<'a> {
         Self {
             shared,
             source,
+            source_port: peer.port(),
             dialled,
             port: dialled.port(),
             accepted,
@@ -140,8 +144,9 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    /// A key opened what came.
-    pub(crate) fn was_let_in(&mut self) {
+    /// A key opened what came, and it is new.
+    pub(crate) fn was_let_in(&mut self, found: Found) {
+        self.shared.finder.welcome(self.source, self.source_port, found);
         self.shared.patiences.learn(self.source, self.first_piece, self.first.len());
         self.shadow = Shadow::Nobody;
     }

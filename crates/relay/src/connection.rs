@@ -18,7 +18,7 @@ use wire::tls::record::Unframer;
 use crate::arrival::{Arrival, NoMore};
 use crate::keyring::Entry;
 use crate::mask::likeness::{Manner, Pace};
-use crate::search::{Hints, Lock, Look};
+use crate::search::{Found, Hints, Lock, Look};
 use crate::tally::Counter;
 use crate::{Notice, Shared, decoy, knock, pump, waiting};
 
@@ -117,10 +117,11 @@ async fn identify(arrival: &mut Arrival<'_>) -> Caller {
             Shape::Hello(record) if record.len() > LONGEST_HELLO => return Caller::Stranger,
             Shape::Hello(record) => {
                 let record = record.to_vec();
-                let Some(Entry { id, secret }) = whose_hello(arrival, &record).await else {
+                let Some(found) = whose_hello(arrival, &record).await else {
                     return Caller::Stranger;
                 };
-                arrival.was_let_in();
+                let Entry { id, secret } = found.entry;
+                arrival.was_let_in(found);
                 let guest = fake_tls(arrival, record.len(), id, secret).await;
                 return guest.map_or(Caller::Lost, Caller::guest);
             }
@@ -136,27 +137,27 @@ impl Caller {
 
 async fn obfuscated(arrival: &mut Arrival<'_>, flight: &[u8; obfuscated::LENGTH]) -> Option<Guest> {
     let lock = Lock::Flight(obfuscated::Trial::new(flight));
-    let Entry { id: key, secret } = whose(arrival, None, lock).await?;
+    let found = whose(arrival, None, lock).await?;
+    let Entry { id: key, secret } = found.entry;
     let opened = obfuscated::open(flight, Some(&secret))?;
     if !is_new_flight(arrival.shared, flight) {
         return None;
     }
-    arrival.was_let_in();
+    arrival.was_let_in(found);
     let early = arrival.first[obfuscated::LENGTH..].to_vec();
     Some(Guest { key, opened, dress: None, early })
 }
 
-async fn whose_hello(arrival: &mut Arrival<'_>, record: &[u8]) -> Option<Entry> {
+async fn whose_hello(arrival: &mut Arrival<'_>, record: &[u8]) -> Option<Found> {
     let hello = ClientHello::read(record)?;
     let lock = Lock::Hello(faketls::Trial::new(&hello)?);
     let found = whose(arrival, hello.server_name, lock).await?;
-    is_new_hello(arrival.shared, &hello, &found.secret).then_some(found)
+    is_new_hello(arrival.shared, &hello, &found.entry.secret).then_some(found)
 }
 
 /// Whose key opens this?
-async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock) -> Option<Entry> {
-    let Arrival { shared, source, port, ref stream, .. } = *arrival;
-    let source_port = stream.peer_addr().map_or(0, |peer| peer.port());
+async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock) -> Option<Found> {
+    let Arrival { shared, source, source_port, port, .. } = *arrival;
     let hints = Hints { source, source_port, port, server_name };
     match shared.finder.look(&hints, lock) {
         Look::Found(key) => Some(key),
@@ -168,23 +169,25 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
 /// Whether these first bytes, of somebody who is a stranger by now, are a key's that is found at once,
 /// and new.
 pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
-    match classify(first) {
+    let found = match classify(first) {
         Shape::Obfuscated(flight) => {
-            let lock = Lock::Flight(obfuscated::Trial::new(flight));
-            matches!(shared.finder.look(hints, lock), Look::Found(_))
-                && is_new_flight(shared, flight)
+            let mut lock = Lock::Flight(obfuscated::Trial::new(flight));
+            let found = shared.finder.at_once(hints, &mut lock);
+            found.filter(|_| is_new_flight(shared, flight))
         }
         Shape::Hello(record) if record.len() <= LONGEST_HELLO => {
             let Some(hello) = ClientHello::read(record) else { return false };
             let Some(trial) = faketls::Trial::new(&hello) else { return false };
             let hints = Hints { server_name: hello.server_name, ..*hints };
-            match shared.finder.look(&hints, Lock::Hello(trial)) {
-                Look::Found(key) => is_new_hello(shared, &hello, &key.secret),
-                Look::Nobody | Look::Waits(_) => false,
-            }
+            let found = shared.finder.at_once(&hints, &mut Lock::Hello(trial));
+            found.filter(|found| is_new_hello(shared, &hello, &found.entry.secret))
         }
-        Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => false,
+        Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => None,
+    };
+    if let Some(found) = found {
+        shared.finder.welcome(hints.source, hints.source_port, found);
     }
+    found.is_some()
 }
 
 /// Whether a flight that a key opens was not seen before.
@@ -274,4 +277,49 @@ async fn answer(
         said = at;
     }
     timeout_at(until, pump::write_all(stream, &flight[said..])).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::Source;
+    use crate::{Keys, Relay, Settings};
+    use std::net::{IpAddr, Ipv4Addr};
+    use tokio::io::AsyncWriteExt;
+    use wire::derive::{Epoch, FleetKey, Form, RelayId};
+    use wire::mtproto::DcId;
+    use wire::mtproto::obfuscated::Dial;
+
+    async fn until(what: impl Fn() -> bool) {
+        while !what() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_brings_a_key_is_trusted_further_and_who_brings_a_recording_of_it_is_not() {
+        let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
+        let (relay, _notices) = Relay::new(&key, Epoch(1), Settings::default());
+        let ids: Vec<KeyId> = (0..1_000u64).map(|id| KeyId(id.to_be_bytes())).collect();
+        relay.set_keys(Keys { telegram: &ids, web: &[] });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("set");
+        let address = listener.local_addr().expect("an address");
+        let _door = relay.serve(listener).expect("a listener");
+
+        let shared = &relay.0;
+        let budget = || shared.finder.budget(Source::from(IpAddr::from(Ipv4Addr::LOCALHOST)));
+        let before = budget();
+        let secret = key.secret(Form::Telegram, ids[7], Epoch(1));
+        let flight = Dial::new(Tag::Padded, DcId(2), Some(&secret)).flight;
+        let mut person = TcpStream::connect(address).await.expect("it listens");
+        person.write_all(&flight).await.expect("it reads");
+        until(|| budget() > before).await;
+
+        let trusted = budget();
+        let mut recording = TcpStream::connect(address).await.expect("it listens");
+        recording.write_all(&flight).await.expect("it reads");
+        until(|| shared.counters.all().contains(&(Counter::Replays, 1))).await;
+        assert_eq!(budget(), trusted);
+    }
 }

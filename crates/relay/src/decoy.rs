@@ -42,12 +42,15 @@ async fn swallow(stream: &TcpStream) {
 
 /// From now on the caller talks with the mask host alone.
 async fn carry(arrival: Arrival<'_>) {
-    let Arrival { shared, source, port, dialled, stream, mut first, shadow, place, .. } = arrival;
+    let Arrival { shared, source, source_port, port, dialled, .. } = arrival;
+    let Arrival { stream, mut first, shadow, place, .. } = arrival;
     drop(place);
     let Some(mut shadow) = shadow.meet(shared, source, dialled).await else { return };
     let mask = &shadow.mask;
     let is_hello = matches!(classify(&first), Shape::Hello(_));
-    let told = Instant::now();
+    // It may have heard everything, and answered, while a key was looked for.
+    let heard = if shadow.told < first.len() { Instant::now() } else { shadow.heard };
+    let answered = shadow.answered;
     let (stream, told_so_far, connect) = (&stream, &mut shadow.told, shadow.connect);
     let flow = shared.counters.strangers();
     flow.add_up(first.len());
@@ -58,7 +61,6 @@ async fn carry(arrival: Arrival<'_>) {
     {
         shared.patiences.lose(source);
     }
-    let source_port = stream.peer_addr().map_or(0, |peer| peer.port());
     let hints = Hints { source, source_port, port, server_name: None };
     let opening = async {
         tell(mask, &first, told_so_far).await?;
@@ -84,7 +86,8 @@ async fn carry(arrival: Arrival<'_>) {
         let mut head = [0; 6];
         // A server's hello, and not an alert.
         if is_hello && mask.peek(&mut head).await.is_ok() && (head[0], head[5]) == (0x16, 2) {
-            shared.course.load().likeness.note(Pace { connect, answer: told.elapsed() });
+            let answer = answered.unwrap_or_else(Instant::now) - heard;
+            shared.course.load().likeness.note(Pace { connect, answer });
         }
         Ok(())
     };
@@ -112,6 +115,10 @@ pub(crate) struct Listener {
     connect: std::time::Duration,
     /// How many of the caller's bytes it has heard.
     told: usize,
+    /// When it had heard the last of them.
+    heard: Instant,
+    /// When it was seen to answer.
+    answered: Option<Instant>,
     _place: Place,
 }
 
@@ -132,9 +139,14 @@ impl<'a> Shadow<'a> {
             *self = call.await.map_or(Self::Nobody, Self::There);
         }
         let Self::There(listener) = self else { return std::future::pending().await };
+        let is_more = listener.told < first.len();
         // An error is an answer too: the caller will see it.
         if tell(&listener.mask, first, &mut listener.told).await.is_ok() {
+            if is_more {
+                listener.heard = Instant::now();
+            }
             let _ = listener.mask.readable().await;
+            listener.answered.get_or_insert_with(Instant::now);
         }
         wait_until(counts).await;
     }
@@ -184,7 +196,8 @@ impl Caller<'_> {
             return None;
         }
         pump::tune(&mask);
-        Some(Listener { mask, connect: started.elapsed(), told: 0, _place: place })
+        let (connect, heard) = (started.elapsed(), Instant::now());
+        Some(Listener { mask, connect, told: 0, heard, answered: None, _place: place })
     }
 }
 
@@ -208,5 +221,80 @@ fn leads_back(dialled: SocketAddr, mask: &TcpStream) -> bool {
     match (mask.local_addr(), mask.peer_addr()) {
         (Ok(from), Ok(to)) => from.ip() == to.ip() && to.port() == dialled.port(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CourseSettings, Keys, Relay, Settings};
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use wire::derive::{Epoch, FleetKey, KeyId, RelayId};
+    use wire::tls::hello::X25519;
+    use wire::tls::offer;
+
+    /// How long the website takes.
+    const TAKES: Duration = Duration::from_millis(80);
+    /// How a server's hello begins.
+    const ANSWER: [u8; 6] = [0x16, 3, 3, 0, 1, 2];
+
+    /// A relay with so many keys before a website that takes its time.
+    async fn relay(keys: u64) -> (Relay, SocketAddr) {
+        let site = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mask = site.local_addr().expect("an address").to_string().parse().expect("a mask");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = site.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    tokio::time::sleep(TAKES).await;
+                    let _ = stream.write_all(&ANSWER).await;
+                    let _ = stream.read(&mut [0; 4096]).await;
+                });
+            }
+        });
+        let course = CourseSettings { mask: Some(mask), ..CourseSettings::default() };
+        let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
+        let settings = Settings { course, ..Settings::default() };
+        let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
+        let ids: Vec<KeyId> = (0..keys).map(|id| KeyId(id.to_be_bytes())).collect();
+        relay.set_keys(Keys { telegram: &ids, web: &[] });
+        let door = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        door.set_nonblocking(true).expect("set");
+        let address = door.local_addr().expect("an address");
+        // It stays open.
+        std::mem::forget(relay.serve(door).expect("a listener"));
+        (relay, address)
+    }
+
+    #[tokio::test]
+    async fn strangers_teach_the_websites_pace_also_when_it_was_asked_during_a_search() {
+        for keys in [1, 5_000] {
+            let (relay, address) = relay(keys).await;
+            let mut stranger = TcpStream::connect(address).await.expect("it listens");
+            let hello = offer::record("example.org", X25519);
+            stranger.write_all(&hello).await.expect("it reads");
+            let mut heard = ANSWER.map(|_| 0);
+            stranger.read_exact(&mut heard).await.expect("an answer");
+            assert_eq!(heard, ANSWER);
+            let pace = relay.0.course.load().likeness.pace().expect("it was noted");
+            assert!(pace.answer >= TAKES, "{keys} keys: {pace:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_in_pieces_waits_for_nothing_and_is_not_counted_as_waiting() {
+        let (relay, address) = relay(5_000).await;
+        let mut stranger = TcpStream::connect(address).await.expect("it listens");
+        stranger.write_all(&[7; 10]).await.expect("it reads");
+        let mut heard = ANSWER.map(|_| 0);
+        stranger.read_exact(&mut heard).await.expect("an answer");
+        // The rest comes when the website has the stranger.
+        stranger.write_all(&[7; 90]).await.expect("it reads");
+        stranger.read_to_end(&mut Vec::new()).await.expect("the end");
+        let waits = relay.waits();
+        let gave_up = relay.0.finder.this_minute().gave_up.count;
+        assert_eq!((waits.waiting, gave_up), (0, 0));
     }
 }

@@ -33,7 +33,9 @@ impl<K: Eq + Hash, V> Generations<K, V> {
     /// Puts something in; what had to go for it comes out.
     pub(crate) fn insert(&mut self, key: K, value: V) -> HashMap<K, V> {
         let mut gone = HashMap::new();
-        if self.young.len() >= self.half {
+        // Nothing is in both, or the old value would come back in place of the new one.
+        self.old.remove(&key);
+        if self.young.len() >= self.half && !self.young.contains_key(&key) {
             gone = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
         }
         self.young.insert(key, value);
@@ -62,6 +64,21 @@ impl<K: Eq + Hash, V> Generations<K, V> {
 #[cfg(test)]
 mod tests {
     use super::Generations;
+
+    #[test]
+    fn what_was_put_in_last_is_what_comes_out() {
+        let mut map = Generations::new(4);
+        for key in 0..4 {
+            map.insert(key, 0);
+        }
+        for value in 1..4 {
+            for key in 0..8 {
+                map.insert(key, value);
+                assert_eq!(map.get(&key), Some(&mut value.clone()), "{key}");
+            }
+        }
+        assert!(map.young.len() + map.old.len() <= 8);
+    }
 
     #[test]
     fn what_is_used_stays_and_what_is_not_goes() {

@@ -116,8 +116,9 @@ pub struct Limits {
     pub arrivals: usize,
     /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
     pub arrivals_per_source: usize,
-    /// Connections that are carried to the mask host at the same time, and those without a key at the
-    /// port that speaks in clear; more are closed at once.
+    /// Connections that are carried to the mask host at the same time; more are closed at once. And as
+    /// many without a key at the port that speaks in clear; for the next one, the one that has been
+    /// there longest is closed.
     pub strangers: usize,
     /// The same, from one source.
     pub strangers_per_source: usize,

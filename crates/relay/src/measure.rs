@@ -19,9 +19,10 @@ impl Relay {
     pub fn whose_at_once(&self, peer: SocketAddr, port: u16, first: &[u8]) -> Option<KeyId> {
         let (mut lock, server_name) = lock(first)?;
         let (source, source_port) = (Source::from(peer.ip()), peer.port());
-        let found =
-            self.0.finder.at_once(&Hints { source, source_port, port, server_name }, &mut lock);
-        found.map(|entry| entry.id)
+        let hints = Hints { source, source_port, port, server_name };
+        let found = self.0.finder.at_once(&hints, &mut lock)?;
+        self.0.finder.welcome(source, source_port, found);
+        Some(found.entry.id)
     }
 
     /// Whose key opens it, found by trying all.

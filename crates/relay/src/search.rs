@@ -58,9 +58,17 @@ pub(crate) struct Hints<'a> {
     pub server_name: Option<&'a str>,
 }
 
+/// A key that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub entry: Entry,
+    /// How many keys were tried before, without a hint.
+    tried: usize,
+}
+
 /// What came of looking where the hints lead.
 pub(crate) enum Look {
-    Found(Entry),
+    Found(Found),
     /// No key, and none will be tried.
     Nobody,
     /// It waits for the trial of all keys.
@@ -70,7 +78,7 @@ pub(crate) enum Look {
 /// A caller's wait for the trial of all keys. Dropped, it is given up.
 pub(crate) struct Wait {
     finder: Arc<Finder>,
-    answer: oneshot::Receiver<Option<Entry>>,
+    answer: oneshot::Receiver<Option<Found>>,
     since: Instant,
     is_over: bool,
 }
@@ -101,7 +109,7 @@ struct Trial {
     /// How many buckets are left.
     left: usize,
     tried: usize,
-    answer: oneshot::Sender<Option<Entry>>,
+    answer: oneshot::Sender<Option<Found>>,
 }
 
 /// How a turn ended.
@@ -146,12 +154,17 @@ impl Finder {
     }
 
     /// Tries the keys to which the hints lead.
-    pub(crate) fn at_once(&self, hints: &Hints<'_>, lock: &mut Lock) -> Option<Entry> {
-        let (found, by) = self.at_hand(hints, lock)?;
-        self.sources.welcome(hints.source, found.id, hints.source_port, 0);
+    pub(crate) fn at_once(&self, hints: &Hints<'_>, lock: &mut Lock) -> Option<Found> {
+        let (entry, by) = self.at_hand(hints, lock)?;
         self.figures.note(End::AtOnce);
         self.counters.count(by);
-        Some(found)
+        Some(Found { entry, tried: 0 })
+    }
+
+    /// Remembers where a key came from, and trusts that address further. Only for those whose first
+    /// flight is new: else whoever has recorded one could have any number of keys tried.
+    pub(crate) fn welcome(&self, source: Source, source_port: u16, found: Found) {
+        self.sources.welcome(source, found.entry.id, source_port, found.tried);
     }
 
     /// The same, and how it was found.
@@ -218,9 +231,7 @@ impl Finder {
             let undone = match turn {
                 Turn::GoOn => Some(trial),
                 Turn::Done(found) => {
-                    if let Some(found) = found {
-                        self.sources.welcome(source, found.id, trial.source_port, trial.tried);
-                    }
+                    let found = found.map(|entry| Found { entry, tried: trial.tried });
                     // Whoever asked may have gone.
                     let _ = trial.answer.send(found);
                     None
@@ -279,6 +290,17 @@ impl Finder {
         Waits { waiting, sources, ..self.figures.read() }
     }
 
+    /// How many keys may be tried for an address.
+    #[cfg(test)]
+    pub(crate) fn budget(&self, source: Source) -> usize {
+        self.sources.allowance(source).budget
+    }
+
+    #[cfg(test)]
+    pub(crate) fn this_minute(&self) -> Waits {
+        self.figures.this_minute()
+    }
+
     fn trials(&self) -> MutexGuard<'_, Trials> {
         self.trials.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -293,7 +315,7 @@ impl Trial {
 
 impl Wait {
     /// Waits until the trial is over; the key that it has found.
-    pub(crate) async fn end(&mut self) -> Option<Entry> {
+    pub(crate) async fn end(&mut self) -> Option<Found> {
         let found = (&mut self.answer).await.ok().flatten();
         let waited = self.since.elapsed();
         let (end, counter) = match found {
@@ -365,13 +387,14 @@ mod tests {
                 Look::Waits(mut wait) => (wait.end().await, false),
             };
             found.map(|found| {
-                assert_eq!(found.id, id);
+                assert_eq!(found.entry.id, id);
+                self.finder.welcome(hints.source, hints.source_port, found);
                 at_once
             })
         }
 
         fn tried(&self, hints: &Hints<'_>) -> usize {
-            5000 - self.finder.sources.allowance(hints.source).budget
+            5000 - self.finder.budget(hints.source)
         }
     }
 
@@ -429,7 +452,7 @@ mod tests {
             house.finder.sources.welcome(hints(1, 443).source, *id, 1, 0);
         }
         assert_eq!(house.find(house.ids[0], &hints(1, 443)).await, Some(false));
-        let keys = house.finder.figures.this_minute().keys_tried;
+        let keys = house.finder.this_minute().keys_tried;
         assert!((2000..=3000).contains(&keys), "{keys} keys were tried");
     }
 
@@ -446,7 +469,7 @@ mod tests {
             house.find(house.ids[7], &hints(2, 443)).await.is_some(),
             house.tried(&hints(1, 443)) == 0
         );
-        let figures = house.finder.figures.this_minute();
+        let figures = house.finder.this_minute();
         assert_eq!(
             (figures.gave_up.count, figures.turned_away),
             (waiting as u64, 40 - waiting as u64)

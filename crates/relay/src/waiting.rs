@@ -7,9 +7,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::arrival::Arrival;
 use crate::decoy::Caller;
-use crate::keyring::Entry;
 use crate::pump;
-use crate::search::Wait;
+use crate::search::{Found, Wait};
+use crate::tally::Counter;
 
 /// How long the mask host's answer is kept back while a caller waits. A stranger sees no more of the
 /// trial than that, and nothing of it where the mask host takes longer to answer than the trial takes.
@@ -21,17 +21,20 @@ const HOLD: Duration = Duration::from_millis(100);
 /// With a mask, the mask host hears at once what was said, and its answer ends the wait, though not
 /// within [`HOLD`]: so a stranger's answer is late by that at most. The next attempt's trial goes on
 /// where this one stopped.
-pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Entry> {
+pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Found> {
     let until = arrival.accepted + arrival.shared.limits.first_flight;
     let lost = arrival.place.lost();
     tokio::select! {
         biased;
-        () = lost => None,
+        () = lost => {
+            arrival.shared.counters.count(Counter::Crowded);
+            None
+        }
         found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
     }
 }
 
-async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<Entry> {
+async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<Found> {
     let Arrival { shared, source, dialled, stream, first, shadow, .. } = arrival;
     let caller = Caller { shared, source: *source, dialled: *dialled };
     let now = Instant::now();

@@ -4,7 +4,6 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use relay::{Limits, Relay};
@@ -84,14 +83,22 @@ fn who_guesses_too_often_waits_for_the_answer() {
 }
 
 #[test]
-fn callers_without_a_key_are_bounded_per_source() {
-    let address = relay(2);
-    let _here: Vec<TcpStream> =
-        (0..2).map(|_| TcpStream::connect(address).expect("it listens")).collect();
-    thread::sleep(Duration::from_millis(100));
-    let mut third = TcpStream::connect(address).expect("it listens");
-    third.set_read_timeout(Some(HANDSHAKE / 4)).expect("set");
-    assert!(
-        !third.read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
-    );
+fn of_callers_without_a_key_the_one_who_has_been_there_longest_makes_room_for_the_next() {
+    let limits = Limits { first_flight: 2 * LIMIT, strangers_per_source: 2, ..Limits::default() };
+    let address = common::relay(limits, Relay::serve_web);
+    let mut callers: Vec<TcpStream> = Vec::new();
+    for _ in 0..3 {
+        let mut caller = TcpStream::connect(address).expect("it listens");
+        caller.set_read_timeout(Some(LIMIT)).expect("set");
+        caller.write_all(GREETING).expect("it reads");
+        let mut choice = [0; 2];
+        caller.read_exact(&mut choice).expect("heard out");
+        assert_eq!(choice, [5, 2]);
+        callers.push(caller);
+    }
+    assert_eq!(callers[0].read(&mut [0]).expect("closed in an orderly way"), 0);
+    callers[1].write_all(&WRONG[GREETING.len()..]).expect("it reads");
+    let mut verdict = [0; 2];
+    callers[1].read_exact(&mut verdict).expect("heard out");
+    assert_eq!(verdict, [1, 1]);
 }

@@ -34,14 +34,25 @@ pub(super) struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    /// `None` when there are too many without a key already.
-    pub(super) fn admit(shared: &'a Shared, stream: TcpStream, peer: SocketAddr) -> Option<Self> {
+    /// Where too many are without a key already, whoever has been there longest makes room.
+    pub(super) fn new(shared: &'a Shared, stream: TcpStream, peer: SocketAddr) -> Self {
         pump::tune(&stream);
         let source = peer.ip().into();
-        let place = Some(shared.callers.admit(source)?);
+        let place = Some(shared.callers.press_in(source));
         let until = Instant::now() + shared.limits.first_flight;
         let stream = Some(stream);
-        Some(Self { shared, source, peer, stream, heard: Vec::new(), until, place })
+        Self { shared, source, peer, stream, heard: Vec::new(), until, place }
+    }
+
+    /// Done once the caller, still without a key, has to make room.
+    pub(super) fn lost(&self) -> impl Future<Output = ()> + use<> {
+        let lost = self.place.as_ref().map(Place::lost);
+        async move {
+            match lost {
+                Some(lost) => lost.await,
+                None => std::future::pending().await,
+            }
+        }
     }
 
     pub(super) fn local(&self) -> io::Result<SocketAddr> {

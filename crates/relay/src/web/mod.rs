@@ -92,21 +92,15 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     room: OwnedSemaphorePermit,
 ) {
-    let Some(mut caller) = Caller::admit(&shared, stream, peer) else {
-        return shared.counters.count(Counter::Crowded);
-    };
+    let mut caller = Caller::new(&shared, stream, peer);
     let Ok(dialled) = caller.local() else { return };
-    let welcomed = match caller.first_byte().await {
-        Some(socks5::VERSION) => socks::welcome(&mut caller).await,
-        Some(b'A'..=b'Z') => http::welcome(&mut caller).await,
-        _ => None,
+    let lost = caller.lost();
+    let welcomed = tokio::select! {
+        biased;
+        () = lost => return shared.counters.count(Counter::Crowded),
+        welcomed = welcome(&mut caller) => welcomed,
     };
-    let Some(guest) = welcomed else {
-        if caller.is_stranger() {
-            shared.counters.count(Counter::Strangers);
-        }
-        return caller.farewell().await;
-    };
+    let Some(guest) = welcomed else { return };
     let (key, tongue) = (guest.key, guest.tongue);
     let meter = shared.tally.open(guest.cell(dialled.port()), caller.source);
     match prepare(&shared, &mut caller, guest, &meter).await {
@@ -124,6 +118,22 @@ pub(crate) async fn serve(
             caller.farewell().await;
         }
     }
+}
+
+/// Hears somebody out; `None` when that came to nothing, and they were told.
+async fn welcome(caller: &mut Caller<'_>) -> Option<Guest> {
+    let guest = match caller.first_byte().await {
+        Some(socks5::VERSION) => socks::welcome(caller).await,
+        Some(b'A'..=b'Z') => http::welcome(caller).await,
+        _ => None,
+    };
+    if guest.is_none() {
+        if caller.is_stranger() {
+            caller.shared.counters.count(Counter::Strangers);
+        }
+        caller.farewell().await;
+    }
+    guest
 }
 
 /// What goes on until one side is done. Its future is a new small one: this one here keeps the size
