@@ -151,10 +151,11 @@ impl Watch<'_> {
             outcome.needs_restart.push(format!("state: keys stay in {from}; {to} needs a restart"));
         }
 
-        self.relay.change(course(&new));
+        // First what can fail.
         if mode_differs {
             self.doors.set_mode(new.mode.clone(), &self.store).await?;
         }
+        self.relay.change(course(&new));
         let answers = self.doors.answers().usual;
         if self.cleartext.move_to(new.cleartext_port, &answers.ports)
             && let InClear::Refused(why) = self.cleartext.stands()

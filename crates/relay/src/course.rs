@@ -52,12 +52,14 @@ impl Course {
         }
     }
 
-    /// Knows of the mask host what another course knew, if it is the same one.
-    pub(crate) fn learn_from(&mut self, other: &Self) {
+    /// Knows of the mask host what another course knew, if it is the same one; tells whether it is.
+    pub(crate) fn learn_from(&mut self, other: &Self) -> bool {
         let text = |mask: &Option<Mask>| mask.as_ref().map(ToString::to_string);
-        if text(&self.mask) == text(&other.mask) {
+        let is_same = text(&self.mask) == text(&other.mask);
+        if is_same {
             self.likeness = Arc::clone(&other.likeness);
         }
+        is_same
     }
 
     /// Where to dial for a datacentre.

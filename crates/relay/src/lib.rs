@@ -242,7 +242,10 @@ impl Shared {
     fn study(self: &Arc<Self>) {
         let course = self.course.load_full();
         if course.hello_name.is_some() {
-            tokio::spawn(mask::study::go_on(Arc::downgrade(self), Arc::downgrade(&course)));
+            tokio::spawn(mask::study::go_on(
+                Arc::downgrade(self),
+                Arc::downgrade(&course.likeness),
+            ));
         }
     }
 
@@ -314,9 +317,9 @@ impl Relay {
     pub fn change(&self, settings: CourseSettings) {
         let (key, epoch) = &self.0.key;
         let mut course = Course::new(settings, (key, *epoch), &self.0.names);
-        course.learn_from(&self.0.course.load());
+        let is_known = course.learn_from(&self.0.course.load());
         self.0.course.store(Arc::new(course));
-        if self.0.beginning.is_completed() {
+        if !is_known && self.0.beginning.is_completed() {
             self.0.study();
         }
     }

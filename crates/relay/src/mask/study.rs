@@ -1,6 +1,7 @@
 //! Asking the mask host, as one of Telegram's apps would, how it answers a hello.
 
-use std::sync::Weak;
+use std::ptr;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -10,7 +11,7 @@ use wire::tls::hello::Group;
 use wire::tls::offer;
 use wire::tls::record::HEADER;
 
-use super::likeness::{KINDS, Manner, Pace};
+use super::likeness::{KINDS, Likeness, Manner, Pace};
 use crate::course::Course;
 use crate::{Notice, Shared, pump};
 
@@ -35,14 +36,17 @@ const PAUSE: Duration = Duration::from_millis(3);
 const PAUSES: usize = 4;
 const LONGEST: Duration = Duration::from_millis(250);
 
-/// Asks for as long as the relay is there and this its course.
-pub(crate) async fn go_on(shared: Weak<Shared>, course: Weak<Course>) {
+/// Asks for as long as the relay is there and this what it knows of its mask host.
+pub(crate) async fn go_on(shared: Weak<Shared>, likeness: Weak<Likeness>) {
     let mut patience = SOON;
     loop {
-        let answered = match (shared.upgrade(), course.upgrade()) {
-            (Some(shared), Some(course)) => round(&shared, &course).await,
-            _ => return,
-        };
+        let Some(relay) = shared.upgrade() else { return };
+        let course = relay.course.load_full();
+        if !ptr::eq(Arc::as_ptr(&course.likeness), likeness.as_ptr()) {
+            return;
+        }
+        let answered = round(&relay, &course).await;
+        drop((relay, course));
         let wait = if answered { AGAIN } else { patience };
         patience = if answered { SOON } else { (patience * 2).min(LATER) };
         // A quarter more or less, so that it is no clockwork.
