@@ -1,9 +1,10 @@
 //! A relay's own life: it stops gently, and a crash loses nothing.
 
 use std::os::unix::fs::MetadataExt;
+use std::process::Command;
 use std::time::Duration;
 
-use lab::relay::Form;
+use lab::relay::{Form, program};
 use lab::{Blockade, Relay, Result, client, country};
 use nix::sys::signal::Signal;
 use tokio::time::timeout;
@@ -130,6 +131,22 @@ fn a_directory_that_serves_another_purpose_is_not_taken_over() -> Result {
         let started = Relay::on(&world.server).arguments(&["--state", &state]).start();
         assert!(format!("{started:?}").contains("other things"), "{started:?}");
         assert_eq!(std::fs::metadata(&folder)?.uid(), before);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_command_of_root_does_not_follow_a_link_that_stands_in_for_the_state() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).start()?;
+        let link = world.server.folder()?.join("link");
+        std::os::unix::fs::symlink(relay.state(), &link)?;
+        let mut list = Command::new(program()?);
+        list.args(["key", "list", "--state"]).arg(link).env_remove("JARYQ_CONFIG");
+        let listed = list.output()?;
+        let errors = String::from_utf8_lossy(&listed.stderr);
+        assert!(errors.contains("cannot open the directory"), "{listed:?}");
         Ok(())
     })
 }

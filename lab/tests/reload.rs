@@ -1,14 +1,20 @@
 //! A relay takes over new settings while people are connected.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use lab::relay::Form;
+use lab::relay::{Form, program};
 use lab::{Blockade, Error, Host, Relay, Result, Website, client, country, website};
-use nix::sys::signal::Signal;
+use nix::fcntl::OFlag;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -142,5 +148,50 @@ fn what_only_a_new_start_can_change_is_named() -> Result {
             let ping = async { client::through(&link)?.connect().await?.ping().await };
             timeout(LIMIT, ping).await?
         })
+    })
+}
+
+#[test]
+fn a_hang_up_asks_for_new_settings_and_ends_a_relay_whose_terminal_is_gone() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let terminal = posix_openpt(flags).map_err(io::Error::from)?;
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).map_err(io::Error::from)?;
+        let there = ptsname_r(&terminal).map_err(io::Error::from)?;
+        let keyboard =
+            File::options().read(true).custom_flags(OFlag::O_NOCTTY.bits()).open(there)?;
+        let file = settings(&world.server, "ports = 443")?;
+        let log = world.server.folder()?.join("log");
+        let mut command = Command::new(program()?);
+        command.args(["up", "--json", "--config"]).arg(file).arg("--state");
+        command.arg(world.server.folder()?.join("state"));
+        command.stdin(keyboard).stdout(File::create(&log)?);
+        command.stderr(File::options().append(true).open(&log)?);
+        let mut relay = world.server.spawn(command)?;
+        let process = Pid::from_raw(i32::try_from(relay.id()).expect("a process id"));
+        let start = Instant::now();
+        let said = |word: &str| -> Result {
+            while !fs::read_to_string(&log)?.contains(word) {
+                if start.elapsed() > LIMIT {
+                    return Err(Error::Unexpected(format!("no {word}")));
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Ok(())
+        };
+        let ended = || -> Result {
+            said("\"event\":\"ready\"")?;
+            kill(process, Signal::SIGHUP).map_err(io::Error::from)?;
+            said("\"event\":\"reloaded\"")?;
+            drop(terminal);
+            kill(process, Signal::SIGHUP).map_err(io::Error::from)?;
+            said("\"event\":\"stopped\"")
+        }();
+        if ended.is_err() {
+            relay.kill()?;
+        }
+        relay.wait()?;
+        ended
     })
 }

@@ -1,5 +1,6 @@
 //! The relay as a service: installed, hardened, not root, and heard by its manager.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
@@ -69,6 +70,47 @@ fn what_is_installed_is_a_unit_that_systemd_understands_and_finds_hardened() -> 
     let left = files(root.path())?;
     assert_eq!(left, [root.path().join("etc/jaryq.toml"), root.path().join("jaryq.service")]);
     assert!(!jaryq(root.path(), &["uninstall"])?.status.success(), "there is nothing left");
+    Ok(())
+}
+
+/// The system calls of a set, or of a call's own name, as systemd.exec(5) means them.
+fn calls_of(set: &str) -> Result<BTreeSet<String>> {
+    if !set.starts_with('@') {
+        return Ok(BTreeSet::from([set.to_owned()]));
+    }
+    let said = output("systemd-analyze", &["syscall-filter", set])?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let mut calls = BTreeSet::new();
+    for name in text.lines().skip(1).map(str::trim).filter(|line| !line.starts_with('#')) {
+        calls.append(&mut if name.is_empty() { BTreeSet::new() } else { calls_of(name)? });
+    }
+    Ok(calls)
+}
+
+#[test]
+fn the_unit_lets_the_relay_carry_bytes_as_it_does_without_one() -> Result {
+    if output("systemd-analyze", &["--version"]).is_err() {
+        return Ok(());
+    }
+    let root = tempfile::tempdir()?;
+    assert!(jaryq(root.path(), &["install"])?.status.success());
+    let unit = fs::read_to_string(root.path().join(UNIT))?;
+    let mut allowed = BTreeSet::new();
+    for filter in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let denied = filter.strip_prefix('~');
+        for set in denied.unwrap_or(filter).split(' ') {
+            let calls = calls_of(set)?;
+            allowed = if denied.is_some() { &allowed - &calls } else { &allowed | &calls };
+        }
+    }
+    for needed in
+        ["splice", "pipe2", "bpf", "capset", "accept4", "socketpair", "flock", "fdatasync"]
+    {
+        assert!(allowed.contains(needed), "{needed}");
+    }
+    for dangerous in ["chown", "setuid", "mount", "ptrace", "memfd_create"] {
+        assert!(!allowed.contains(dangerous), "{dangerous}");
+    }
     Ok(())
 }
 

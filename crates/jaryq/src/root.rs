@@ -44,15 +44,18 @@ pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
 /// Becomes the user that owns the state, if there is one: what a relay has in its directory is not
 /// for root to follow.
 pub(crate) fn become_owner(state: &Path) -> anyhow::Result<()> {
-    if geteuid().is_root()
-        && let Ok(dir) = open(state)
-    {
-        let owner = dir.metadata()?.uid();
-        if owner != 0 {
-            become_user(owner)?;
-        }
+    // Where there is nothing, whoever looks there says so. Anything else, a link for one, is not
+    // for root to follow either.
+    if !geteuid().is_root() || fs::symlink_metadata(state).is_err_and(is_absent) {
+        return Ok(());
     }
-    Ok(())
+    let owner = open(state)?.metadata()?.uid();
+    if owner == 0 { Ok(()) } else { become_user(owner) }
+}
+
+#[allow(clippy::needless_pass_by_value)] // for is_err_and
+fn is_absent(error: io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
 }
 
 /// Makes the directory: open to its owner alone, those above it to everyone.

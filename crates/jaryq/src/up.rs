@@ -1,13 +1,14 @@
 //! `jaryq up`: listen, give root up, say what there is, and carry.
 
-use std::io::IsTerminal;
+use std::future::pending;
+use std::io::{self, IsTerminal};
 
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
 use relay::{Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::derive::{Buckets, Form};
 
 use crate::announce::{Start, announce, explain};
@@ -29,8 +30,8 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let config = &asked.gather()?;
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
+    let log = log.with_ansi(io::stderr().is_terminal());
     log.log_internal_errors(false).with_env_filter("jaryq=info").init();
     let files = raise_open_files();
     let mut ports = Ports::open(ports::Settings {
@@ -125,15 +126,33 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     Ok(vec![store.new_key(label, Form::Telegram).await?])
 }
 
-/// Done at the first SIGTERM or SIGINT; a second one ends the process on the spot.
+/// Done at the first SIGTERM or SIGINT, or when the terminal is gone on which the relay was started; a
+/// second one ends the process on the spot.
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let left_alone = left_alone(signal(SignalKind::hangup()).context("signals")?, on_terminal());
     Ok(async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::select! {
+            _ = terminate.recv() => {}, _ = interrupt.recv() => {}, () = left_alone => {}
+        }
         tokio::spawn(async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             std::process::exit(130);
         });
     })
+}
+
+/// Done at a SIGHUP by which a terminal says that it is gone. All others ask for new settings.
+async fn left_alone(mut hangups: Signal, had_terminal: bool) {
+    while hangups.recv().await.is_some() {
+        if had_terminal && !on_terminal() {
+            return;
+        }
+    }
+    pending::<()>().await;
+}
+
+fn on_terminal() -> bool {
+    io::stdin().is_terminal() || io::stderr().is_terminal()
 }

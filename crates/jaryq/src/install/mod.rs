@@ -92,7 +92,7 @@ impl Machine<'_> {
             return Ok(());
         }
         if !geteuid().is_root() {
-            bail!("this needs root: sudo jaryq install");
+            bail!("this needs root: put sudo before it");
         }
         if !Path::new("/run/systemd/system").is_dir() {
             bail!(
@@ -160,7 +160,10 @@ pub(crate) fn uninstall(root: Option<&Path>, printer: &Printer) -> anyhow::Resul
     machine.check()?;
     let unit = fs::read_to_string(machine.path(UNIT_PATH));
     let Ok(unit) = unit else {
-        bail!("jaryq is no service here: there is no {UNIT_PATH}");
+        bail!(
+            "'jaryq install' has made no service here: there is no {UNIT_PATH} (a Debian package is \
+             removed with 'apt remove jaryq')"
+        );
     };
     machine.run("systemctl", &["disable", "--quiet", "--now", "jaryq"])?;
     machine.remove(UNIT_PATH)?;
