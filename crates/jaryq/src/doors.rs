@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use ports::{Change, Mode, PortList, Ports};
+use ports::{Change, Mode, PortList, Ports, Trouble};
 use relay::{Door, Relay};
 use store::Store;
 
@@ -33,6 +33,8 @@ pub(crate) struct Doors {
     buckets: Vec<u16>,
     /// The last trouble, and when it was told.
     told: Option<(String, Instant)>,
+    /// Whether only a new start opens the ports again.
+    pub are_lost: bool,
 }
 
 /// Where a relay answers.
@@ -47,7 +49,14 @@ impl Doors {
     /// Lets people in.
     pub(crate) fn open(mut ports: Ports, relay: Relay) -> std::io::Result<Self> {
         let first = Change { listeners: ports.listeners(), ..Change::default() };
-        let mut doors = Self { ports, relay, open: Vec::new(), buckets: Vec::new(), told: None };
+        let mut doors = Self {
+            ports,
+            relay,
+            open: Vec::new(),
+            buckets: Vec::new(),
+            told: None,
+            are_lost: false,
+        };
         doors.apply(first)?;
         Ok(doors)
     }
@@ -122,7 +131,9 @@ impl Doors {
     /// To be called once a second: see [`Ports::tend`]. Gives what is to be told: a trouble when it
     /// begins, and then once a minute.
     pub(crate) fn tend(&mut self) -> Option<String> {
-        let trouble = self.ports.tend().err()?.to_string();
+        let trouble = self.ports.tend();
+        self.are_lost = matches!(trouble, Err(Trouble::KeeperGone));
+        let trouble = trouble.err()?.to_string();
         let known = |(told, at): &(String, Instant)| *told == trouble && at.elapsed() < AGAIN;
         if self.told.as_ref().is_some_and(known) {
             return None;

@@ -127,7 +127,7 @@ impl Writer {
             self.relay.put_back(&Tallied { cells, ..tallied });
             return Err(error);
         }
-        self.store.thin_out(today).await
+        self.store.thin_out().await
     }
 
     fn now(&self, stopped: bool) -> Now {

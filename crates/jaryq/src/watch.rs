@@ -82,13 +82,16 @@ impl Watch<'_> {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
-                self.supervisor.alive();
                 self.reload_if_due().await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
             {
                 tell("ports", &trouble, self.printer.is_json());
+            }
+            // Without ports, a service manager is to start it again.
+            if tick.is_multiple_of(TICKS_A_SECOND) && !self.doors.are_lost {
+                self.supervisor.alive();
             }
         }
     }

@@ -84,15 +84,22 @@ impl Store {
         end(connection, added).await
     }
 
-    /// Forgets days that are older than 400 days, and while the file is larger than 512 MiB, which
-    /// keys and which ports it was on the oldest day where that is known.
+    /// Forgets all but the last 400 days on which there were people, and while the file is larger than
+    /// 512 MiB, which keys and which ports it was on the oldest day where that is known.
+    ///
+    /// Days are counted and not measured by today's: a clock that once was years ahead must not cost
+    /// all that was ever counted.
     ///
     /// # Errors
     /// When the state cannot be read or written.
-    pub async fn thin_out(&self, today: Day) -> Result<(), Error> {
-        for table in ["tally", "people", "counter"] {
-            let old = sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE day <= ?"));
-            sqlx::query(old).bind(today.0 - DAYS).execute(&self.pool).await?;
+    pub async fn thin_out(&self) -> Result<(), Error> {
+        let oldest = sqlx::query("SELECT day FROM people ORDER BY day DESC LIMIT 1 OFFSET ?");
+        if let Some(row) = oldest.bind(DAYS).fetch_optional(&self.pool).await? {
+            let day: i64 = row.try_get(0)?;
+            for table in ["tally", "people", "counter"] {
+                let old = sqlx::AssertSqlSafe(format!("DELETE FROM {table} WHERE day <= ?"));
+                sqlx::query(old).bind(day).execute(&self.pool).await?;
+            }
         }
         if self.size().await? > LARGEST {
             self.fold_oldest().await?;
@@ -260,8 +267,9 @@ mod tests {
     #[tokio::test]
     async fn days_before_the_last_400_are_forgotten() {
         let (_dir, store) = store().await;
-        for day in [TODAY.0 - 400, TODAY.0 - 399] {
-            let day = Day(day);
+        // The clock was wrong on one of them.
+        let days = (0..399).map(|back| TODAY.0 - back).chain([TODAY.0 + 10_000, TODAY.0 - 399]);
+        for day in days.map(Day) {
             let counted = Counted {
                 cells: &[(cell(1, 443, None), amounts(1, 1, 1))],
                 people: Some((day, 1)),
@@ -270,12 +278,12 @@ mod tests {
             };
             store.add_tally(day, counted).await.expect("written");
         }
-        store.thin_out(TODAY).await.expect("written");
-        let kept = Day(TODAY.0 - 399);
-        let days = store.tally(By::Day, Day(0)).await.expect("read");
-        assert_eq!(days, [(Group::Day(kept), amounts(1, 1, 1))]);
-        assert_eq!(store.people(Day(0)).await.expect("read"), [(kept, 1)]);
-        assert_eq!(store.counters(Day(0)).await.expect("read").len(), 1);
+        store.thin_out().await.expect("written");
+        let days = store.people(Day(0)).await.expect("read");
+        assert_eq!(days.iter().map(|(day, _)| day.0).min(), Some(TODAY.0 - 398));
+        assert_eq!(days.len(), 400);
+        assert_eq!(store.tally(By::Day, Day(0)).await.expect("read").len(), 400);
+        assert_eq!(store.counters(Day(0)).await.expect("read").len(), 400);
     }
 
     #[tokio::test]
