@@ -18,7 +18,8 @@ use wire::mtproto::obfuscated::{self, Dial, Tag};
 use wire::tls::hello::ClientHello;
 
 /// What is counted, how often it is repeated, and how many thousand instructions it takes. Whoever
-/// changes one on purpose changes it here. In a handshake, what the client does before its first flight is counted too.
+/// changes one on purpose changes it here. In a handshake, what the client does before its first
+/// flight is counted too.
 const TABLE: [(&str, usize, f64); 6] = [
     ("classify", 20_000, 0.35),
     ("a bucket of 100 keys, dd", 50, 410.0),
