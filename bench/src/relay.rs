@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::accept;
 use crate::figures::Figures;
-use crate::report::relay::Report;
+use crate::report::Report;
 use crate::subject::{Kind, Rival, Subject, Wanted};
 use crate::visit::{ALONE, Amounts, REST, Visit};
 use crate::way::Way;

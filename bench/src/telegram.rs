@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::figures::Figures;
-use crate::report::telegram::Report;
+use crate::report::Report;
 use crate::subject::{Kind, Rival, Wanted};
 use crate::visit::{ALONE, Amounts, REST, Visit};
 use crate::way::Way;

@@ -1,15 +1,27 @@
 //! The pages that come out.
 
-pub(crate) mod relay;
-pub(crate) mod telegram;
+mod relay;
+mod telegram;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};
 
-use crate::figures::Summary;
+use crate::figures::{Figures, Summary};
 use crate::machine;
 use crate::subject::Subject;
 use crate::visit::ATTEMPTS;
+
+/// Everything that a page says; which page it is follows from what was asked for.
+pub(crate) struct Report<'a, Options> {
+    pub(crate) options: &'a Options,
+    pub(crate) subjects: &'a [Subject],
+    pub(crate) figures: &'a Figures,
+    /// The rivals that were not to be had.
+    pub(crate) missing: Vec<&'static str>,
+    pub(crate) failures: Vec<String>,
+    /// The machine's load before and after.
+    pub(crate) load: (String, String),
+}
 
 /// What was measured, where and when.
 fn head(f: &mut Formatter<'_>, title: &str, command: &str, load: &(String, String)) -> fmt::Result {

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::interval;
+use super::{Report, interval};
 use crate::accept;
-use crate::figures::{Figures, Metric, Of, Summary};
+use crate::figures::{Metric, Of, Summary};
 use crate::load::CLIENTS;
 use crate::relay::{MEMORY_ROUNDS, Options};
 use crate::subject::{OURS, SPLICE, Subject};
@@ -34,18 +34,6 @@ const TABLES: [(&str, &[Metric]); 3] = [
     ),
 ];
 
-/// Everything that the page says.
-pub(crate) struct Report<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) subjects: &'a [Subject],
-    pub(crate) figures: &'a Figures,
-    /// The rivals that were not to be had.
-    pub(crate) missing: Vec<&'static str>,
-    pub(crate) failures: Vec<String>,
-    /// The machine's load before and after.
-    pub(crate) load: (String, String),
-}
-
 /// What we want to reach, in words, as a limit, and what was reached.
 struct Goal {
     measure: String,
@@ -54,7 +42,7 @@ struct Goal {
     reached: Option<Summary>,
 }
 
-impl Display for Report<'_> {
+impl Display for Report<'_, Options> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
         super::head(f, "What a relay costs, side by side", "relay", load)?;
@@ -78,7 +66,7 @@ impl Display for Report<'_> {
     }
 }
 
-impl Report<'_> {
+impl Report<'_, Options> {
     fn goals(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\n## Goals\n\n| measure | goal | reached | |\n|---|--:|--:|---|")?;
         for Goal { measure, limit, unit, reached } in self.all_goals() {

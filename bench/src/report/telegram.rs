@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{cell, short};
-use crate::figures::{Figures, Metric};
+use super::{Report, cell, short};
+use crate::figures::Metric;
 use crate::load::CLIENTS;
 use crate::subject::Subject;
 use crate::telegram::Options;
@@ -23,19 +23,7 @@ const METRICS: [Metric; 9] = [
     Metric::Start,
 ];
 
-/// Everything that the page says.
-pub(crate) struct Report<'a> {
-    pub(crate) options: &'a Options,
-    pub(crate) subjects: &'a [Subject],
-    pub(crate) figures: &'a Figures,
-    /// The rivals that were not to be had.
-    pub(crate) missing: Vec<&'static str>,
-    pub(crate) failures: Vec<String>,
-    /// The machine's load before and after.
-    pub(crate) load: (String, String),
-}
-
-impl Display for Report<'_> {
+impl Display for Report<'_, Options> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
         super::head(f, "Telegram proxies, side by side", "telegram", load)?;
@@ -59,7 +47,7 @@ impl Display for Report<'_> {
     }
 }
 
-impl Report<'_> {
+impl Report<'_, Options> {
     fn table(&self, f: &mut Formatter<'_>, way: Way) -> fmt::Result {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
         writeln!(f, "| | {} |\n|---|{}", names.join(" | "), "--:|".repeat(names.len()))?;
