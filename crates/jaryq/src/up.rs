@@ -67,7 +67,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let keys = keys_with_a_first(&store).await?;
         let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
         // Before the doors are open: who knocks first after a restart is nobody's stranger.
-        set_keys(&relay, &keys);
+        let valid = set_keys(&relay, &keys);
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
@@ -84,7 +84,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
             printer,
             supervisor,
         };
-        watch.let_in(&keys).await?;
+        watch.open_for(&valid).await?;
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
         let (answers, ports) = (&watch.doors.answers().usual, &watch.doors.ports);

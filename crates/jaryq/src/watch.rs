@@ -99,7 +99,13 @@ impl Watch<'_> {
     /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
     /// came of that.
     pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let Valid { telegram, web } = set_keys(&self.relay, keys);
+        let valid = set_keys(&self.relay, keys);
+        self.open_for(&valid).await
+    }
+
+    /// Opens or closes the ports that these keys need; tells what came of that.
+    pub(crate) async fn open_for(&mut self, valid: &Valid) -> anyhow::Result<News> {
+        let Valid { telegram, web } = valid;
         let in_clear = self.cleartext.want(!web.is_empty());
         let not_ours = self.config.cleartext_port.0;
         let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wire::derive::Secret;
 use wire::mtproto::message::{self, MessageId};
 use wire::mtproto::obfuscated::{Dial, Tag};
-use wire::mtproto::{DcId, ProxySecret, faketls, frame};
+use wire::mtproto::{DcId, ProxySecret, ServerName, faketls, frame};
 use wire::tls::answer::{self, Answer, Unlike};
 use wire::tls::hello::RANDOM;
 use wire::tls::record::{self, Unframer};
@@ -77,6 +78,11 @@ fn now() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
+/// The hello of an app with an 'ee' link, as of now.
+pub(crate) fn hello(name: &ServerName, key: &Secret) -> Vec<u8> {
+    faketls::client_hello(name, key, u32::try_from(now().as_secs()).unwrap_or(0))
+}
+
 async fn ask(
     stream: &mut TcpStream,
     secret: Option<&ProxySecret>,
@@ -96,7 +102,7 @@ async fn ask(
 
     let mut records = None;
     if let Some(ProxySecret::FakeTls(key, name)) = secret {
-        let hello = faketls::client_hello(name, key, u32::try_from(now().as_secs()).unwrap_or(0));
+        let hello = hello(name, key);
         say(stream, &hello).await?;
         let mut theirs = Vec::new();
         let length = loop {

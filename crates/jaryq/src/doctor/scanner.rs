@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wire::mtproto::{ProxySecret, ServerName, faketls};
+use wire::mtproto::{ProxySecret, ServerName};
 use wire::tls::answer::Answer;
 
 use super::Patient;
 use super::check::Check;
-use super::client::greet;
+use super::client::{greet, hello};
 use super::list;
 use super::way::Way;
 use crate::cleartext::InClear;
@@ -86,8 +86,7 @@ async fn fingerprint(patient: &Patient, mask: Option<&Answer>) -> Option<Check> 
     })?;
     let at = patient.places.iter().find(|place| place.is_ours)?;
 
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
-    let hello = faketls::client_hello(name, key, u32::try_from(now).unwrap_or(u32::MAX));
+    let hello = hello(name, key);
     let greeting = greet(&Way::Here, (at.ip, port).into(), &hello);
     let ours = timeout(PATIENCE, greeting).await.ok()?.ok()?;
     let (Ok(ours), mask) = (ours, mask?) else { return None };
