@@ -1,5 +1,6 @@
 //! A connection until it is known whose it is: its first bytes, bounded in size and time.
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -106,17 +107,22 @@ impl<'a> Arrival<'a> {
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
-        let timing = self.timing();
+        // Without a mask host there is nobody to wait for, and nothing is to be looked up.
+        let timing = self.shared.has_mask().then(|| self.timing());
         let Self { shared, source, dialled, stream, first, shadow, .. } = self;
         let (shared, source, dialled) = (*shared, *source, *dialled);
         let caller = Caller { shared, source, dialled };
         loop {
+            let answered = async {
+                match timing {
+                    Some(timing) => shadow.listen(caller, first, timing).await,
+                    None => pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 ready = stream.readable() => ready.map_err(|_| NoMore::Gone)?,
-                () = shadow.listen(caller, first, timing), if shared.has_mask() => {
-                    return Err(NoMore::Enough);
-                }
+                () = answered => return Err(NoMore::Enough),
             }
             match pump::try_read(stream, first) {
                 Ok(0) => return Err(NoMore::Enough),

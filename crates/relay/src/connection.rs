@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,6 +16,7 @@ use wire::tls::hello::{ClientHello, RANDOM};
 use wire::tls::record::Unframer;
 
 use crate::arrival::{Arrival, NoMore};
+use crate::clock::unix_seconds;
 use crate::keyring::Entry;
 use crate::mask::likeness::{Manner, Pace};
 use crate::search::{Found, Hints, Lock, Look};
@@ -222,8 +223,7 @@ fn note(shared: &Shared, is_new: bool) -> bool {
 
 /// Whether an app's clock is near enough to ours that its hello is not an old one.
 fn is_fresh(shared: &Shared, time: ClientTime) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let seconds = time.ahead_of(now);
+    let seconds = time.ahead_of(unix_seconds());
     let refused = seconds.abs() > SKEW;
     if seconds.abs() > NOTABLE_SKEW {
         shared.notices.say(Notice::ClockSkew { seconds, refused });

@@ -29,11 +29,13 @@
 //! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
 //! | `notices` | what the volunteer should know, at most once a minute |
+//! | `clock` | the time of day |
 //! | `generations` | a map that forgets |
 
 #![forbid(unsafe_code)]
 
 mod arrival;
+mod clock;
 mod connection;
 mod course;
 mod crowd;

@@ -10,10 +10,11 @@ mod memory;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use wire::derive::{Marker, RelayKey};
 
+use crate::clock::unix_seconds;
 use crate::notices::Notices;
 use crate::{Notice, connection::SKEW};
 use memory::{Memory, Span};
@@ -39,7 +40,7 @@ impl Replays {
     /// What is remembered in `folder`; without one, or where it cannot be read, from now on in memory.
     pub(crate) fn open(key: &RelayKey, folder: Option<&Path>, notices: &Notices) -> Self {
         let open = |span| {
-            let (memory, trouble) = Memory::open(span, folder, now());
+            let (memory, trouble) = Memory::open(span, folder, unix_seconds());
             if let Err(error) = trouble {
                 notices.say(Notice::ForgetsReplays(error.to_string()));
             }
@@ -62,7 +63,7 @@ impl Replays {
     fn is_new(&self, memory: &Mutex<Memory>, random: &[u8], notices: &Notices) -> bool {
         let mark = self.marker.mark(random);
         let (is_new, written) =
-            memory.lock().unwrap_or_else(PoisonError::into_inner).is_new(mark, now());
+            memory.lock().unwrap_or_else(PoisonError::into_inner).is_new(mark, unix_seconds());
         if let Err(error) = written {
             notices.say(Notice::ForgetsReplays(error.to_string()));
         }
@@ -79,9 +80,4 @@ impl Replays {
         }
         Ok(())
     }
-}
-
-/// Unix seconds.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
