@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::accept;
 use crate::figures::Figures;
 use crate::report::Report;
-use crate::subject::{Kind, Rival, Subject, Wanted};
+use crate::subject::{Kind, OURS, Rival, SPLICE, Subject, Wanted};
 use crate::visit::{ALONE, Amounts, REST, Visit};
 use crate::way::Way;
 use crate::world::World;
@@ -14,6 +14,9 @@ use crate::{machine, tell};
 
 /// Memory is no matter of chance: it is measured in so many rounds at most.
 pub(crate) const MEMORY_ROUNDS: usize = 3;
+
+/// Those who take part in every round: what is compared closely.
+const ALWAYS: [&str; 3] = [OURS, SPLICE, ALONE];
 
 /// What the comparison takes.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,6 +41,10 @@ pub(crate) struct Options {
     /// How often everything is measured
     #[arg(long, default_value_t = 20)]
     pub(crate) rounds: usize,
+
+    /// In how many rounds every rival takes part; ours and the yardstick do in all
+    #[arg(long, default_value_t = 6)]
+    pub(crate) rival_rounds: usize,
 
     /// How much is moved at a time, over all connections, in MiB
     #[arg(long, default_value_t = 512)]
@@ -101,6 +108,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
         for (way, subject) in &visits {
             let (way, subject) = (*way, *subject);
             let name = subject.map_or(ALONE, |subject| subject.name);
+            if round >= options.rival_rounds && !ALWAYS.contains(&name) {
+                continue;
+            }
             tell(&format!("round {} of {rounds}: {name}, {}", round + 1, way.name()));
             let (world, amounts) = (&world, options.amounts());
             let (figures, failures) = (&mut figures, &mut failures);

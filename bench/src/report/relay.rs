@@ -49,10 +49,11 @@ impl Display for Report<'_, Options> {
         super::subjects(f, subjects, &self.missing)?;
         writeln!(
             f,
-            "\nMedians of {} rounds (memory: of {}); in brackets, where the true median lies with a \
+            "\nMedians of {} rounds (rivals: of {}; memory: of {}); in brackets, where the true median lies with a \
              certainty of 95 %, or all samples where they are fewer than six. ↑: more is better; \
              elsewhere, less is. **×** is how many times {SPLICE}, compared round by round.",
             options.rounds,
+            options.rounds.min(options.rival_rounds),
             options.rounds.min(MEMORY_ROUNDS)
         )?;
         self.goals(f)?;
@@ -200,7 +201,7 @@ on the server. All end at the same datacentre of the load tool, which speaks Tel
 whatever way leads to it; `{ALONE}` is the user that goes there without any. haproxy forwards a port to \
 it and speaks no protocol, so it is the floor: what any proxy of TCP costs. shadowsocks-libev is \
 measured at its server alone; its client runs beside the user.
-- In every round every way of every proxy has its turn, and in the next round in the other order. Each \
+- In every round every way of every proxy that takes part has its turn, and in the next round in the other order. Each \
 is started afresh for its speed, for its memory and for readers that stall.
 - CPU is user and system time of the proxy's process and its children, by the kernel's clock for it. \
 The kernel bills the work of receiving to whoever is running, so a part of a proxy's is billed to the \
