@@ -54,6 +54,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let identity = store.identity().await?;
         let settings = Settings {
             course: course(config),
+            house: None,
             folder: Some(config.state.clone()),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),

@@ -49,14 +49,16 @@ pub(crate) struct Watch<'a> {
 /// The valid keys, by what they open.
 pub(crate) struct Valid {
     telegram: Vec<KeyId>,
-    web: Vec<KeyId>,
+    cleartext: Vec<KeyId>,
 }
 
 /// Has a relay know these keys and no others.
 pub(crate) fn set_keys(relay: &Relay, keys: &[Key]) -> Valid {
     let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
-    relay.set_keys(Keys { telegram: &telegram, web: &web });
-    Valid { telegram, web }
+    let in_clear: Vec<Key> = keys.iter().filter(|key| key.cleartext).cloned().collect();
+    let cleartext = valid(&in_clear, Form::Web);
+    relay.set_keys(Keys { telegram: &telegram, web: &web, cleartext: &cleartext });
+    Valid { telegram, cleartext }
 }
 
 impl Watch<'_> {
@@ -105,8 +107,8 @@ impl Watch<'_> {
 
     /// Opens or closes the ports that these keys need; tells what came of that.
     pub(crate) async fn open_for(&mut self, valid: &Valid) -> anyhow::Result<News> {
-        let Valid { telegram, web } = valid;
-        let in_clear = self.cleartext.want(!web.is_empty());
+        let Valid { telegram, cleartext } = valid;
+        let in_clear = self.cleartext.want(!cleartext.is_empty());
         let not_ours = self.config.cleartext_port.0;
         let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);
         let ports = self.doors.open_buckets(&self.store, telegram.len(), ports).await?;

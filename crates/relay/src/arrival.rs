@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use wire::classify::MAX_FIRST;
 use wire::tls::hello::{Prefix, prefix};
 
@@ -107,16 +107,21 @@ impl<'a> Arrival<'a> {
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
-        // Without a mask host there is nobody to wait for, and nothing is to be looked up.
+        // Without a mask host there is nobody to wait for, and nothing is to be looked up. A website
+        // in this process says nothing to half a hello, and has its say about other bytes.
         let timing = self.shared.has_mask().then(|| self.timing());
+        let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
+        let has_its_say =
+            (self.shared.house.is_some() && timing.is_none() && !is_hello).then(|| self.timing().1);
         let Self { shared, source, dialled, stream, first, shadow, .. } = self;
         let (shared, source, dialled) = (*shared, *source, *dialled);
         let caller = Caller { shared, source, dialled };
         loop {
             let answered = async {
-                match timing {
-                    Some(timing) => shadow.listen(caller, first, timing).await,
-                    None => pending().await,
+                match (timing, has_its_say) {
+                    (Some(timing), _) => shadow.listen(caller, first, timing).await,
+                    (None, Some(at)) => sleep_until(at).await,
+                    (None, None) => pending().await,
                 }
             };
             tokio::select! {

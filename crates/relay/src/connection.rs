@@ -47,6 +47,9 @@ pub(crate) async fn serve(
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => guest,
         Caller::Stranger => {
+            if let Some(house) = shared.house.as_ref().filter(|house| house.is_for(&arrival)) {
+                return Box::pin(house.receive(&shared, arrival, room)).await;
+            }
             shared.counters.count(Counter::Strangers);
             return decoy::entertain(arrival).await;
         }
@@ -312,7 +315,7 @@ mod tests {
         let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
         let (relay, _notices) = Relay::new(&key, Epoch(1), Settings::default());
         let ids: Vec<KeyId> = (0..1_000u64).map(|id| KeyId(id.to_be_bytes())).collect();
-        relay.set_keys(Keys { telegram: &ids, web: &[] });
+        relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("set");
         let address = listener.local_addr().expect("an address");

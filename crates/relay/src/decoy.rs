@@ -259,7 +259,7 @@ mod tests {
         let settings = Settings { course, ..Settings::default() };
         let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
         let ids: Vec<KeyId> = (0..keys).map(|id| KeyId(id.to_be_bytes())).collect();
-        relay.set_keys(Keys { telegram: &ids, web: &[] });
+        relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
         let door = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         door.set_nonblocking(true).expect("set");
         let address = door.local_addr().expect("an address");

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use wire::account::Password;
 use wire::derive::{BUCKETS, Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
+use wire::doorway::Doorway;
 use wire::socks5::Login;
+
+use crate::house::Doorways;
 
 /// The keys that are valid at one moment; a change makes a new one.
 #[derive(Clone)]
@@ -16,6 +19,10 @@ pub(crate) struct Keyring {
     places: HashMap<KeyId, Place>,
     /// Keys that name themselves, so that none of them has to be tried.
     web: HashMap<KeyId, Password>,
+    /// Those of them that may do so in clear.
+    cleartext: HashSet<KeyId>,
+    /// What leads to them.
+    doorways: Doorways,
     origin: Arc<Origin>,
 }
 
@@ -24,8 +31,10 @@ pub(crate) struct Keyring {
 pub struct Keys<'a> {
     /// Telegram, on every port.
     pub telegram: &'a [KeyId],
-    /// SOCKS5 and HTTP, on the port that speaks in clear.
+    /// Browsers and other apps.
     pub web: &'a [KeyId],
+    /// Those of them that open SOCKS5 and HTTP on the port that speaks in clear too.
+    pub cleartext: &'a [KeyId],
 }
 
 /// A key that can be tried.
@@ -71,6 +80,8 @@ impl Keyring {
             buckets: vec![Vec::new(); BUCKETS.into()],
             places: HashMap::new(),
             web: HashMap::new(),
+            cleartext: HashSet::new(),
+            doorways: Doorways::default(),
             origin: Arc::new(Origin { key: key.clone(), epoch, buckets }),
         }
     }
@@ -92,6 +103,8 @@ impl Keyring {
             (id, kept.unwrap_or_else(|| Password(key.secret(Form::Web, id, *epoch))))
         };
         ring.web = keys.web.iter().map(password).collect();
+        ring.cleartext = keys.cleartext.iter().copied().collect();
+        ring.doorways = Doorways::of(keys.web, key, *epoch);
         ring
     }
 
@@ -128,6 +141,16 @@ impl Keyring {
     pub(crate) fn log_in(&self, login: &Login) -> Option<KeyId> {
         let id = std::str::from_utf8(&login.user).ok()?.parse().ok()?;
         self.web.get(&id)?.is(&login.password).then_some(id)
+    }
+
+    /// The same where everybody can listen.
+    pub(crate) fn log_in_in_clear(&self, login: &Login) -> Option<KeyId> {
+        self.log_in(login).filter(|id| self.cleartext.contains(id))
+    }
+
+    /// The key that an address leads to.
+    pub(crate) fn behind(&self, doorway: Doorway, token: &str) -> Option<KeyId> {
+        self.doorways.find(doorway, token)
     }
 
     /// The bucket whose port was dialled.
@@ -250,7 +273,8 @@ mod tests {
     fn a_key_for_the_web_opens_by_its_own_password_and_nothing_else() {
         let house = house(2);
         let [telegram, web] = [house.ids[0], house.ids[1]];
-        let keyring = house.keyring.with(Keys { telegram: &[telegram], web: &[web] });
+        let keyring =
+            house.keyring.with(Keys { telegram: &[telegram], web: &[web], cleartext: &[web] });
         let login = |id: KeyId, form| Login {
             user: id.to_string().into_bytes(),
             password: Password(house.key.secret(form, id, EPOCH)).to_string().into_bytes(),

@@ -23,6 +23,7 @@
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
 //! | `pump` | bytes from one side to the other |
@@ -43,6 +44,7 @@ mod decoy;
 mod dial;
 mod egress;
 mod generations;
+mod house;
 mod keyring;
 mod knock;
 mod live;
@@ -81,6 +83,7 @@ use crowd::Crowd;
 use dial::Dialer;
 use egress::Gate;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
+pub use house::{Answering, Desk, House, NoDesk};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
@@ -97,10 +100,12 @@ use tally::{Counters, Tally};
 pub use waits::{Waited, Waits};
 
 /// What a volunteer can set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Settings {
     /// What can be changed while it runs too.
     pub course: CourseSettings,
+    /// A website of its own, if it has one.
+    pub house: Option<House>,
     /// Where to write down which first flights were seen, in files whose names begin with [`SEEN`];
     /// without it, replays are recognised until the relay ends.
     pub folder: Option<PathBuf>,
@@ -178,6 +183,7 @@ pub(crate) struct Shared {
     beginning: Once,
     finder: Arc<Finder>,
     limits: Limits,
+    house: Option<House>,
     course: ArcSwap<Course>,
     dialer: Dialer,
     names: Arc<Names>,
@@ -275,6 +281,7 @@ impl Relay {
             key: (key.clone(), epoch),
             finder: Arc::new(Finder::new(Keyring::new(key, epoch), Arc::clone(&counters))),
             beginning: Once::new(),
+            house: settings.house,
             course: ArcSwap::from_pointee(course),
             dialer: Dialer::default(),
             names,

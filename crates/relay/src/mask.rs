@@ -41,6 +41,16 @@ impl Mask {
         }
     }
 
+    /// Whether a hello with this name asks for the mask host, or for a name below it.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let Host::Name(own) = &self.host else { return false };
+        let below = name.split_once('.').map(|(_, rest)| rest).filter(|_| self.wildcard);
+        [Some(name), below]
+            .into_iter()
+            .flatten()
+            .any(|name| name.eq_ignore_ascii_case(own.as_str()))
+    }
+
     /// Whether each bucket's links carry a name of their own.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {

@@ -358,7 +358,7 @@ mod tests {
         let key = fleet.relay_key(&relay);
         let ids: Vec<KeyId> = (0..people).map(|n| fleet.pseudonym(&relay, Person(n))).collect();
         let keyring = Keyring::new(&key, Epoch(1));
-        let keyring = keyring.with(Keys { telegram: &ids, web: &[] });
+        let keyring = keyring.with(Keys { telegram: &ids, ..Keys::default() });
         let finder = Finder::new(keyring, Arc::default());
         House { key, ids, finder: Arc::new(finder) }
     }

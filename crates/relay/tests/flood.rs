@@ -77,7 +77,7 @@ fn house() -> House {
         ..Settings::default()
     };
     let relay = common::run(&key, settings, move |relay| {
-        relay.set_keys(Keys { telegram: &ids, web: &[] });
+        relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
         listeners.into_iter().chain([listener]).map(|listener| relay.serve(listener)).collect()
     });
     House { key, buckets, relay, hinted, unhinted, people, first }

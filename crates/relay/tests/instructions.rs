@@ -42,7 +42,7 @@ fn house(keys: u64) -> (RelayKey, Vec<KeyId>, Relay) {
     let key = fleet.relay_key(&id);
     let ids: Vec<KeyId> = (0..keys).map(|n| fleet.pseudonym(&id, Person(n))).collect();
     let (relay, _notices) = Relay::new(&key, EPOCH, Settings::default());
-    relay.set_keys(Keys { telegram: &ids, web: &[] });
+    relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
     (key, ids, relay)
 }
 
@@ -107,7 +107,7 @@ fn repeat(case: &str, times: usize) {
             let (_, ids, relay) = house(4_000);
             for turn in 0..times {
                 let telegram = &ids[..ids.len() - turn % 2];
-                relay.set_keys(Keys { telegram, web: &[] });
+                relay.set_keys(Keys { telegram, ..Keys::default() });
             }
         }
         _ => panic!("there is no case '{case}'"),

@@ -18,7 +18,7 @@ const DRAIN: Duration = Duration::from_secs(4);
 fn relay() -> SocketAddr {
     let limits = Limits { first_flight: Duration::from_secs(2), drain: DRAIN, ..Limits::default() };
     common::relay(limits, |relay, listener| {
-        relay.set_keys(Keys { telegram: &[KeyId([1; 8])], web: &[] });
+        relay.set_keys(Keys { telegram: &[KeyId([1; 8])], ..Keys::default() });
         relay.serve(listener)
     })
 }

@@ -17,6 +17,7 @@
 //! | [`websocket`] | the frames of WebSockets, the server's side |
 //! | [`port_range`] | ports as people write them |
 //! | [`tls`] | the little of TLS that fake TLS needs: hellos, their answers, records |
+//! | [`doorway`] | addresses that only one person knows |
 //! | [`dns_update`] | a record in a zone, for proof that a name is ours |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
@@ -27,6 +28,7 @@ pub mod classify;
 pub mod ctr;
 pub mod derive;
 pub mod dns_update;
+pub mod doorway;
 pub mod http_proxy;
 pub mod mtproto;
 pub mod port_range;
