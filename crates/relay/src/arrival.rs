@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -24,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 
 /// Somebody at the door, not yet known.
 pub(crate) struct Arrival<'a> {
-    pub shared: &'a Shared,
+    pub shared: &'a Arc<Shared>,
     pub source: Source,
     /// The port there.
     pub source_port: u16,
@@ -56,7 +57,7 @@ pub(crate) enum NoMore {
 impl<'a> Arrival<'a> {
     /// Where too many are at the door already, whoever has been there longest makes room.
     pub(crate) fn new(
-        shared: &'a Shared,
+        shared: &'a Arc<Shared>,
         stream: TcpStream,
         peer: SocketAddr,
         dialled: SocketAddr,
@@ -107,12 +108,9 @@ impl<'a> Arrival<'a> {
     }
 
     async fn read_or_answer(&mut self) -> Result<(), NoMore> {
-        // Without a mask host there is nobody to wait for, and nothing is to be looked up. A website
-        // in this process says nothing to half a hello, and has its say about other bytes.
-        let timing = self.shared.has_mask().then(|| self.timing());
-        let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
-        let has_its_say =
-            (self.shared.house.is_some() && timing.is_none() && !is_hello).then(|| self.timing().1);
+        // Without a mask host there is nobody to wait for, and nothing is to be looked up.
+        let timing = self.shared.asks_the_mask_along().then(|| self.timing());
+        let has_its_say = self.house_has_its_say();
         let Self { shared, source, dialled, stream, first, shadow, .. } = self;
         let (shared, source, dialled) = (*shared, *source, *dialled);
         let caller = Caller { shared, source, dialled };
@@ -136,6 +134,14 @@ impl<'a> Arrival<'a> {
                 Err(_) => return Err(NoMore::Gone),
             }
         }
+    }
+
+    /// When what has come so far is the website's, if that is in this process: it says nothing to half
+    /// a hello, and at once to other bytes that it is no such thing.
+    fn house_has_its_say(&self) -> Option<Instant> {
+        let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
+        let is_due = self.shared.house.is_some() && !is_hello;
+        is_due.then(|| self.heard + self.shared.patiences.with(self.source).time())
     }
 
     /// From when on the mask host is asked along, and from when on its answer counts.

@@ -177,6 +177,10 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
     match shared.finder.look(&hints, lock) {
         Look::Found(key) => Some(key),
         Look::Nobody => None,
+        Look::Waits(wait) if shared.house.as_ref().is_some_and(|house| house.is_for(arrival)) => {
+            waiting::look_on(arrival, wait);
+            None
+        }
         Look::Waits(wait) => waiting::wait(arrival, wait).await,
     }
 }
@@ -203,6 +207,17 @@ pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
         shared.finder.welcome(hints.source, hints.source_port, found);
     }
     found.is_some()
+}
+
+/// Whether these first bytes, which this secret opens, were not seen before.
+pub(crate) fn is_new(shared: &Shared, first: &[u8], secret: &Secret) -> bool {
+    match classify(first) {
+        Shape::Obfuscated(flight) => is_new_flight(shared, flight),
+        Shape::Hello(record) => {
+            ClientHello::read(record).is_some_and(|hello| is_new_hello(shared, &hello, secret))
+        }
+        Shape::NeedMore | Shape::Nobody => false,
+    }
 }
 
 /// Whether a flight that a key opens was not seen before.

@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use front::Name;
 use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
 use wire::mtproto::faketls::Look;
 use wire::mtproto::{Datacentre, Datacentres};
 
 use crate::egress::{Egress, Gate};
+use crate::house::House;
 use crate::mask::Mask;
 use crate::mask::likeness::Likeness;
 use crate::names::Names;
@@ -27,9 +29,9 @@ pub struct CourseSettings {
 /// The same at work. Who has begun under one course may end under it.
 pub(crate) struct Course {
     pub mask: Option<Mask>,
-    /// The name that hellos to the mask host carry, if it has one.
+    /// The name that hellos to the mask host carry, or to the relay's own website, if it has one.
     pub hello_name: Option<String>,
-    /// How the mask host answers them.
+    /// How they are answered.
     pub likeness: Arc<Likeness>,
     pub gate: Arc<Gate>,
     datacentres: Datacentres,
@@ -40,11 +42,16 @@ impl Course {
         settings: CourseSettings,
         (key, epoch): (&RelayKey, Epoch),
         names: &Arc<Names>,
+        house: Option<&House>,
     ) -> Self {
         let CourseSettings { mask, datacentres, egress } = settings;
         let usual = Look::usual(2400 + key.constant("certificate", 2200));
         Self {
-            hello_name: mask.as_ref().and_then(|mask| hello_name(mask, key, epoch)),
+            hello_name: match (&mask, house) {
+                (Some(mask), _) => hello_name(mask, key, epoch),
+                (None, Some(house)) => own_name(house, key, epoch),
+                (None, None) => None,
+            },
             mask,
             likeness: Arc::new(Likeness::new(usual)),
             gate: Arc::new(Gate::new(egress, Arc::clone(names))),
@@ -73,8 +80,20 @@ fn hello_name(mask: &Mask, key: &RelayKey, epoch: Epoch) -> Option<String> {
     if !mask.is_wildcard() {
         return Some(name.to_string());
     }
-    // As in somebody's link: the site may have another certificate for its bare name.
+    Some(below(name.as_str(), key, epoch))
+}
+
+fn own_name(house: &House, key: &RelayKey, epoch: Epoch) -> Option<String> {
+    match house.names.first()? {
+        Name::Host(name) => Some(name.clone()),
+        Name::Below(name) => Some(below(name, key, epoch)),
+        Name::Address(_) => None,
+    }
+}
+
+/// As in somebody's link: the site may have another certificate for its bare name.
+fn below(name: &str, key: &RelayKey, epoch: Epoch) -> String {
     let buckets = Buckets::new(key, epoch);
     let label = buckets.label(buckets.of(KeyId(wire::random())));
-    Some(format!("{label}.{name}"))
+    format!("{label}.{name}")
 }

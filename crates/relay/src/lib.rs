@@ -209,6 +209,12 @@ impl Shared {
         self.course.load().mask.is_some()
     }
 
+    /// Whether the mask host hears what somebody says before it is known whose it is. Where there is a
+    /// website in this process, it is that one's unless the mask host is asked for by name.
+    fn asks_the_mask_along(&self) -> bool {
+        self.house.is_none() && self.has_mask()
+    }
+
     fn mask(&self) -> Option<Mask> {
         self.course.load().mask.clone()
     }
@@ -275,7 +281,7 @@ impl Relay {
         let counters = Arc::<Counters>::default();
         let (notices, receiver) = Notices::new(Arc::clone(&counters));
         let names = Arc::new(Names::default());
-        let course = Course::new(settings.course, (key, epoch), &names);
+        let course = Course::new(settings.course, (key, epoch), &names, settings.house.as_ref());
         let limits = settings.limits;
         let shared = Shared {
             key: (key.clone(), epoch),
@@ -325,7 +331,8 @@ impl Relay {
     /// Outside of a runtime, once there is a listener.
     pub fn change(&self, settings: CourseSettings) {
         let (key, epoch) = &self.0.key;
-        let mut course = Course::new(settings, (key, *epoch), &self.0.names);
+        let house = self.0.house.as_ref();
+        let mut course = Course::new(settings, (key, *epoch), &self.0.names, house);
         let is_known = course.learn_from(&self.0.course.load());
         self.0.course.store(Arc::new(course));
         if !is_known && self.0.beginning.is_completed() {

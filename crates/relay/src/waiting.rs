@@ -1,11 +1,13 @@
 //! What a caller meets who waits for the trial of all keys: what they would meet if nobody looked for
 //! their key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
 use crate::arrival::Arrival;
+use crate::connection::is_new;
 use crate::decoy::Caller;
 use crate::pump;
 use crate::search::{Found, Wait};
@@ -32,6 +34,21 @@ pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Fo
         }
         found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
     }
+}
+
+/// Goes on with the trial while the website in this process has the caller: visitors must not wait for
+/// it, nor notice it. Somebody with a key whose link has no hint gets through with the next attempt,
+/// which apps make by themselves; what they said this time is noise from now on.
+pub(crate) fn look_on(arrival: &Arrival<'_>, mut wait: Wait) {
+    let shared = Arc::clone(arrival.shared);
+    let (source, source_port) = (arrival.source, arrival.source_port);
+    let (first, until) = (arrival.first.clone(), arrival.accepted + shared.limits.first_flight);
+    tokio::spawn(async move {
+        let found = timeout_at(until, wait.end()).await.ok().flatten();
+        if let Some(found) = found.filter(|found| is_new(&shared, &first, &found.entry.secret)) {
+            shared.finder.welcome(source, source_port, found);
+        }
+    });
 }
 
 async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<Found> {

@@ -29,6 +29,7 @@ use http::{Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::classify::{Shape, classify};
 use wire::tls::hello::ClientHello;
+use wire::tls::record::HANDSHAKE;
 use wire::webproxy::WebHost;
 
 use crate::Shared;

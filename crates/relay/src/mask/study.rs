@@ -1,9 +1,12 @@
-//! Asking the mask host, as one of Telegram's apps would, how it answers a hello.
+//! Asking the mask host, as one of Telegram's apps would, how it answers a hello; or the website in this
+//! process, where there is no mask host.
 
 use std::ptr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use front::NoRooms;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 use wire::mtproto::faketls::Look;
 use wire::tls::answer::{self, Answer, Unlike};
@@ -36,6 +39,12 @@ const PAUSE: Duration = Duration::from_millis(3);
 const PAUSES: usize = 4;
 const LONGEST: Duration = Duration::from_millis(250);
 
+/// All of that for a website in this process, which costs nothing to ask: its certificate may be a new
+/// one, and what it takes is less than a timer knows.
+const AGAIN_HERE: Duration = Duration::from_secs(60);
+/// How much of a conversation with it may be under way, in bytes.
+const UNDER_WAY: usize = 64 << 10;
+
 /// Asks for as long as the relay is there and this what it knows of its mask host.
 pub(crate) async fn go_on(shared: Weak<Shared>, likeness: Weak<Likeness>) {
     let mut patience = SOON;
@@ -46,8 +55,9 @@ pub(crate) async fn go_on(shared: Weak<Shared>, likeness: Weak<Likeness>) {
             return;
         }
         let answered = round(&relay, &course).await;
+        let again = if course.mask.is_some() { AGAIN } else { AGAIN_HERE };
         drop((relay, course));
-        let wait = if answered { AGAIN } else { patience };
+        let wait = if answered { again } else { patience };
         patience = if answered { SOON } else { (patience * 2).min(LATER) };
         // A quarter more or less, so that it is no clockwork.
         let [jitter] = wire::random::<1>();
@@ -64,7 +74,9 @@ async fn round(shared: &Shared, course: &Course) -> bool {
             match timeout(PATIENCE, ask(shared, course, kind)).await.unwrap_or(Err(Trouble::Silent))
             {
                 Ok((manner, pace)) => {
-                    course.likeness.note(pace);
+                    if course.mask.is_some() {
+                        course.likeness.note(pace);
+                    }
                     manners.push(manner);
                 }
                 Err(Trouble::Silent) => {
@@ -95,16 +107,38 @@ enum Trouble {
 }
 
 async fn ask(shared: &Shared, course: &Course, kind: Group) -> Result<(Manner, Pace), Trouble> {
-    let mask = course.mask.as_ref().ok_or(Trouble::Silent)?;
     let name = course.hello_name.as_deref().ok_or(Trouble::Silent)?;
-    let addresses = mask.addresses(&shared.names).await.map_err(|_| Trouble::Silent)?;
-    let started = Instant::now();
-    let (stream, _) = shared.dialer.dial(addresses).await.ok_or(Trouble::Silent)?;
-    let connect = started.elapsed();
-    pump::tune(&stream);
-    let asked = Instant::now();
     let hello = offer::record(name, kind);
-    pump::write_all(&stream, &hello).await.map_err(|_| Trouble::Silent)?;
+    let started = Instant::now();
+    match (&course.mask, &shared.house) {
+        (Some(mask), _) => {
+            let addresses = mask.addresses(&shared.names).await.map_err(|_| Trouble::Silent)?;
+            let (stream, _) = shared.dialer.dial(addresses).await.ok_or(Trouble::Silent)?;
+            pump::tune(&stream);
+            let connect = started.elapsed();
+            hear(stream, &hello, connect).await
+        }
+        (None, Some(house)) => {
+            let (ours, theirs) = tokio::io::duplex(UNDER_WAY);
+            let visit = house.front.serve(theirs, Vec::new(), Arc::new(NoRooms));
+            tokio::select! {
+                heard = hear(ours, &hello, Duration::ZERO) => heard,
+                // It has hung up: what it said is still heard.
+                () = async { visit.await; std::future::pending().await } => Err(Trouble::Silent),
+            }
+        }
+        (None, None) => Err(Trouble::Silent),
+    }
+}
+
+/// Says a hello and hears the whole answer.
+async fn hear(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    hello: &[u8],
+    connect: Duration,
+) -> Result<(Manner, Pace), Trouble> {
+    let asked = Instant::now();
+    stream.write_all(hello).await.map_err(|_| Trouble::Silent)?;
 
     let (mut flight, mut pauses) = (Vec::new(), Vec::new());
     let mut pace = None;
@@ -113,9 +147,9 @@ async fn ask(shared: &Shared, course: &Course, kind: Group) -> Result<(Manner, P
         let answer = answer::read(&flight).map_err(Trouble::Unlike)?;
         let silence = if answer.is_some() { SILENCE } else { PATIENCE };
         let length = flight.len();
-        let read = timeout(silence, pump::read_some(&stream, &mut flight)).await;
+        let read = timeout(silence, stream.read_buf(&mut flight)).await;
         match (read, answer) {
-            (Ok(Ok(())), _) if flight.len() <= MOST => {}
+            (Ok(Ok(1..)), _) if flight.len() <= MOST => {}
             // Whatever ends it, it was whole.
             (_, Some(answer)) => break answer,
             (_, None) => return Err(Trouble::Silent),
