@@ -1,7 +1,8 @@
 //! A relay with a website of its own: whoever has no key sees that website and nothing else, and
 //! whoever has one gets through on the same port.
 
-#[allow(dead_code)]
+// The rest of it is for other tests.
+#[expect(dead_code)]
 mod common;
 #[path = "../../../lab/tests/corpus/mod.rs"]
 mod corpus;

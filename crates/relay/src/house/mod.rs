@@ -106,8 +106,7 @@ impl House {
             place: Mutex::new(Some(place)),
             room: Arc::new(room),
         });
-        let speaks_plainly =
-            dialled.port() == PLAIN_PORT && first.first().is_some_and(u8::is_ascii_uppercase);
+        let speaks_plainly = dialled.port() == PLAIN_PORT && first.first() != Some(&HANDSHAKE);
         let visit = async {
             if speaks_plainly {
                 self.front.serve_plain(stream, first).await;
