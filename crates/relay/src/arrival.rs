@@ -64,7 +64,6 @@ impl<'a> Arrival<'a> {
     ) -> Self {
         let source = Source::from(peer.ip());
         let place = shared.arrivals.press_in(source);
-        pump::tune(&stream);
         let accepted = Instant::now();
         Self {
             shared,

@@ -349,6 +349,7 @@ impl Relay {
     /// Outside of a runtime.
     pub fn serve(&self, listener: BoundListener) -> std::io::Result<Door> {
         let listener = TcpListener::from_std(listener)?;
+        pump::tune(&listener);
         self.0.begin();
         let accepting = accept(Arc::clone(&self.0), listener, connection::serve);
         Ok(Door(tokio::spawn(accepting).abort_handle()))
@@ -363,6 +364,7 @@ impl Relay {
     /// Outside of a runtime.
     pub fn serve_web(&self, listener: BoundListener) -> std::io::Result<Door> {
         let listener = TcpListener::from_std(listener)?;
+        pump::tune(&listener);
         let accepting = accept(Arc::clone(&self.0), listener, web::serve);
         Ok(Door(tokio::spawn(accepting).abort_handle()))
     }

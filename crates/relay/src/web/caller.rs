@@ -36,7 +36,6 @@ pub(super) struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// Where too many are without a key already, whoever has been there longest makes room.
     pub(super) fn new(shared: &'a Shared, stream: TcpStream, peer: SocketAddr) -> Self {
-        pump::tune(&stream);
         let source = peer.ip().into();
         let place = Some(shared.callers.press_in(source));
         let until = Instant::now() + shared.limits.first_flight;
