@@ -11,6 +11,7 @@ use wire::account::Account;
 use wire::derive::Form;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
+use crate::house::HouseFlags;
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -72,6 +73,9 @@ pub(crate) struct Service {
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
+
+    #[command(flatten)]
+    pub house: HouseFlags,
 }
 
 #[derive(Subcommand)]

@@ -12,6 +12,7 @@
 //! | `metrics` | the same for Prometheus |
 //! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
+//! | `house` | a website and a certificate of its own |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
@@ -31,6 +32,7 @@ mod config;
 mod doctor;
 mod doors;
 mod face;
+mod house;
 mod install;
 mod key;
 mod ledger;

@@ -52,9 +52,12 @@ pub(crate) struct Valid {
     cleartext: Vec<KeyId>,
 }
 
-/// Has a relay know these keys and no others.
-pub(crate) fn set_keys(relay: &Relay, keys: &[Key]) -> Valid {
-    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+/// Has a relay know these keys and no others. In a house, those for the web open Telegram too.
+pub(crate) fn set_keys(relay: &Relay, keys: &[Key], has_house: bool) -> Valid {
+    let (mut telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+    if has_house {
+        telegram.extend(&web);
+    }
     let in_clear: Vec<Key> = keys.iter().filter(|key| key.cleartext).cloned().collect();
     let cleartext = valid(&in_clear, Form::Web);
     relay.set_keys(Keys { telegram: &telegram, web: &web, cleartext: &cleartext });
@@ -101,7 +104,7 @@ impl Watch<'_> {
     /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
     /// came of that.
     pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let valid = set_keys(&self.relay, keys);
+        let valid = set_keys(&self.relay, keys, self.config.house.is_wanted());
         self.open_for(&valid).await
     }
 
@@ -169,7 +172,7 @@ fn valid(keys: &[Key], form: Form) -> Vec<KeyId> {
 }
 
 /// This server's addresses, the one for the links first.
-fn addresses(config: &Config) -> Vec<String> {
+pub(crate) fn addresses(config: &Config) -> Vec<String> {
     let mut addresses = config.addresses.clone();
     if addresses.is_empty() {
         addresses = address::own().into_iter().map(Address::from).collect();
