@@ -132,7 +132,8 @@ pub(crate) enum KeyVerb {
         /// What it opens: telegram, or web for browsers and other apps
         #[arg(long = "for", value_name = "APP", default_value = "telegram")]
         form: Form,
-        /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that
+        /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that where
+        /// the relay has no website of its own (up --domain)
         #[arg(long)]
         cleartext: bool,
         /// Make that many, with numbered labels
@@ -151,6 +152,12 @@ pub(crate) enum KeyVerb {
         /// With this port in Telegram's links, where the usual one is blocked
         #[arg(long)]
         port: Option<NonZeroU16>,
+    },
+    /// Make a new link to a key's page, where the one before was used up or lost; that one leads
+    /// nowhere then
+    Page {
+        /// The key's id, or enough of its beginning
+        id: String,
     },
     /// End a key: its links stop working at once, everybody else's go on
     Revoke {

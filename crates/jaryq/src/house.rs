@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
 use front::{Acme, Dns, DnsProof, Front, Identity, Name, NoticeReceiver, Proof, Site};
 use nix::unistd::geteuid;
-use relay::{Desk, House};
+use relay::House;
 use wire::derive::{Buckets, KeyId};
 use wire::webproxy::WebHost;
 
 use crate::config::Config;
+use crate::desk::Desk;
+use crate::face::HouseFace;
 use crate::print::Printer;
 use crate::watch::tell;
 
@@ -365,7 +368,7 @@ pub(crate) fn open(
     addresses: &[String],
     buckets: &Buckets,
     not_on_443: Option<&str>,
-    desk: Arc<dyn Desk>,
+    desk: Arc<Desk>,
     printer: &Printer,
 ) -> anyhow::Result<Option<(House, NoticeReceiver)>> {
     let flags = &config.house;
@@ -395,6 +398,16 @@ pub(crate) fn open(
     let host: Option<WebHost> = names.first().and_then(|name| host_of(name, buckets).parse().ok());
     let web_host = host.filter(|_| vouched != Vouched::Nobody);
     Ok(Some((House { front, names, web_host, desk }, notices)))
+}
+
+/// What its links say.
+pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFace {
+    HouseFace {
+        names: house.names.iter().map(ToString::to_string).collect(),
+        vouched: config.house.vouched(),
+        host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
+        fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
+    }
 }
 
 /// Root has been given up by now, for good: what only root may read is of no use later either.

@@ -13,6 +13,8 @@
 //! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
 //! | `house` | a website and a certificate of its own |
+//! | `rooms` | its addresses that lead to one key |
+//! | `desk` | the page on which somebody sets up their apps |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
@@ -29,6 +31,7 @@ mod args;
 mod chart;
 mod cleartext;
 mod config;
+mod desk;
 mod doctor;
 mod doors;
 mod face;
@@ -40,6 +43,7 @@ mod machine;
 mod metrics;
 mod print;
 mod reload;
+mod rooms;
 mod root;
 mod running;
 mod stats;

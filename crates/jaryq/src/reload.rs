@@ -180,6 +180,8 @@ impl Watch<'_> {
             }
         }
         self.save_face().await?;
+        let keys = self.store.keys().await?;
+        self.inform_desk(&keys).await?;
         Ok(outcome)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
-use relay::{Limits, NoDesk, Relay, Settings};
+use relay::{Limits, Relay, Settings};
 use serde_json::json;
 use store::{Key, Label, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,6 +15,7 @@ use wire::derive::{Buckets, Form};
 use crate::announce::{Start, announce, explain};
 use crate::cleartext::Cleartext;
 use crate::config::{Asked, DEFAULT_PORTS};
+use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::face::LinkMaker;
 use crate::house::{self, HTTPS, holder_of_443};
@@ -58,10 +59,12 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let _running = Running::mark(&config.state)?;
         let identity = store.identity().await?;
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
-        let (own, why, desk) = (addresses(config), not_on_443.as_deref(), Arc::new(NoDesk));
-        let house = house::open(config, &own, &buckets, why, desk, printer)?;
+        let desk = Arc::new(Desk::new(store.clone(), printer.is_json()));
+        let (own, why) = (addresses(config), not_on_443.as_deref());
+        let house = house::open(config, &own, &buckets, why, Arc::clone(&desk), printer)?;
         let (house, of_house) = house.unzip();
         let front = house.as_ref().map(|house| house.front.clone());
+        let face_of_house = house.as_ref().map(|house| house::face(house, config, &buckets));
         let settings = Settings {
             course: course(config),
             house,
@@ -93,8 +96,11 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
             reload,
             printer,
             supervisor,
+            house: face_of_house.map(|face| (face, desk)),
+            identity: identity.clone(),
         };
         watch.open_for(&valid).await?;
+        watch.inform_desk(&keys).await?;
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
         let (answers, ports) = (&watch.doors.answers().usual, &watch.doors.ports);

@@ -40,6 +40,7 @@ use crate::config::Config;
 use crate::face::{Face, LinkMaker, Links};
 use crate::key;
 use crate::print::Printer;
+use crate::rooms::WebLinks;
 use crate::running::Running;
 
 use check::Check;
@@ -137,7 +138,7 @@ async fn admit(
         None => Vec::new(),
     };
     let account = match of(Form::Web).map(|key| maker.links(key)).transpose()? {
-        Some(Links::Web(links)) => Some(links.socks5.parse()?),
+        Some(Links::Web(WebLinks { clear: Some(links), .. })) => Some(links.socks5.parse()?),
         _ => None,
     };
     let own = address::own();
