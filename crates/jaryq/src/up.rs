@@ -12,13 +12,14 @@ use store::{Key, Label, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::derive::{Buckets, Form};
 
-use crate::announce::{Start, announce, explain};
+use crate::announce::{Start, announce, explain, greeted};
 use crate::cleartext::Cleartext;
 use crate::config::{Asked, DEFAULT_PORTS};
 use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::face::LinkMaker;
 use crate::house::{self, HTTPS, holder_of_443};
+use crate::key::PageLink;
 use crate::ledger::Ledger;
 use crate::machine::{memory, raise_open_files};
 use crate::metrics;
@@ -107,7 +108,11 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let metrics = metrics::open(config.metrics, &watch.relay).await;
         let metrics = metrics.as_ref();
         let (maker, keys) = (&maker, &keys);
-        announce(&Start { config, answers, ports, user, maker, keys, metrics }, printer)?;
+        let page = match greeted(keys) {
+            Some(key) => PageLink::of(maker, &store, key).await?,
+            None => None,
+        };
+        announce(&Start { config, answers, ports, user, maker, keys, page, metrics }, printer)?;
 
         watch.supervisor.ready();
         let json = printer.is_json();

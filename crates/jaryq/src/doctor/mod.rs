@@ -137,7 +137,11 @@ async fn admit(
         Some(key) => links(&maker, key)?,
         None => Vec::new(),
     };
-    let account = match of(Form::Web).map(|key| maker.links(key)).transpose()? {
+    let in_clear = of(Form::Web).filter(|key| key.cleartext).or_else(|| {
+        let web = |key: &&Key| key.revoked.is_none() && key.cleartext;
+        keys.iter().find(web)
+    });
+    let account = match in_clear.map(|key| maker.links(key)).transpose()? {
         Some(Links::Web(WebLinks { clear: Some(links), .. })) => Some(links.socks5.parse()?),
         _ => None,
     };
