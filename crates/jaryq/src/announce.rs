@@ -9,7 +9,9 @@ use wire::derive::Form;
 use crate::address;
 use crate::cleartext::InClear;
 use crate::config::Config;
-use crate::face::{LinkMaker, Links};
+use crate::face::{HouseFace, LinkMaker, Links};
+use crate::house::Vouched;
+use crate::key::PageLink;
 use crate::metrics;
 use crate::print::{Printer, key_name, key_object};
 
@@ -21,14 +23,15 @@ pub(crate) struct Start<'a> {
     pub user: Option<Uid>,
     pub maker: &'a LinkMaker,
     pub keys: &'a [Key],
+    /// The page of the key whose links are shown, if there is one.
+    pub page: Option<PageLink>,
     /// On which port there is something for Prometheus, if any.
     pub metrics: Result<&'a Option<u16>, &'a metrics::CannotOpen>,
 }
 
 impl Start<'_> {
-    /// The key whose links are shown: the oldest for Telegram that is valid.
     fn key(&self) -> Option<&Key> {
-        self.keys.iter().find(|key| key.revoked.is_none() && key.form == Form::Telegram)
+        greeted(self.keys)
     }
 
     fn valid_keys(&self) -> usize {
@@ -51,6 +54,11 @@ impl Start<'_> {
     }
 }
 
+/// The key whose links are shown: the oldest for Telegram that is valid.
+pub(crate) fn greeted(keys: &[Key]) -> Option<&Key> {
+    keys.iter().find(|key| key.revoked.is_none() && key.form == Form::Telegram)
+}
+
 /// Says it.
 pub(crate) fn announce(start: &Start<'_>, printer: &Printer) -> anyhow::Result<()> {
     let key = start.key();
@@ -61,13 +69,18 @@ pub(crate) fn announce(start: &Start<'_>, printer: &Printer) -> anyhow::Result<(
         for line in summary(start) {
             printer.line(line);
         }
-        greet(key, links.as_ref(), printer);
+        greet(start, key, links.as_ref(), printer);
     }
     Ok(())
 }
 
 fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
     let face = start.maker.face();
+    let key = key.map(|key| {
+        let mut object = key_object(key, links);
+        object["page"] = json!(start.page);
+        object
+    });
     json!({
         "event": "ready",
         "version": env!("CARGO_PKG_VERSION"),
@@ -92,7 +105,8 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         },
         "metrics_port": start.metrics.ok(),
         "metrics_not_open": start.metrics.err().map(ToString::to_string),
-        "key": key.map(|key| key_object(key, links)),
+        "house": face.house,
+        "key": key,
     })
 }
 
@@ -140,10 +154,19 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     if let Some(warning) = start.address_warning() {
         lines.push(format!("              {warning}"));
     }
-    lines.push(match &face.mask {
-        Some(mask) => format!("  strangers   meet {mask}"),
-        None => "  strangers   meet silence; with --mask HOST they would meet a website".to_owned(),
+    lines.push(match (&face.house, &start.config.house.site, &face.mask) {
+        (Some(_), Some(site), _) => format!("  strangers   see the website {site}"),
+        (Some(_), None, _) => {
+            "  strangers   see a website where nothing is found, which convinces nobody who looks \
+             twice; with --site DIR they would see yours"
+                .to_owned()
+        }
+        (None, _, Some(mask)) => format!("  strangers   meet {mask}"),
+        _ => "  strangers   meet silence; with --mask HOST they would meet a website".to_owned(),
     });
+    if let Some(house) = &face.house {
+        lines.extend(certificate(house, face.mask.as_deref()));
+    }
     lines.push(format!(
         "  keys        {} valid, in {}",
         start.valid_keys(),
@@ -169,7 +192,29 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     lines
 }
 
-fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
+/// What the relay shows for its own names, and how it could show something better.
+fn certificate(house: &HouseFace, mask: Option<&str>) -> Vec<String> {
+    let names = house.names.join(", ");
+    let mut lines = vec![match house.vouched {
+        Vouched::Public => format!("  certificate public, for {names}"),
+        Vouched::Files => format!("  certificate from files, for {names}"),
+        Vouched::Nobody => format!("  certificate for {names}; nobody vouches for it"),
+    }];
+    if house.vouched == Vouched::Nobody {
+        lines.push(
+            "              browsers refuse it, and Telegram's WEB proxy; better: --dns-hook or \
+             --dns-server with --domain *.NAME (shows no host to anybody), --certificate FILE --key \
+             FILE, or --certificate public (censors read of it)"
+                .to_owned(),
+        );
+    }
+    if let Some(mask) = mask {
+        lines.push(format!("              whoever asks for {mask} by its name meets that instead"));
+    }
+    lines
+}
+
+fn greet(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
     match (key, links) {
         (Some(key), Some(_)) if !printer.may_show_links() => printer.line(format!(
             "Links are not printed here, since this is no terminal. See them with: jaryq key show {}",
@@ -180,6 +225,9 @@ fn greet(key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
                 "Send a friend one of these; a tap on it sets up their Telegram. Key {}:\n",
                 key_name(key)
             ));
+            if let Some(page) = &start.page {
+                printer.page(page, &key.id.to_string()[..8]);
+            }
             printer.links(links, true);
             printer.line("\nA key for each further person: jaryq key new --label NAME.  Stop: Ctrl-C.");
         }

@@ -11,6 +11,7 @@ use wire::account::Account;
 use wire::derive::Form;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
+use crate::house::HouseFlags;
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -72,6 +73,9 @@ pub(crate) struct Service {
     /// Where Telegram is, if not where its apps say: 2=192.0.2.1,192.0.2.2:443;203=192.0.2.3
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
+
+    #[command(flatten)]
+    pub house: HouseFlags,
 }
 
 #[derive(Subcommand)]
@@ -128,7 +132,8 @@ pub(crate) enum KeyVerb {
         /// What it opens: telegram, or web for browsers and other apps
         #[arg(long = "for", value_name = "APP", default_value = "telegram")]
         form: Form,
-        /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that
+        /// Let it work in clear, on a port that can be recognised as a proxy; 'web' needs that where
+        /// the relay has no website of its own (up --domain)
         #[arg(long)]
         cleartext: bool,
         /// Make that many, with numbered labels
@@ -147,6 +152,12 @@ pub(crate) enum KeyVerb {
         /// With this port in Telegram's links, where the usual one is blocked
         #[arg(long)]
         port: Option<NonZeroU16>,
+    },
+    /// Make a new link to a key's page, where the one before was used up or lost; that one leads
+    /// nowhere then
+    Page {
+        /// The key's id, or enough of its beginning
+        id: String,
     },
     /// End a key: its links stop working at once, everybody else's go on
     Revoke {

@@ -16,6 +16,7 @@ use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
 
 use crate::args::{Place, Service};
+use crate::house::HouseFlags;
 
 /// An address or a host name, as it stands in a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -147,6 +148,15 @@ struct File {
     egress_ports: Option<OneOrMany<PortText>>,
     metrics: Option<PortText>,
     datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
+    domain: Option<OneOrMany<String>>,
+    certificate: Option<String>,
+    key: Option<PathBuf>,
+    dns_hook: Option<PathBuf>,
+    dns_server: Option<String>,
+    dns_key: Option<PathBuf>,
+    site: Option<String>,
+    acme_directory: Option<String>,
+    acme_roots: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -220,6 +230,25 @@ impl File {
             }
             service.datacentres = Some(table);
         }
+        let house = &mut service.house;
+        if let (None, Some(names)) = (&house.domain, self.domain) {
+            let read = names.into_vec().iter().map(|text| text.parse()).collect::<Result<_, _>>();
+            house.domain = Some(read.context("domain")?);
+        }
+        if let (None, Some(text)) = (&house.certificate, self.certificate) {
+            house.certificate = Some(text.parse()?);
+        }
+        if let (None, Some(text)) = (&house.dns_server, self.dns_server) {
+            house.dns_server = Some(text.parse().context("dns_server")?);
+        }
+        if let (None, Some(text)) = (&house.site, self.site) {
+            house.site = Some(text.parse().context("site")?);
+        }
+        house.key = house.key.take().or(self.key);
+        house.dns_hook = house.dns_hook.take().or(self.dns_hook);
+        house.dns_key = house.dns_key.take().or(self.dns_key);
+        house.acme_directory = house.acme_directory.take().or(self.acme_directory);
+        house.acme_roots = house.acme_roots.take().or(self.acme_roots);
         Ok(())
     }
 }
@@ -237,6 +266,8 @@ pub(crate) struct Config {
     pub egress_ports: EgressPorts,
     pub metrics: Option<MetricsPort>,
     pub datacentres: Datacentres,
+    /// A website and a certificate of its own.
+    pub house: HouseFlags,
 }
 
 /// Where a relay answers unless it is told otherwise. 443, 8443 and 80 are everybody's; in the
@@ -308,6 +339,7 @@ impl Asked {
             egress_ports: service.egress_ports.unwrap_or_default(),
             metrics: service.metrics,
             datacentres,
+            house: service.house,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU16;
 
 use anyhow::{Context, bail};
+use front::Name;
 use relay::Mask;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,6 +16,8 @@ use wire::mtproto::{ProxyLink, ProxySecret, ServerName};
 use crate::cleartext::InClear;
 use crate::config::CleartextPort;
 use crate::doors::list;
+use crate::house::{HTTPS, Vouched};
+use crate::rooms::{ClearLinks, PLAIN, Rooms, WebLinks};
 
 /// How the relay was last started: left in the state by `up`, so that the other commands print the
 /// same links.
@@ -40,6 +43,34 @@ pub(crate) struct Face {
     /// The relay's process.
     #[serde(default)]
     pub process: u32,
+    /// The website and certificate of its own.
+    #[serde(default)]
+    pub house: Option<HouseFace>,
+}
+
+/// What stands in links of a relay with a website of its own.
+#[derive(Clone, Serialize, Deserialize, Debug)]
+pub(crate) struct HouseFace {
+    /// What its certificate is for, the one for links first.
+    pub names: Vec<String>,
+    pub vouched: Vouched,
+    /// The host at which browsers see that certificate.
+    pub host: String,
+    /// SHA-256 of a certificate that nobody vouches for, in hexadecimal.
+    pub fingerprint: Option<String>,
+}
+
+impl HouseFace {
+    /// The name that links show, if it is not an address.
+    fn name(&self) -> Option<Name> {
+        let name = self.names.first()?.parse().ok()?;
+        (!matches!(name, Name::Address(_))).then_some(name)
+    }
+
+    /// Whether apps and browsers accept the certificate.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.vouched != Vouched::Nobody
+    }
 }
 
 fn usual_cleartext_port() -> u16 {
@@ -87,6 +118,14 @@ pub(crate) struct Link {
     pub https: String,
 }
 
+/// What a key opens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Access {
+    pub id: KeyId,
+    pub form: Form,
+    pub cleartext: bool,
+}
+
 /// What a key's owner is sent.
 #[derive(Clone, Serialize, Debug)]
 #[serde(untagged)]
@@ -94,21 +133,6 @@ pub(crate) enum Links {
     Telegram(TelegramLinks),
     Web(WebLinks),
 }
-
-/// Addresses of a key's proxies, for any app that takes one.
-#[derive(Clone, Serialize, Debug)]
-pub(crate) struct WebLinks {
-    /// SOCKS5 in Telegram's apps.
-    #[serde(flatten)]
-    pub telegram: Link,
-    pub socks5: String,
-    pub http: String,
-    pub warning: &'static str,
-}
-
-const CLEARTEXT_WARNING: &str = "Whoever watches the line or connects to this port can tell that it \
-is a proxy, and can read the password and where its user goes. Give it only to people whose network \
-does not look for proxies; for Telegram alone, a key without --cleartext is safer.";
 
 /// A Telegram key's links, one of each form.
 #[derive(Clone, Serialize, Debug)]
@@ -118,6 +142,9 @@ pub(crate) struct TelegramLinks {
     pub dd: Link,
     pub ee: Link,
     pub plain: Link,
+    /// Telegram's WEB proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web: Option<Link>,
     /// What is to be said about a form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ee_is: Option<&'static str>,
@@ -179,51 +206,62 @@ impl LinkMaker {
     }
 
     pub(crate) fn links(&self, key: &Key) -> anyhow::Result<Links> {
+        self.links_of(Access { id: key.id, form: key.form, cleartext: key.cleartext })
+    }
+
+    pub(crate) fn links_of(&self, access: Access) -> anyhow::Result<Links> {
         let server = self.face.addresses.first().context("the relay has no address yet")?;
-        match key.form {
-            Form::Telegram => self.telegram(key, server).map(Links::Telegram),
-            Form::Web => self.web(key, server).map(Links::Web),
+        match access.form {
+            Form::Telegram => self.telegram(access.id, server).map(Links::Telegram),
+            Form::Web => self.web(access, server).map(Links::Web),
         }
     }
 
-    fn web(&self, key: &Key, server: &str) -> anyhow::Result<WebLinks> {
-        let account = Account {
-            server: server.to_owned(),
-            port: NonZeroU16::new(self.face.cleartext_port).context("the state is damaged")?,
-            user: key.id,
-            password: Password(self.key.secret(key.form, key.id, self.identity.epoch())),
-        };
-        Ok(WebLinks {
-            telegram: Link { tg: account.tg(), https: account.https() },
-            socks5: account.socks5(),
-            http: account.http(),
-            warning: CLEARTEXT_WARNING,
-        })
+    /// The addresses of the relay's own website that lead to one key, if there is one.
+    pub(crate) fn rooms(&self, id: KeyId) -> Option<Rooms<'_>> {
+        let house = self.face.house.as_ref()?;
+        let usual = self.face.ports.iter().copied().find(|port| *port != PLAIN).unwrap_or(HTTPS);
+        let port = if self.face.answers_on(HTTPS) { HTTPS } else { usual };
+        Some(Rooms { house, port, key: &self.key, epoch: self.identity.epoch(), id })
     }
 
-    fn telegram(&self, key: &Key, server: &str) -> anyhow::Result<TelegramLinks> {
+    fn web(&self, access: Access, server: &str) -> anyhow::Result<WebLinks> {
+        let Access { id, form, cleartext } = access;
+        let password = Password(self.key.secret(form, id, self.identity.epoch()));
+        let port = NonZeroU16::new(self.face.cleartext_port).context("the state is damaged")?;
+        let account = Account { server: server.to_owned(), port, user: id, password };
+        let own = match self.rooms(id) {
+            Some(rooms) => Some(rooms.links(password, self.telegram(id, server)?)),
+            None => None,
+        };
+        Ok(WebLinks { own, clear: cleartext.then(|| ClearLinks::of(&account)) })
+    }
+
+    fn telegram(&self, id: KeyId, server: &str) -> anyhow::Result<TelegramLinks> {
         let usual = self.face.ports.first().copied().and_then(NonZeroU16::new);
         let usual = usual.context("the relay answers on no port yet")?;
-        let hint = self.port.or_else(|| self.bucket_port(key.id)).unwrap_or(usual);
-        let secret = self.key.secret(key.form, key.id, self.identity.epoch());
+        let hint = self.port.or_else(|| self.bucket_port(id)).unwrap_or(usual);
+        let secret = self.key.secret(Form::Telegram, id, self.identity.epoch());
         let link = |secret, port| {
             let link = ProxyLink { server: server.to_owned(), port, secret };
             Link { tg: link.tg(), https: link.https() }
         };
-        let (name, convincing) = self.server_name(key.id)?;
+        let (name, convincing) = self.server_name(id)?;
         // A name that leads to the bucket is hint enough, and the usual port suits it better.
-        let has_label = self.mask.as_ref().is_some_and(Mask::is_wildcard);
+        let has_label = self.own_name(id).is_some_and(|(_, has_label)| has_label);
         let ee_port = if has_label { self.port.unwrap_or(usual) } else { hint };
+        let has_house = self.face.house.as_ref().is_some_and(|house| house.name().is_some());
         let (best, ee_is) = match &self.mask {
-            None => ("dd", Some("weak without --mask")),
+            None if !has_house => ("dd", Some("weak without --mask or --domain")),
             Some(_) if !convincing => ("dd", Some("weak: give --mask a name, not an address")),
-            Some(_) => ("ee", None),
+            _ => ("ee", None),
         };
         Ok(TelegramLinks {
             best,
             dd: link(ProxySecret::Padded(secret), hint),
             ee: link(ProxySecret::FakeTls(secret, name), ee_port),
             plain: link(ProxySecret::Plain(secret), hint),
+            web: self.rooms(id).and_then(|rooms| rooms.telegram(secret)),
             ee_is,
         })
     }
@@ -234,17 +272,30 @@ impl LinkMaker {
         self.face.bucket_ports.contains(&port).then(|| NonZeroU16::new(port))?
     }
 
-    /// The name that a key's fake-TLS link shows to whoever watches the line, and whether it is one
-    /// that belongs here.
-    fn server_name(&self, id: KeyId) -> anyhow::Result<(ServerName, bool)> {
+    /// The name of the mask, or else of the relay's own website, in a key's link; whether it leads to
+    /// the bucket of the key.
+    fn own_name(&self, id: KeyId) -> Option<(String, bool)> {
+        let labelled = |name: &str| {
+            let label = self.buckets.label(self.buckets.of(id));
+            (format!("{label}.{name}"), true)
+        };
         if let Some(mask) = &self.mask
             && let Some(name) = mask.server_name()
         {
-            if !mask.is_wildcard() {
-                return Ok((name.clone(), true));
-            }
-            let label = self.buckets.label(self.buckets.of(id));
-            return Ok((format!("{label}.{name}").parse()?, true));
+            let name = name.as_str();
+            return Some(if mask.is_wildcard() { labelled(name) } else { (name.into(), false) });
+        }
+        match self.face.house.as_ref()?.name()? {
+            Name::Below(name) => Some(labelled(&name)),
+            name => Some((name.to_string(), false)),
+        }
+    }
+
+    /// The name that a key's fake-TLS link shows to whoever watches the line, and whether it is one
+    /// that belongs here.
+    fn server_name(&self, id: KeyId) -> anyhow::Result<(ServerName, bool)> {
+        if let Some((name, _)) = self.own_name(id) {
+            return Ok((name.parse()?, true));
         }
         // A relay that is itself known by a name can at least show that.
         let is_name = |address: &&String| address.parse::<IpAddr>().is_err();
@@ -275,6 +326,7 @@ mod tests {
             cleartext_port: usual_cleartext_port(),
             in_clear: InClear::Closed,
             process: 0,
+            house: None,
         };
         (LinkMaker::new(face, &identity).expect("a good face"), key)
     }
@@ -297,7 +349,7 @@ mod tests {
     async fn fake_tls_is_best_where_a_mask_gives_it_a_name_and_else_padding_is() {
         let (maker, key) = maker("203.0.113.5", None).await;
         let links = telegram(&maker, &key);
-        assert_eq!((links.best, links.ee_is), ("dd", Some("weak without --mask")));
+        assert_eq!((links.best, links.ee_is), ("dd", Some("weak without --mask or --domain")));
         assert_eq!(links.best().tg, links.dd.tg);
 
         for (address, mask, best, name) in [

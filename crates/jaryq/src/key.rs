@@ -6,6 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::bail;
+use front::pages::Openings;
+use serde::Serialize;
 use serde_json::{Value, json};
 use store::{Key, Store};
 use wire::derive::Form;
@@ -13,6 +15,7 @@ use wire::derive::Form;
 use crate::args::KeyVerb;
 use crate::cleartext::InClear;
 use crate::face::{Face, LinkMaker};
+use crate::ledger::unix;
 use crate::print::{Printer, key_name, key_object};
 use crate::root;
 
@@ -25,11 +28,14 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
         let store = open(state).await?;
         match verb {
             KeyVerb::New { label, form, cleartext, count } => {
+                let has_house = Face::load(&store).await?.is_some_and(|face| face.house.is_some());
                 match (form, cleartext) {
                     (Form::Telegram, false) | (Form::Web, true) => {}
+                    (Form::Web, false) if has_house => {}
                     (Form::Web, false) => bail!(
                         "--for web opens SOCKS5 and HTTP proxies; they speak in clear, on a port that \
-                         can be recognised as a proxy; if that will do, add --cleartext"
+                         can be recognised as a proxy; if that will do, add --cleartext; a relay with \
+                         a website of its own has better ones, by TLS: jaryq up --domain NAME"
                     ),
                     (Form::Telegram, true) => {
                         bail!("Telegram's links need nothing in clear; --cleartext is for --for web")
@@ -37,8 +43,8 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
                 }
                 let keys = store.new_keys(&label, form, cleartext, count).await?;
                 let in_clear = match form {
-                    Form::Web => opened(&store).await?,
-                    Form::Telegram => InClear::Closed,
+                    Form::Web if cleartext => opened(&store).await?,
+                    _ => InClear::Closed,
                 };
                 let shown = Shown { brief: keys.len() > 1, ..Shown::default() };
                 show(&store, &keys, &shown, printer, "made").await?;
@@ -57,6 +63,17 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
                 }
                 let shown = Shown { qr, port, brief: false };
                 show(&store, &[key], &shown, printer, "shown").await?;
+            }
+            KeyVerb::Page { id } => {
+                let key = store.key(&id).await?;
+                if key.revoked.is_some() {
+                    bail!("key {} was revoked; it has no page", key_name(&key));
+                }
+                if Face::load(&store).await?.is_none_or(|face| face.house.is_none()) {
+                    bail!("only a relay with a website of its own has pages: jaryq up --domain NAME");
+                }
+                store.next_page(key.id).await?;
+                show(&store, &[key], &Shown::default(), printer, "page").await?;
             }
             KeyVerb::Revoke { id } => {
                 let key = store.revoke(&id).await?;
@@ -98,6 +115,30 @@ async fn opened(store: &Store) -> anyhow::Result<InClear> {
     }
 }
 
+/// The link to a key's page.
+#[derive(Serialize, Debug)]
+pub(crate) struct PageLink {
+    pub url: String,
+    /// Whether it can still be opened.
+    pub is_left: bool,
+    /// Whether it is what one sends: browsers accept its certificate.
+    pub is_best: bool,
+}
+
+impl PageLink {
+    pub(crate) async fn of(
+        maker: &LinkMaker,
+        store: &Store,
+        key: &Key,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(rooms) = maker.rooms(key.id) else { return Ok(None) };
+        let page = store.page(key.id).await?;
+        let is_left = Openings::from_bytes(page.openings).is_left(unix());
+        let is_best = is_left && rooms.house.is_accepted();
+        Ok(Some(Self { url: rooms.page(page.number), is_left, is_best }))
+    }
+}
+
 /// How links are shown.
 #[derive(Default)]
 struct Shown {
@@ -118,14 +159,30 @@ async fn show(
     let maker = link_maker(store, shown.port).await?;
     for key in keys {
         let links = maker.as_ref().map(|maker| maker.links(key)).transpose()?;
+        let page = match &maker {
+            Some(maker) => PageLink::of(maker, store, key).await?,
+            None => None,
+        };
         if printer.is_json() {
-            printer.object(&json!({ "event": event, "key": key_object(key, links.as_ref()) }));
+            let mut object = key_object(key, links.as_ref());
+            object["page"] = json!(page);
+            printer.object(&json!({ "event": event, "key": object }));
             continue;
         }
         printer.line(format!("Key {} opens {}.", key_name(key), key.form.name()));
-        match links {
-            Some(links) if printer.may_show_links() && shown.brief => printer.best_link(&links),
-            Some(links) if printer.may_show_links() => printer.links(&links, shown.qr),
+        match (links, page) {
+            (Some(_), Some(page)) if printer.may_show_links() && shown.brief && page.is_best => {
+                printer.line(page.url);
+            }
+            (Some(links), _) if printer.may_show_links() && shown.brief => {
+                printer.best_link(&links)
+            }
+            (Some(links), page) if printer.may_show_links() => {
+                if let Some(page) = page {
+                    printer.page(&page, &key.id.to_string()[..8]);
+                }
+                printer.links(&links, shown.qr);
+            }
             _ => {}
         }
     }

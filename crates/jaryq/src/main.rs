@@ -12,6 +12,9 @@
 //! | `metrics` | the same for Prometheus |
 //! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
+//! | `house` | a website and a certificate of its own |
+//! | `rooms` | its addresses that lead to one key |
+//! | `desk` | the page on which somebody sets up their apps |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
 //! | `address` | which addresses this machine has |
 //! | `root` | giving root up |
@@ -28,9 +31,11 @@ mod args;
 mod chart;
 mod cleartext;
 mod config;
+mod desk;
 mod doctor;
 mod doors;
 mod face;
+mod house;
 mod install;
 mod key;
 mod ledger;
@@ -38,6 +43,7 @@ mod machine;
 mod metrics;
 mod print;
 mod reload;
+mod rooms;
 mod root;
 mod running;
 mod stats;

@@ -7,7 +7,12 @@ use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
 use store::Key;
 
-use crate::face::{Link, Links, TelegramLinks, WebLinks};
+use crate::face::{Link, Links, TelegramLinks};
+use crate::key::PageLink;
+use crate::rooms::{ClearLinks, OwnLinks, WebLinks};
+
+/// What is said of a key for the web that opens nothing here.
+const NOTHING: &str = "This key is for a relay with a website of its own, and this one has none now (jaryq up --domain).";
 
 /// Where answers go: standard output, as text or as one JSON object a line.
 pub(crate) struct Printer {
@@ -75,12 +80,55 @@ impl Printer {
     pub(crate) fn best_link(&self, links: &Links) {
         self.line(match links {
             Links::Telegram(links) => &links.best().https,
-            Links::Web(links) => &links.telegram.https,
+            Links::Web(WebLinks { own: Some(own), .. }) => &own.https_proxy,
+            Links::Web(WebLinks { clear: Some(clear), .. }) => &clear.telegram.https,
+            Links::Web(_) => NOTHING,
         });
     }
 
+    /// The page of somebody's own.
+    pub(crate) fn page(&self, page: &PageLink, id: &str) {
+        let PageLink { url, is_left, is_best } = page;
+        self.line(match (is_best, is_left) {
+            (true, _) => "\n  page   send this one: it shows how to set up their apps, five times",
+            (_, true) => {
+                "\n  page   how to set up their apps, five times; browsers will warn of it"
+            }
+            _ => "\n  page   was used up",
+        });
+        if *is_left {
+            self.line(format!("    {url}"));
+        } else {
+            self.line(format!("    a new one: jaryq key page {id}"));
+        }
+    }
+
     fn web(&self, links: &WebLinks, qr: bool) {
-        let WebLinks { telegram: Link { tg, https }, socks5, http, warning } = links;
+        match (&links.own, &links.clear) {
+            (None, None) => self.line(format!("  {NOTHING}")),
+            (Some(own), None) => self.own(own, qr),
+            (None, Some(clear)) => self.clear(clear, qr),
+            (Some(own), Some(clear)) => {
+                self.own(own, qr);
+                self.clear(clear, false);
+            }
+        }
+    }
+
+    fn own(&self, links: &OwnLinks, qr: bool) {
+        let OwnLinks { https_proxy, pac, log_in, user, password, telegram, .. } = links;
+        self.line(format!("\n  HTTPS, for browsers and programs\n    {https_proxy}"));
+        self.line(format!("  PAC, for browsers and systems\n    {pac}"));
+        self.line(format!("    log in at {log_in}, user {user}, password {password}"));
+        if let Some(warning) = links.certificate_warning {
+            self.line(format!("\nWarning: {warning}"));
+        }
+        self.line("\nIn Telegram:\n");
+        self.telegram(telegram, qr);
+    }
+
+    fn clear(&self, links: &ClearLinks, qr: bool) {
+        let ClearLinks { telegram: Link { tg, https }, socks5, http, warning } = links;
         self.line(format!("\n  SOCKS5, for any app\n    {socks5}"));
         self.line(format!("  HTTP, for browsers and systems\n    {http}"));
         self.line(format!("  in Telegram\n    {tg}\n    {https}"));
@@ -93,12 +141,15 @@ impl Printer {
 
     /// The best form first.
     fn telegram(&self, links: &TelegramLinks, qr: bool) {
-        let mut forms = [("dd", &links.dd), ("ee", &links.ee), ("plain", &links.plain)];
-        forms.sort_by_key(|(name, _)| *name != links.best);
+        let mut usual = [("dd", &links.dd), ("ee", &links.ee), ("plain", &links.plain)];
+        usual.sort_by_key(|(name, _)| *name != links.best);
+        let mut forms = usual.to_vec();
+        forms.extend(links.web.as_ref().map(|web| ("web", web)));
         for (name, Link { tg, https }) in forms {
             let remark = match (name, links.ee_is) {
                 (name, _) if name == links.best => "  best: send this one",
                 ("ee", Some(remark)) => remark,
+                ("web", _) => "  for new apps: ordinary HTTPS",
                 _ => "",
             };
             self.line(format!("  {name:<6}{}", remark.trim_start()).trim_end());

@@ -142,9 +142,13 @@ impl Watch<'_> {
         note("datacentres", new.datacentres != old.datacentres);
         note("cleartext_port", new.cleartext_port != old.cleartext_port);
         let mode_differs = note("ports", new.mode != old.mode);
-        let (state, metrics) = (old.state.clone(), old.metrics);
+        let (state, metrics, house) = (old.state.clone(), old.metrics, old.house.clone());
         if new.metrics != metrics {
             outcome.needs_restart.push("metrics: another port needs a restart".to_owned());
+        }
+        if new.house != house {
+            let why = "domain, certificate, proof in DNS and site: a change needs a restart";
+            outcome.needs_restart.push(why.to_owned());
         }
         if new.state != state {
             let (from, to) = (state.display(), new.state.display());
@@ -162,7 +166,7 @@ impl Watch<'_> {
         {
             tell("cleartext-port", why, self.printer.is_json());
         }
-        self.config = Config { state, metrics, ..new };
+        self.config = Config { state, metrics, house, ..new };
         if mode_differs {
             let needs_root = |one: &Refused| matches!(one, Refused::NotAllowed(_));
             let (restart, other): (Vec<_>, Vec<_>) =
@@ -176,6 +180,8 @@ impl Watch<'_> {
             }
         }
         self.save_face().await?;
+        let keys = self.store.keys().await?;
+        self.inform_desk(&keys).await?;
         Ok(outcome)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use ports::{Mechanism, PortList, Ports};
@@ -11,11 +12,14 @@ use store::{Key, Label, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wire::derive::{Buckets, Form};
 
-use crate::announce::{Start, announce, explain};
+use crate::announce::{Start, announce, explain, greeted};
 use crate::cleartext::Cleartext;
 use crate::config::{Asked, DEFAULT_PORTS};
+use crate::desk::Desk;
 use crate::doors::Doors;
 use crate::face::LinkMaker;
+use crate::house::{self, HTTPS, holder_of_443};
+use crate::key::PageLink;
 use crate::ledger::Ledger;
 use crate::machine::{memory, raise_open_files};
 use crate::metrics;
@@ -24,10 +28,11 @@ use crate::reload::{Reload, course};
 use crate::root;
 use crate::running::Running;
 use crate::supervisor::Supervisor;
-use crate::watch::{Watch, pass_on, set_keys, tell};
+use crate::watch::{Watch, addresses, pass_on, set_keys, tell};
 
 pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let config = &asked.gather()?;
+    config.house.check()?;
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
@@ -45,6 +50,8 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     if first.ports.is_empty() && !first.all {
         bail!("no port could be had:\n  {}", explain(&first.refused, config).join("\n  "));
     }
+    let is_on_443 = first.all || first.ports.contains(&HTTPS);
+    let not_on_443 = (!is_on_443 && config.house.is_wanted()).then(holder_of_443);
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root, but for a small process that looks after the ports.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -52,9 +59,16 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let store = Store::open(&config.state).await?;
         let _running = Running::mark(&config.state)?;
         let identity = store.identity().await?;
+        let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
+        let desk = Arc::new(Desk::new(store.clone(), printer.is_json()));
+        let (own, why) = (addresses(config), not_on_443.as_deref());
+        let house = house::open(config, &own, &buckets, why, Arc::clone(&desk), printer)?;
+        let (house, of_house) = house.unzip();
+        let front = house.as_ref().map(|house| house.front.clone());
+        let face_of_house = house.as_ref().map(|house| house::face(house, config, &buckets));
         let settings = Settings {
             course: course(config),
-            house: None,
+            house,
             folder: Some(config.state.clone()),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
             limits: Limits::for_machine(files / 2 + files / 4, memory()),
@@ -68,10 +82,9 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let keys = keys_with_a_first(&store).await?;
         let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
         // Before the doors are open: who knocks first after a restart is nobody's stranger.
-        let valid = set_keys(&relay, &keys);
+        let valid = set_keys(&relay, &keys, config.house.is_wanted());
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
-        let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
         let supervisor = Supervisor::from_environment();
         let mut watch = Watch {
             store: store.clone(),
@@ -84,19 +97,27 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
             reload,
             printer,
             supervisor,
+            house: face_of_house.map(|face| (face, desk)),
+            identity: identity.clone(),
         };
         watch.open_for(&valid).await?;
+        watch.inform_desk(&keys).await?;
 
         let maker = LinkMaker::new(watch.save_face().await?, &identity)?;
         let (answers, ports) = (&watch.doors.answers().usual, &watch.doors.ports);
         let metrics = metrics::open(config.metrics, &watch.relay).await;
         let metrics = metrics.as_ref();
         let (maker, keys) = (&maker, &keys);
-        announce(&Start { config, answers, ports, user, maker, keys, metrics }, printer)?;
+        let page = match greeted(keys) {
+            Some(key) => PageLink::of(maker, &store, key).await?,
+            None => None,
+        };
+        announce(&Start { config, answers, ports, user, maker, keys, page, metrics }, printer)?;
 
         watch.supervisor.ready();
         let json = printer.is_json();
         tokio::spawn(pass_on(notices, json));
+        of_house.map(|notices| tokio::spawn(house::pass_on(notices, json)));
         let complain = move |why: &str| tell("tally", why, json);
         let ledger = Ledger::open(store.clone(), watch.relay.clone(), complain);
         // Whatever hangs here hangs the relay: then its ports close by themselves.
@@ -104,6 +125,9 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let Watch { relay, doors, cleartext, supervisor, .. } = watch;
         supervisor.stopping();
         drop((doors, cleartext));
+        if let Some(front) = front {
+            front.stop();
+        }
         let cut = relay.farewell().await;
         ledger.close().await;
         store.close().await;

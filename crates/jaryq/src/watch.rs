@@ -1,11 +1,12 @@
 //! What a relay does while it runs, besides carrying: it follows what other processes ask of it, looks
 //! after its ports, and says what it has to say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use relay::{Keys, NoticeReceiver, Relay};
 use serde_json::json;
-use store::{Key, Store};
+use store::{Identity, Key, Store};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
 use wire::derive::{Buckets, Form, KeyId};
@@ -13,8 +14,9 @@ use wire::derive::{Buckets, Form, KeyId};
 use crate::address;
 use crate::cleartext::{Cleartext, InClear};
 use crate::config::{Address, Config};
+use crate::desk::Desk;
 use crate::doors::{Answers, Doors, as_written};
-use crate::face::Face;
+use crate::face::{Face, HouseFace, LinkMaker};
 use crate::print::Printer;
 use crate::reload::Reload;
 use crate::supervisor::Supervisor;
@@ -44,6 +46,9 @@ pub(crate) struct Watch<'a> {
     pub reload: Reload<'a>,
     pub printer: &'a Printer,
     pub supervisor: Supervisor,
+    /// What links of a relay with a website of its own say, and who tells people what theirs are.
+    pub house: Option<(HouseFace, Arc<Desk>)>,
+    pub identity: Identity,
 }
 
 /// The valid keys, by what they open.
@@ -52,9 +57,12 @@ pub(crate) struct Valid {
     cleartext: Vec<KeyId>,
 }
 
-/// Has a relay know these keys and no others.
-pub(crate) fn set_keys(relay: &Relay, keys: &[Key]) -> Valid {
-    let (telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+/// Has a relay know these keys and no others. In a house, those for the web open Telegram too.
+pub(crate) fn set_keys(relay: &Relay, keys: &[Key], has_house: bool) -> Valid {
+    let (mut telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+    if has_house {
+        telegram.extend(&web);
+    }
     let in_clear: Vec<Key> = keys.iter().filter(|key| key.cleartext).cloned().collect();
     let cleartext = valid(&in_clear, Form::Web);
     relay.set_keys(Keys { telegram: &telegram, web: &web, cleartext: &cleartext });
@@ -101,7 +109,7 @@ impl Watch<'_> {
     /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
     /// came of that.
     pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let valid = set_keys(&self.relay, keys);
+        let valid = set_keys(&self.relay, keys, self.house.is_some());
         self.open_for(&valid).await
     }
 
@@ -128,7 +136,7 @@ impl Watch<'_> {
                 self.printer.object(&face.as_event());
             }
         }
-        Ok(())
+        self.inform_desk(&keys).await
     }
 
     /// What could not be had may be free by now.
@@ -146,6 +154,13 @@ impl Watch<'_> {
         Ok(face)
     }
 
+    /// Tells the desk whom there is and what their links are.
+    pub(crate) async fn inform_desk(&mut self, keys: &[Key]) -> anyhow::Result<()> {
+        let answers = self.doors.answers();
+        let Some((_, desk)) = &self.house else { return Ok(()) };
+        desk.know(LinkMaker::new(self.face(&answers), &self.identity)?, keys).await
+    }
+
     /// What the world sees of this relay now.
     fn face(&self, answers: &Answers) -> Face {
         Face {
@@ -158,6 +173,7 @@ impl Watch<'_> {
             cleartext_port: self.config.cleartext_port.0,
             in_clear: self.cleartext.stands().clone(),
             process: std::process::id(),
+            house: self.house.as_ref().map(|(face, _)| face.clone()),
         }
     }
 }
@@ -169,7 +185,7 @@ fn valid(keys: &[Key], form: Form) -> Vec<KeyId> {
 }
 
 /// This server's addresses, the one for the links first.
-fn addresses(config: &Config) -> Vec<String> {
+pub(crate) fn addresses(config: &Config) -> Vec<String> {
     let mut addresses = config.addresses.clone();
     if addresses.is_empty() {
         addresses = address::own().into_iter().map(Address::from).collect();

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod keys;
+mod pages;
 mod sums;
 mod tally;
 
@@ -28,6 +29,7 @@ use sqlx::{Row, Sqlite};
 use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
 
 pub use keys::{BadLabel, Key, Label, NoKey};
+pub use pages::Page;
 pub use sums::{By, Group, Line};
 pub use tally::{Counted, Unwritten};
 
@@ -36,7 +38,7 @@ const FILE: &str = "jaryq.db";
 
 /// What each layout of the file has more than the one before it; the last one is what this version
 /// reads and writes.
-const LAYOUTS: [&str; 3] = [FIRST, SECOND, tally::SCHEMA];
+const LAYOUTS: [&str; 4] = [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA];
 
 const FIRST: &str = "
     CREATE TABLE identity (
@@ -352,18 +354,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let without_tally = "DROP TABLE tally; DROP TABLE people; DROP TABLE counter;";
+        let without_page = "DROP TABLE page;";
         for back in [
-            "PRAGMA user_version = 2",
-            "ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
+            "PRAGMA user_version = 3",
+            "DROP TABLE tally; DROP TABLE people; DROP TABLE counter; PRAGMA user_version = 2",
+            "DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
+             ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
         ] {
-            sqlx::raw_sql(without_tally).execute(&store.pool).await.expect("written");
+            sqlx::raw_sql(without_page).execute(&store.pool).await.expect("written");
             sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
             store.close().await;
             store = Store::open(dir.path()).await.expect("opens");
             let keys = store.keys().await.expect("read");
             assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
             assert_eq!(store.tally(By::Day, Day(0)).await.expect("read"), []);
+            assert_eq!(store.page(key.id).await.expect("read"), Page::default());
         }
     }
 

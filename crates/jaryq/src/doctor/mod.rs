@@ -40,6 +40,7 @@ use crate::config::Config;
 use crate::face::{Face, LinkMaker, Links};
 use crate::key;
 use crate::print::Printer;
+use crate::rooms::WebLinks;
 use crate::running::Running;
 
 use check::Check;
@@ -136,8 +137,12 @@ async fn admit(
         Some(key) => links(&maker, key)?,
         None => Vec::new(),
     };
-    let account = match of(Form::Web).map(|key| maker.links(key)).transpose()? {
-        Some(Links::Web(links)) => Some(links.socks5.parse()?),
+    let in_clear = of(Form::Web).filter(|key| key.cleartext).or_else(|| {
+        let web = |key: &&Key| key.revoked.is_none() && key.cleartext;
+        keys.iter().find(web)
+    });
+    let account = match in_clear.map(|key| maker.links(key)).transpose()? {
+        Some(Links::Web(WebLinks { clear: Some(links), .. })) => Some(links.socks5.parse()?),
         _ => None,
     };
     let own = address::own();

@@ -26,6 +26,7 @@ pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
 }
 
 fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
+    service.house.settle()?;
     let asked = written(&service);
     if let Some(old) = old {
         // A file that cannot be read would only end the service.
@@ -42,24 +43,30 @@ fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
             return Ok(old);
         }
     }
+    service.house.check()?;
     Ok(format!("{HEAD}{}", written(&service)))
 }
 
 /// Settings as the file has them.
 fn written(service: &Service) -> String {
-    let Service { address, ports, mask, cleartext_port, egress_ports, metrics, datacentres } =
-        service;
-    let addresses = address.as_ref().map(|all| {
-        let all: Vec<String> = all.iter().map(|one| quoted(&one.to_string())).collect();
-        format!("[{}]", all.join(", "))
-    });
+    let Service { address, ports, mask, cleartext_port, egress_ports, metrics, .. } = service;
+    let Service { datacentres, house, .. } = service;
     let lines = [
-        ("address", addresses),
+        ("address", address.as_ref().map(|all| list(all))),
         ("ports", ports.as_ref().map(|mode| quoted(&as_written(mode)))),
         ("mask", mask.as_ref().map(|mask| quoted(&mask.to_string()))),
         ("cleartext_port", cleartext_port.map(|port| port.0.to_string())),
         ("egress_ports", egress_ports.as_ref().map(|ports| quoted(&ports.to_string()))),
         ("metrics", metrics.map(|port| port.0.to_string())),
+        ("domain", house.domain.as_ref().map(|all| list(all))),
+        ("certificate", house.certificate.as_ref().map(|from| quoted(&from.to_string()))),
+        ("key", house.key.as_deref().map(path)),
+        ("dns_hook", house.dns_hook.as_deref().map(path)),
+        ("dns_server", house.dns_server.as_ref().map(|server| quoted(&server.to_string()))),
+        ("dns_key", house.dns_key.as_deref().map(path)),
+        ("site", house.site.as_ref().map(|site| quoted(&site.to_string()))),
+        ("acme_directory", house.acme_directory.as_deref().map(quoted)),
+        ("acme_roots", house.acme_roots.as_deref().map(path)),
         // A table, so it is the last.
         ("[datacentres]", datacentres.as_ref().map(ToString::to_string)),
     ];
@@ -71,14 +78,24 @@ fn written(service: &Service) -> String {
     lines.into_iter().filter_map(line).collect()
 }
 
-/// None of these has anything in it that would have to be escaped.
+fn list(all: &[impl ToString]) -> String {
+    let all: Vec<String> = all.iter().map(|one| quoted(&one.to_string())).collect();
+    format!("[{}]", all.join(", "))
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// As a string of TOML, which escapes as JSON does; a path may have anything in it.
 fn quoted(text: &str) -> String {
-    format!("\"{text}\"")
+    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::house::HouseFlags;
 
     fn asked() -> Service {
         Service {
@@ -89,6 +106,13 @@ mod tests {
             egress_ports: "default,22".parse().ok(),
             metrics: "9464".parse().ok(),
             datacentres: "2=192.0.2.1,[2001:db8::1]:443;203=192.0.2.3".parse().ok(),
+            house: HouseFlags {
+                domain: Some(vec!["*.example.org".parse().expect("a name")]),
+                dns_server: "192.0.2.9/example.org".parse().ok(),
+                dns_key: Some("/etc/jaryq/tsig \"key\"".into()),
+                site: "/srv/www".parse().ok(),
+                ..HouseFlags::default()
+            },
         }
     }
 
@@ -98,6 +122,7 @@ mod tests {
         let mut read = Service::default();
         fill_from(&text, &mut Place::default(), &mut read).expect("a good file");
         assert_eq!(written(&read), written(&asked()));
+        assert_eq!(read.house, asked().house);
         assert!(written(&read).contains("mask = \"*.example.org:4443\"\n"), "{text}");
     }
 

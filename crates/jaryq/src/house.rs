@@ -1,0 +1,435 @@
+//! A website and a certificate of the relay's own: what was asked for, and what comes of it.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
+use front::{Acme, Dns, DnsProof, Front, Identity, Name, NoticeReceiver, Proof, Site};
+use nix::unistd::geteuid;
+use relay::House;
+use wire::derive::{Buckets, KeyId};
+use wire::webproxy::WebHost;
+
+use crate::config::Config;
+use crate::desk::Desk;
+use crate::face::HouseFace;
+use crate::print::Printer;
+use crate::watch::tell;
+
+/// The port that certificate authorities, browsers and Telegram's WEB proxy dial.
+pub(crate) const HTTPS: u16 = 443;
+/// How long it takes until all name servers of a zone know a record.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// What was asked for; the same names stand in `jaryq.toml`.
+#[derive(clap::Args, Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct HouseFlags {
+    /// This server's own names, as in example.org or *.example.org, for a website and a certificate
+    /// of its own; several with commas, the one for the links first
+    #[arg(long, value_name = "NAME", env = "JARYQ_DOMAIN", value_delimiter = ',')]
+    pub domain: Option<Vec<Name>>,
+
+    /// Their certificate: a PEM file, or 'public' to ask Let's Encrypt for one, which publishes the
+    /// names [default: public with proof in DNS, else one that nobody vouches for]
+    #[arg(long, value_name = "public|FILE", env = "JARYQ_CERTIFICATE")]
+    pub certificate: Option<CertificateFrom>,
+
+    /// The private key of --certificate FILE
+    #[arg(long, value_name = "FILE", env = "JARYQ_KEY")]
+    pub key: Option<PathBuf>,
+
+    /// Proof in DNS by a program that is called as PROGRAM present|cleanup NAME VALUE
+    #[arg(long, value_name = "PROGRAM", env = "JARYQ_DNS_HOOK")]
+    pub dns_hook: Option<PathBuf>,
+
+    /// Proof in DNS by a name server that takes signed updates [default zone: the name's last two
+    /// labels]
+    #[arg(long, value_name = "HOST[:PORT][/ZONE]", env = "JARYQ_DNS_SERVER")]
+    pub dns_server: Option<DnsServer>,
+
+    /// The key for that, as in hmac-sha256:NAME:SECRET, in a file
+    #[arg(long, value_name = "FILE", env = "JARYQ_DNS_KEY")]
+    pub dns_key: Option<PathBuf>,
+
+    /// The website that everybody without a key sees there: a folder, or the URL of another one
+    #[arg(long, value_name = "DIR|URL", env = "JARYQ_SITE")]
+    pub site: Option<SiteFrom>,
+
+    /// The directory of another certificate authority than Let's Encrypt
+    #[arg(long, value_name = "URL", env = "JARYQ_ACME_DIRECTORY", hide = true)]
+    pub acme_directory: Option<String>,
+
+    /// PEM file of authorities that are trusted in asking it
+    #[arg(long, value_name = "FILE", env = "JARYQ_ACME_ROOTS", hide = true)]
+    pub acme_roots: Option<PathBuf>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum CertificateFrom {
+    Public,
+    File(PathBuf),
+}
+
+impl FromStr for CertificateFrom {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "public" { Self::Public } else { Self::File(text.into()) })
+    }
+}
+
+impl fmt::Display for CertificateFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A name server and the zone that it is to change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct DnsServer {
+    server: String,
+    zone: Option<String>,
+}
+
+impl FromStr for DnsServer {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let (server, zone) = match text.split_once('/') {
+            None => (text, None),
+            Some((server, zone)) => (server, Some(zone.trim_end_matches('.').to_owned())),
+        };
+        let bare = server.trim_start_matches('[').trim_end_matches(']');
+        let server = match bare.parse::<std::net::Ipv6Addr>() {
+            Ok(ip) => format!("[{ip}]:53"),
+            Err(_) if server.contains(':') => server.to_owned(),
+            Err(_) => format!("{server}:53"),
+        };
+        let is_good = server.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+        });
+        if !is_good || zone.as_deref() == Some("") {
+            bail!("'{text}' is no name server: give HOST, HOST:PORT or HOST:PORT/ZONE");
+        }
+        Ok(Self { server, zone })
+    }
+}
+
+impl fmt::Display for DnsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.server)?;
+        self.zone.as_ref().map_or(Ok(()), |zone| write!(f, "/{zone}"))
+    }
+}
+
+/// What the website is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum SiteFrom {
+    Directory(PathBuf),
+    Url(http::Uri),
+}
+
+impl FromStr for SiteFrom {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return Ok(Self::Url(text.parse().with_context(|| format!("'{text}' is no URL"))?));
+        }
+        if text.is_empty() || text.contains("://") {
+            bail!("'{text}' is no website: give a folder, http://HOST or https://HOST");
+        }
+        Ok(Self::Directory(text.into()))
+    }
+}
+
+impl fmt::Display for SiteFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => path.display().fmt(f),
+            Self::Url(url) => url.fmt(f),
+        }
+    }
+}
+
+/// Who vouches for the certificate.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, Debug)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Vouched {
+    /// A public authority, which the relay asks itself.
+    Public,
+    /// Whoever made the files.
+    Files,
+    /// Nobody: apps and browsers refuse it.
+    Nobody,
+}
+
+impl HouseFlags {
+    /// Whether there is to be one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Whether these settings go together.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let Self { domain, certificate, key, dns_hook, dns_server, dns_key, .. } = self;
+        let by_dns = dns_hook.is_some() || dns_server.is_some();
+        if let Some(ip) = domain.iter().flatten().find(|name| matches!(name, Name::Address(_))) {
+            bail!(
+                "--domain takes names, and {ip} is an address; for a certificate for this server's \
+                 address, leave --domain away and say --certificate public"
+            );
+        }
+        match (certificate, key) {
+            (Some(CertificateFrom::File(_)), None) => {
+                bail!("--certificate FILE needs its private key: --key FILE")
+            }
+            (None | Some(CertificateFrom::Public), Some(_)) => {
+                bail!("--key is the private key of --certificate FILE, which is missing")
+            }
+            (Some(CertificateFrom::File(_)), _) if by_dns => bail!(
+                "--certificate FILE needs no proof in DNS; give either the file, or --dns-hook or \
+                 --dns-server"
+            ),
+            (Some(CertificateFrom::File(_)), _) if domain.is_none() => {
+                bail!("--certificate FILE needs the names that it is for: --domain NAME")
+            }
+            _ => {}
+        }
+        match (dns_hook, dns_server, dns_key) {
+            (Some(_), Some(_), _) => bail!("give --dns-hook or --dns-server, not both"),
+            (_, Some(_), None) => {
+                bail!("--dns-server needs the key that it knows, in a file: --dns-key FILE")
+            }
+            (_, None, Some(_)) => bail!("--dns-key is for --dns-server, which is missing"),
+            _ => {}
+        }
+        if by_dns && domain.is_none() {
+            bail!("proof in DNS is for names: add --domain NAME");
+        }
+        let star = domain.iter().flatten().find(|name| matches!(name, Name::Below(_)));
+        if let (Some(CertificateFrom::Public), Some(star), false) = (certificate, star, by_dns) {
+            bail!(
+                "a public certificate for {star} needs proof in DNS: add --dns-hook, or --dns-server \
+                 and --dns-key"
+            );
+        }
+        Ok(())
+    }
+
+    /// Makes paths independent of where this program was started.
+    pub(crate) fn settle(&mut self) -> anyhow::Result<()> {
+        let site = self.site.as_mut().and_then(|site| match site {
+            SiteFrom::Directory(path) => Some(path),
+            SiteFrom::Url(_) => None,
+        });
+        let certificate = self.certificate.as_mut().and_then(|from| match from {
+            CertificateFrom::File(path) => Some(path),
+            CertificateFrom::Public => None,
+        });
+        let others = [&mut self.key, &mut self.dns_hook, &mut self.dns_key, &mut self.acme_roots];
+        for path in others.into_iter().flatten().chain(site).chain(certificate) {
+            *path = std::path::absolute(&*path)?;
+        }
+        Ok(())
+    }
+
+    /// Who will vouch for the certificate.
+    pub(crate) fn vouched(&self) -> Vouched {
+        let by_dns = self.dns_hook.is_some() || self.dns_server.is_some();
+        match &self.certificate {
+            Some(CertificateFrom::File(_)) => Vouched::Files,
+            Some(CertificateFrom::Public) => Vouched::Public,
+            None if by_dns => Vouched::Public,
+            None => Vouched::Nobody,
+        }
+    }
+
+    /// Whether a certificate authority will dial port 443.
+    pub(crate) fn is_dialled(&self) -> bool {
+        let by_dns = self.dns_hook.is_some() || self.dns_server.is_some();
+        self.vouched() == Vouched::Public && !by_dns
+    }
+
+    /// What the certificate is for: the domain, or else the first address.
+    pub(crate) fn names(&self, addresses: &[String]) -> anyhow::Result<Vec<Name>> {
+        if let Some(names) = &self.domain {
+            return Ok(names.clone());
+        }
+        let first = addresses.first().context("this server has no address")?;
+        let name = first.parse().ok();
+        Ok(vec![name.with_context(|| format!("no certificate is for {first}; give --domain"))?])
+    }
+
+    /// How it is proven that names are ours. The key of a name server is read here.
+    fn proof(&self, names: &[Name]) -> anyhow::Result<Proof> {
+        let by = match (&self.dns_hook, &self.dns_server, &self.dns_key) {
+            (Some(hook), ..) => Dns::Hook(hook.clone()),
+            (_, Some(DnsServer { server, zone }), Some(file)) => {
+                let key = std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read {}", file.display()))?;
+                let key = key.trim().parse().with_context(|| format!("in {}", file.display()))?;
+                let zone = zone.clone().or_else(|| names.first().map(zone_of));
+                Dns::Update { server: server.clone(), zone: zone.unwrap_or_default(), key }
+            }
+            _ => return Ok(Proof::TlsAlpn),
+        };
+        Ok(Proof::Dns(DnsProof { by, settle: SETTLE }))
+    }
+
+    fn identity(&self, names: &[Name]) -> anyhow::Result<Identity> {
+        Ok(match (self.vouched(), &self.certificate, &self.key) {
+            (Vouched::Files, Some(CertificateFrom::File(certificate)), Some(key)) => {
+                Identity::Files { certificate: certificate.clone(), key: key.clone() }
+            }
+            (Vouched::Public, ..) => {
+                let mut acme = Acme::new(names.to_vec(), self.proof(names)?);
+                if let Some(directory) = &self.acme_directory {
+                    acme.directory.clone_from(directory);
+                }
+                acme.roots.clone_from(&self.acme_roots);
+                Identity::Public(acme)
+            }
+            _ => Identity::SelfSigned(names.to_vec()),
+        })
+    }
+
+    fn site(&self) -> Site {
+        match &self.site {
+            None => Site::Bare,
+            Some(SiteFrom::Directory(path)) => Site::Directory(path.clone()),
+            Some(SiteFrom::Url(url)) => Site::Upstream { url: url.clone(), roots: None },
+        }
+    }
+
+    /// The files that must be readable when root is given up.
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let certificate = self.certificate.iter().filter_map(|from| match from {
+            CertificateFrom::File(path) => Some(path),
+            CertificateFrom::Public => None,
+        });
+        let site = self.site.iter().filter_map(|site| match site {
+            SiteFrom::Directory(path) => Some(path),
+            SiteFrom::Url(_) => None,
+        });
+        let others = [&self.key, &self.dns_hook, &self.dns_key, &self.acme_roots];
+        certificate.chain(site).chain(others.into_iter().flatten()).map(PathBuf::as_path)
+    }
+}
+
+/// The zone of a name, as a rule.
+fn zone_of(name: &Name) -> String {
+    let name = name.to_string();
+    let labels: Vec<&str> = name.rsplit('.').take(2).collect();
+    labels.into_iter().rev().collect::<Vec<_>>().join(".")
+}
+
+/// The host that shows a certificate for this name: below a star, one of the labels that the relay
+/// has anyway, and always the same one.
+pub(crate) fn host_of(name: &Name, buckets: &Buckets) -> String {
+    match name {
+        Name::Host(host) => host.clone(),
+        Name::Below(name) => {
+            let label = buckets.label(buckets.of(KeyId([0; 8])));
+            format!("{label}.{name}")
+        }
+        Name::Address(ip) => ip.to_string(),
+    }
+}
+
+/// Who else listens on port 443, in a few words; to be asked as root.
+pub(crate) fn holder_of_443() -> String {
+    let holders = ports::holders().unwrap_or_default();
+    let mut theirs = holders.into_iter().filter(|holder| holder.at.port() == HTTPS);
+    match theirs.next() {
+        None => "nobody listens there now".to_owned(),
+        Some(holder) => match holder.program {
+            None => "another program holds it".to_owned(),
+            Some(it) => format!("{} (process {}) holds it", it.name, it.process),
+        },
+    }
+}
+
+/// Opens it, when root has been given up. What becomes public is said before anybody is asked.
+///
+/// `not_on_443` says who holds port 443 where the relay does not answer there.
+pub(crate) fn open(
+    config: &Config,
+    addresses: &[String],
+    buckets: &Buckets,
+    not_on_443: Option<&str>,
+    desk: Arc<Desk>,
+    printer: &Printer,
+) -> anyhow::Result<Option<(House, NoticeReceiver)>> {
+    let flags = &config.house;
+    if !flags.is_wanted() {
+        return Ok(None);
+    }
+    flags.files().try_for_each(readable)?;
+    let names = flags.names(addresses)?;
+    let identity = flags.identity(&names)?;
+    if let Identity::Public(acme) = &identity {
+        printer.warning("certificate-public", &acme.publishes());
+    }
+    if let (Identity::Public(Acme { proof: Proof::TlsAlpn, .. }), Some(who)) =
+        (&identity, not_on_443)
+    {
+        let why = format!(
+            "a certificate authority dials port 443, and this relay does not answer there: {who}; \
+             free the port, or prove the name in DNS (--dns-hook)"
+        );
+        printer.warning("certificate-port", &why);
+    }
+    let vouched = flags.vouched();
+    let mut settings = front::Settings::new(config.state.join("tls"), identity);
+    settings.site = flags.site();
+    settings.redirect = vouched != Vouched::Nobody && not_on_443.is_none();
+    let (front, notices) = Front::open(settings)?;
+    let host: Option<WebHost> = names.first().and_then(|name| host_of(name, buckets).parse().ok());
+    let web_host = host.filter(|_| vouched != Vouched::Nobody);
+    Ok(Some((House { front, names, web_host, desk }, notices)))
+}
+
+/// What its links say.
+pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFace {
+    HouseFace {
+        names: house.names.iter().map(ToString::to_string).collect(),
+        vouched: config.house.vouched(),
+        host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
+        fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
+    }
+}
+
+/// Root has been given up by now, for good: what only root may read is of no use later either.
+fn readable(path: &Path) -> anyhow::Result<()> {
+    let opened = File::open(path);
+    let shown = path.display();
+    let why = || match &opened {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => format!(
+            "cannot read {shown}: the relay gives root up before it reads that, so that it can read \
+             a newer one too; let user {user} read it, say with 'setfacl -m u:{user}:rX {shown}', and \
+             pass through the folders above",
+            user = geteuid()
+        ),
+        _ => format!("cannot read {shown}"),
+    };
+    let why = why();
+    opened.map(drop).context(why)
+}
+
+/// Tells the volunteer what the house has to tell.
+pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
+    while let Some(notice) = notices.recv().await {
+        tell(notice.kind(), &notice.to_string(), json);
+    }
+}
