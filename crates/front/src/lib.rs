@@ -46,9 +46,11 @@
 //! | `acme` | public ones: orders, proofs, when to ask again |
 //! | `http_server`, `activity` | HTTP and its bounds; what happens on a connection |
 //! | `rooms` | the seam, tunnels |
+//! | `forward` | key holders' requests to other servers |
 //! | `site` | nothing, files, or a website behind this one; why it looks as it does |
 //! | [`pages`] | what a person is shown to set up their apps, as pure functions |
 //! | `outgoing` | requests of our own |
+//! | `neighbours` | what of a message does not go on |
 //! | `kept` | what survives a restart |
 
 #![forbid(unsafe_code)]
@@ -57,10 +59,12 @@ mod acme;
 mod activity;
 pub mod body;
 mod certificates;
+mod forward;
 mod http_server;
 mod kept;
 mod limits;
 mod name;
+mod neighbours;
 mod notices;
 mod outgoing;
 pub mod pages;
@@ -80,6 +84,7 @@ use tokio::task::AbortHandle;
 pub use acme::{Acme, Dns, DnsProof, LETS_ENCRYPT, Proof};
 pub use body::Body;
 pub use certificates::{BadCertificate, Identity};
+pub use forward::forward;
 pub use limits::Limits;
 pub use name::{BadName, Name};
 pub use notices::{Notice, NoticeReceiver};

@@ -17,7 +17,8 @@ pub enum Name {
 
 impl Name {
     /// Whether a certificate for this name is one for that host (RFC 9525: a star is one label).
-    pub(crate) fn covers(&self, host: &str) -> bool {
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
         match self {
             Self::Host(name) => name.eq_ignore_ascii_case(host),
             Self::Below(name) => host

@@ -97,15 +97,23 @@ impl Keyring {
             gone.for_each(|id| ring.remove(*id));
         }
 
-        let Origin { key, epoch, .. } = &*self.origin;
-        let password = |&id: &KeyId| {
-            let kept = self.web.get(&id).copied();
-            (id, kept.unwrap_or_else(|| Password(key.secret(Form::Web, id, *epoch))))
-        };
-        ring.web = keys.web.iter().map(password).collect();
+        keys.web.iter().for_each(|id| ring.add_web(*id));
+        if ring.web.len() != keys.web.len() {
+            let wanted: HashSet<&KeyId> = keys.web.iter().collect();
+            ring.web.retain(|id, _| wanted.contains(id));
+            ring.doorways.close_all_but(|id| wanted.contains(&id));
+        }
         ring.cleartext = keys.cleartext.iter().copied().collect();
-        ring.doorways = Doorways::of(keys.web, key, *epoch);
         ring
+    }
+
+    fn add_web(&mut self, id: KeyId) {
+        if self.web.contains_key(&id) {
+            return;
+        }
+        let Origin { key, epoch, .. } = &*self.origin;
+        self.web.insert(id, Password(key.secret(Form::Web, id, *epoch)));
+        self.doorways.open(id, key, *epoch);
     }
 
     fn add(&mut self, id: KeyId) {

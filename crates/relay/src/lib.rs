@@ -81,8 +81,8 @@ use course::Course;
 pub use course::CourseSettings;
 use crowd::Crowd;
 use dial::Dialer;
-use egress::Gate;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
+use egress::{Gate, NoWay};
 pub use house::{Answering, Desk, House, NoDesk};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
@@ -226,6 +226,16 @@ impl Shared {
     /// Where to dial for a datacentre.
     fn endpoints(&self, datacentre: Datacentre) -> Vec<SocketAddr> {
         self.course.load().endpoints(datacentre)
+    }
+
+    /// Counts that somebody was not taken where they wanted, and tells the volunteer what they can
+    /// do something about.
+    fn note_no_way(&self, reason: &NoWay) {
+        match reason {
+            NoWay::NoNames => self.notices.say(Notice::NoNames),
+            NoWay::Forbidden(_) => self.counters.count(Counter::EgressRefused),
+            _ => {}
+        }
     }
 
     /// Starts what a key's connection goes on with, as a task of its own, unless the key was revoked

@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER;
 
-use crate::derive::{Epoch, KeyId, RelayKey};
+use crate::derive::{Epoch, KeyId, RelayKey, Secret};
 
 /// What is behind such an address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -29,6 +29,18 @@ impl Doorway {
     /// hash map, whose time gives nothing away.
     #[must_use]
     pub fn token(self, key: &RelayKey, id: KeyId, epoch: Epoch) -> String {
+        HEXLOWER.encode(&self.secret(key, id, epoch).0)
+    }
+
+    /// Reads what [`Self::token`] writes.
+    #[must_use]
+    pub fn read(token: &str) -> Option<Secret> {
+        Some(Secret(HEXLOWER.decode(token.as_bytes()).ok()?.try_into().ok()?))
+    }
+
+    /// The same before it is written.
+    #[must_use]
+    pub fn secret(self, key: &RelayKey, id: KeyId, epoch: Epoch) -> Secret {
         // These words are in every address that was handed out: they must never change.
         let what = match self {
             Self::LogIn => "log-in",
@@ -36,7 +48,7 @@ impl Doorway {
             Self::Dns => "dns",
             Self::Apple => "apple",
         };
-        HEXLOWER.encode(&key.token(what, id, epoch, 0).0)
+        key.token(what, id, epoch, 0)
     }
 }
 
@@ -52,6 +64,9 @@ mod tests {
         let mut all: Vec<String> =
             Doorway::ALL.iter().flat_map(|&doorway| [1, 2].map(|id| token(doorway, id))).collect();
         assert!(all.iter().all(|token| token.len() == WRITTEN));
+        let secret = Doorway::Pac.secret(&key, KeyId([1; 8]), Epoch(1));
+        assert!(Doorway::read(&token(Doorway::Pac, 1)) == Some(secret));
+        assert!(Doorway::read("relay").is_none() && Doorway::read(&"0".repeat(34)).is_none());
         all.sort();
         all.dedup();
         assert_eq!(all.len(), 8);

@@ -203,8 +203,9 @@ fn onward(
     head
 }
 
-/// Reads `Basic` credentials (RFC 7617).
-fn basic(value: &[u8]) -> Option<Login> {
+/// Reads `Basic` credentials (RFC 7617), as they stand in `Proxy-Authorization`.
+#[must_use]
+pub fn basic(value: &[u8]) -> Option<Login> {
     let (scheme, rest) = value.split_at_checked("Basic ".len())?;
     if !scheme.eq_ignore_ascii_case(b"Basic ") {
         return None;
@@ -236,7 +237,36 @@ pub enum Status {
     Timeout,
 }
 
+/// What a proxy says when it wants to know who somebody is.
+pub const CHALLENGE: &str = "Basic realm=\"proxy\", charset=\"UTF-8\"";
+
 impl Status {
+    /// Its number.
+    #[must_use]
+    pub fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Forbidden => 403,
+            Self::LoginRequired => 407,
+            Self::LengthRequired => 411,
+            Self::HeadTooLong => 431,
+            Self::BadGateway => 502,
+            Self::Timeout => 504,
+        }
+    }
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::BadRequest => "Bad Request",
+            Self::Forbidden => "Forbidden",
+            Self::LoginRequired => "Proxy Authentication Required",
+            Self::LengthRequired => "Length Required",
+            Self::HeadTooLong => "Request Header Fields Too Large",
+            Self::BadGateway => "Bad Gateway",
+            Self::Timeout => "Gateway Timeout",
+        }
+    }
+
     /// How to answer a request that cannot be served.
     #[must_use]
     pub fn for_bad(bad: BadRequest) -> Self {
@@ -250,21 +280,14 @@ impl Status {
     /// As bytes, with one line that says why.
     #[must_use]
     pub fn because(self, why: &str) -> Vec<u8> {
-        let (line, extra) = match self {
-            Self::BadRequest => ("400 Bad Request", ""),
-            Self::Forbidden => ("403 Forbidden", ""),
-            Self::LoginRequired => (
-                "407 Proxy Authentication Required",
-                "Proxy-Authenticate: Basic realm=\"proxy\", charset=\"UTF-8\"\r\n",
-            ),
-            Self::LengthRequired => ("411 Length Required", ""),
-            Self::HeadTooLong => ("431 Request Header Fields Too Large", ""),
-            Self::BadGateway => ("502 Bad Gateway", ""),
-            Self::Timeout => ("504 Gateway Timeout", ""),
+        let (code, phrase) = (self.code(), self.phrase());
+        let extra = match self {
+            Self::LoginRequired => format!("Proxy-Authenticate: {CHALLENGE}\r\n"),
+            _ => String::new(),
         };
         let length = why.len() + 1;
         format!(
-            "HTTP/1.1 {line}\r\n{extra}Content-Type: text/plain; charset=utf-8\r\n\
+            "HTTP/1.1 {code} {phrase}\r\n{extra}Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {length}\r\nConnection: close\r\n\r\n{why}\n"
         )
         .into_bytes()

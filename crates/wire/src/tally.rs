@@ -39,11 +39,15 @@ pub enum Protocol {
     HttpConnect,
     /// One request to an HTTP proxy, with a whole URL.
     Http,
+    /// An HTTPS proxy's `CONNECT`: the same over TLS, by HTTP/1.1 or HTTP/2.
+    HttpsConnect,
+    /// One request to an HTTPS proxy, with a whole URL.
+    Https,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::TelegramPlain,
         Self::TelegramPadded,
         Self::TelegramFakeTls,
@@ -51,6 +55,8 @@ impl Protocol {
         Self::Socks5Udp,
         Self::HttpConnect,
         Self::Http,
+        Self::HttpsConnect,
+        Self::Https,
     ];
 
     /// A word for people and machines.
@@ -64,6 +70,8 @@ impl Protocol {
             Self::Socks5Udp => "socks5-udp",
             Self::HttpConnect => "http-connect",
             Self::Http => "http",
+            Self::HttpsConnect => "https-connect",
+            Self::Https => "https",
         }
     }
 
@@ -78,6 +86,8 @@ impl Protocol {
             Self::Socks5Udp => 5,
             Self::HttpConnect => 6,
             Self::Http => 7,
+            Self::HttpsConnect => 8,
+            Self::Https => 9,
         }
     }
 

@@ -27,6 +27,12 @@ pub use link::{Openings, SetupLink};
 pub use setup::Person;
 pub use visit::Visit;
 
+/// What a browser shows once it has told the proxy its password.
+#[must_use]
+pub fn ready(language: Language) -> Page {
+    setup::ready(language)
+}
+
 /// An answer: nothing in it comes from elsewhere, and nothing of it may be kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Page {

@@ -103,6 +103,12 @@ struct Setup<'a> {
     ticket: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "ready.html")]
+struct Ready<'a> {
+    frame: Frame<'a>,
+}
+
 /// The neutral page: whoever fetches it, a messenger that makes a preview say, learns nothing.
 pub(super) fn door(language: Language, path: &str) -> Page {
     page(200, &Door { frame: frame(language, path), spent: false })
@@ -116,6 +122,11 @@ pub(super) fn spent(language: Language, path: &str) -> Page {
 /// The page itself.
 pub(super) fn setup(language: Language, path: &str, person: &Person, ticket: &str) -> Page {
     page(200, &Setup { frame: frame(language, path), person, ticket })
+}
+
+/// What a browser shows once it has told the proxy its password.
+pub(super) fn ready(language: Language) -> Page {
+    page(200, &Ready { frame: frame(language, "/") })
 }
 
 fn frame(language: Language, path: &str) -> Frame<'_> {

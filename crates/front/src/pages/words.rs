@@ -33,6 +33,9 @@ pub(super) struct Words {
     pub user: &'static str,
     pub password: &'static str,
 
+    pub ready_title: &'static str,
+    pub ready_text: &'static str,
+
     pub apple_how: &'static [&'static str],
     pub apple_button: &'static str,
     pub apple_unproven: &'static str,
@@ -91,6 +94,10 @@ pub(super) static KAZAKH: Words = Words {
     log_in: "Содан кейін мына мекенжайды бір рет ашыңыз. Браузер пайдаланушы аты мен құпиясөзді сұрайды:",
     user: "Пайдаланушы аты",
     password: "Құпиясөз",
+
+    ready_title: "Браузер дайын",
+    ready_text: "Енді кез келген сайтты аша аласыз. Браузер құпиясөзді жабылғанша есінде сақтайды; \
+                 сайттар ашылмай қалса, осы мекенжайды тағы бір рет ашыңыз.",
 
     apple_how: &[
         "Профильді Safari арқылы жүктеп алыңыз.",
@@ -165,6 +172,10 @@ pub(super) static RUSSIAN: Words = Words {
     user: "Имя пользователя",
     password: "Пароль",
 
+    ready_title: "Браузер готов",
+    ready_text: "Теперь можно открывать любые сайты. Браузер помнит пароль, пока его не закроют; если \
+                 сайты перестали открываться, откройте этот адрес ещё раз.",
+
     apple_how: &[
         "Загрузите профиль в Safari.",
         "Откройте «Настройки», «Основные», «VPN и управление устройством» и установите профиль.",
@@ -238,6 +249,10 @@ pub(super) static ENGLISH: Words = Words {
     log_in: "Then open this address once. The browser asks for a user name and a password:",
     user: "User name",
     password: "Password",
+
+    ready_title: "The browser is ready",
+    ready_text: "You can open any site now. The browser remembers the password until it is closed; if \
+                 sites do not open any more, open this address once again.",
 
     apple_how: &[
         "Download the profile with Safari.",

@@ -4,32 +4,17 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http::header::{
-    ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, LOCATION, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{ALT_SVC, CONTENT_LENGTH, HOST, LOCATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use rustls::ClientConfig;
 
 use crate::http_server::status;
+use crate::neighbours;
 use crate::notices::{Notice, Notices};
 use crate::outgoing::Origin;
 use crate::{Body, Limits};
-
-/// Header fields that are between two neighbours and not between the ends (RFC 9110, 7.6.1).
-const BETWEEN_NEIGHBOURS: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// How often it is said that it does not answer, at most.
 const SAID_ONCE_IN: Duration = Duration::from_secs(60);
@@ -111,17 +96,8 @@ impl Upstream {
             let at = if path == "*" { path.to_owned() } else { format!("{}{path}", self.below) };
             parts.uri = at.parse().ok()?;
         }
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        forget_neighbours(&mut parts.headers);
+        neighbours::leave(&mut parts);
         parts.headers.insert(HOST, self.host.clone());
-        // HTTP/2 may have split what is one field in HTTP/1.1 (RFC 9113, 8.2.3).
-        let cookies: Vec<_> =
-            parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        if cookies.len() > 1 {
-            let cookies = HeaderValue::from_bytes(&cookies.join(&b"; "[..])).ok()?;
-            parts.headers.insert(COOKIE, cookies);
-        }
         let most = usize::try_from(self.request_bytes).unwrap_or(usize::MAX);
         let body = if body.is_end_stream() {
             crate::body::empty()
@@ -134,7 +110,7 @@ impl Upstream {
     fn pass_on(&self, answer: Response<hyper::body::Incoming>) -> Response<Body> {
         let (mut parts, body) = answer.into_parts();
         parts.version = Version::HTTP_11;
-        forget_neighbours(&mut parts.headers);
+        neighbours::forget(&mut parts.headers);
         // It would send visitors to UDP ports of ours.
         parts.headers.remove(ALT_SVC);
         if let Some(here) = parts.headers.get(LOCATION).and_then(|to| self.here(to)) {
@@ -166,20 +142,5 @@ impl Upstream {
             *said = Some(Instant::now());
             self.notices.say(Notice::UpstreamUnreachable(format!("{}: {error}", self.base)));
         }
-    }
-}
-
-/// Takes away what was meant for us alone.
-fn forget_neighbours(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|names| names.to_str().ok())
-        .flat_map(|names| names.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| *name != CONTENT_LENGTH && *name != HOST)
-        .collect();
-    for name in named.iter().chain(&BETWEEN_NEIGHBOURS) {
-        headers.remove(name);
     }
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use wire::http_proxy::Status;
 use wire::target::{Host, Target};
 
 use crate::names::{Names, NoAddress};
@@ -79,6 +80,19 @@ impl fmt::Display for NoWay {
             Self::NoNetwork => f.write_str("the relay has no way to that network"),
             Self::NoAnswer => f.write_str("that host does not answer"),
             Self::Refused => f.write_str("that host refuses"),
+        }
+    }
+}
+
+impl NoWay {
+    /// How an HTTP proxy says it.
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            Self::Forbidden(_) => Status::Forbidden,
+            Self::NoAnswer => Status::Timeout,
+            Self::NoSuchName | Self::NoNames | Self::NoNetwork | Self::Refused => {
+                Status::BadGateway
+            }
         }
     }
 }

@@ -2,24 +2,31 @@
 
 use std::collections::HashMap;
 
-use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::derive::{Epoch, KeyId, RelayKey, Secret};
 use wire::doorway::Doorway;
 
-/// The addresses of all keys for the web.
+/// The addresses of all keys for the web, by the secret part of each.
 #[derive(Clone, Default)]
-pub(crate) struct Doorways(HashMap<String, (Doorway, KeyId)>);
+pub(crate) struct Doorways(HashMap<[u8; 16], (Doorway, KeyId)>);
 
 impl Doorways {
-    pub(crate) fn of(ids: &[KeyId], key: &RelayKey, epoch: Epoch) -> Self {
-        let doorways = |&id: &KeyId| {
-            Doorway::ALL.map(|doorway| (doorway.token(key, id, epoch), (doorway, id)))
-        };
-        Self(ids.iter().flat_map(doorways).collect())
+    /// Opens those of one more key.
+    pub(crate) fn open(&mut self, id: KeyId, key: &RelayKey, epoch: Epoch) {
+        for doorway in Doorway::ALL {
+            let Secret(token) = doorway.secret(key, id, epoch);
+            self.0.insert(token, (doorway, id));
+        }
+    }
+
+    /// Closes those of all keys that are not to stay.
+    pub(crate) fn close_all_but(&mut self, stays: impl Fn(KeyId) -> bool) {
+        self.0.retain(|_, (_, id)| stays(*id));
     }
 
     /// Whose this is, if it is one of these.
     pub(crate) fn find(&self, doorway: Doorway, token: &str) -> Option<KeyId> {
-        let (found, id) = self.0.get(token)?;
+        let Secret(token) = Doorway::read(token)?;
+        let (found, id) = self.0.get(&token)?;
         (*found == doorway).then_some(*id)
     }
 }

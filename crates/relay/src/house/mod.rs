@@ -13,12 +13,15 @@
 //! | `proxy` | HTTPS proxies: browsers, and Apple's devices |
 //! | `bridge` | Telegram's WEB proxy |
 //! | `names` | DNS over HTTPS |
+//! | `tunnel`, `counted` | bytes between a visitor and a server |
 //! | `doorways` | addresses that lead to a key |
 
 mod bridge;
+mod counted;
 mod doorways;
 mod names;
 mod proxy;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

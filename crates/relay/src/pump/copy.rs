@@ -18,6 +18,11 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; RECORDS * RECORD]);
 }
 
+/// Lends this thread's buffer: more than 256 KiB, with anything in it.
+pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
+    BUFFER.with_borrow_mut(|buffer| work(buffer))
+}
+
 /// How much is read at a time, in records: twice as much after each time that all of it was there
 /// and was taken at once, and one again when something was left over. So a fast reader is served in
 /// large pieces, and what is kept for a slow one is small: 16 KiB, and once up to 256 KiB when a fast

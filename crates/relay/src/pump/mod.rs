@@ -6,7 +6,7 @@
 //! | datacentre | app in fake TLS | the same bytes in records: read with gaps for the headers, one write |
 //! | app | datacentre | decrypted and encrypted anew in a thread's buffer |
 //! | stranger | mask host, and back | the same bytes: [`splice`] |
-//! | browser or app | any server, and back | the same bytes: [`splice`] |
+//! | browser or app | any server, and back | the same bytes: [`splice`]; over TLS in `house` |
 //!
 //! An idle connection holds no buffer and no pipe: they belong to the thread, and are borrowed from
 //! the moment when bytes are there until they are written. Only what the other side does not take at
@@ -30,10 +30,11 @@ use wire::ctr::Ctr;
 use wire::tls::record::{BadRecord, Unframer};
 
 use crate::tally::{Flow, Meter};
+pub(crate) use copy::with_buffer;
 pub(crate) use forward::forward;
 
 /// How long one direction may go on when the other has ended.
-const HALF_OPEN: Duration = Duration::from_secs(30);
+pub(crate) const HALF_OPEN: Duration = Duration::from_secs(30);
 
 /// A person's way to Telegram.
 pub(crate) struct Telegram {
@@ -144,7 +145,7 @@ pub(crate) async fn end_of(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-fn reset(sides: &[&TcpStream]) {
+pub(crate) fn reset(sides: &[&TcpStream]) {
     for side in sides {
         let _ = SockRef::from(*side).set_linger(Some(Duration::ZERO));
     }

@@ -35,12 +35,5 @@ fn guest(key: wire::derive::KeyId, request: http_proxy::Request) -> Guest {
 }
 
 pub(super) fn refusal(reason: &NoWay) -> Vec<u8> {
-    let status = match reason {
-        NoWay::Forbidden(_) => Status::Forbidden,
-        NoWay::NoAnswer => Status::Timeout,
-        NoWay::NoSuchName | NoWay::NoNames | NoWay::NoNetwork | NoWay::Refused => {
-            Status::BadGateway
-        }
-    };
-    status.because(&reason.to_string())
+    reason.status().because(&reason.to_string())
 }

@@ -27,7 +27,7 @@ use wire::target::Target;
 
 use crate::egress::NoWay;
 use crate::tally::{Counter, Meter};
-use crate::{Notice, Shared, pump};
+use crate::{Shared, pump};
 use caller::Caller;
 pub(crate) use logins::Logins;
 use udp::Association;
@@ -109,11 +109,7 @@ pub(crate) async fn serve(
             drop((session, room));
         }),
         Err(reason) => {
-            match &reason {
-                NoWay::NoNames => shared.notices.say(Notice::NoNames),
-                NoWay::Forbidden(_) => shared.counters.count(Counter::EgressRefused),
-                _ => {}
-            }
+            shared.note_no_way(&reason);
             caller.say(&tongue.refusal(&reason)).await;
             caller.farewell().await;
         }
