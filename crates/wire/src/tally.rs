@@ -39,11 +39,13 @@ pub enum Protocol {
     HttpConnect,
     /// One request to an HTTP proxy, with a whole URL.
     Http,
+    /// Telegram's WEB proxy: each of its streams is a connection.
+    TelegramWeb,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TelegramPlain,
         Self::TelegramPadded,
         Self::TelegramFakeTls,
@@ -51,6 +53,7 @@ impl Protocol {
         Self::Socks5Udp,
         Self::HttpConnect,
         Self::Http,
+        Self::TelegramWeb,
     ];
 
     /// A word for people and machines.
@@ -64,6 +67,7 @@ impl Protocol {
             Self::Socks5Udp => "socks5-udp",
             Self::HttpConnect => "http-connect",
             Self::Http => "http",
+            Self::TelegramWeb => "telegram-web",
         }
     }
 
@@ -78,6 +82,7 @@ impl Protocol {
             Self::Socks5Udp => 5,
             Self::HttpConnect => 6,
             Self::Http => 7,
+            Self::TelegramWeb => 9,
         }
     }
 
