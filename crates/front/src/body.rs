@@ -23,6 +23,45 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// A body of which these bytes have been read already, and the rest: as if none had been.
+pub fn after(first: Bytes, rest: Body) -> Body {
+    Reread { first, rest }.boxed_unsync()
+}
+
+struct Reread {
+    first: Bytes,
+    rest: Body,
+}
+
+impl HttpBody for Reread {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if self.first.is_empty() {
+            return Pin::new(&mut self.rest).poll_frame(cx);
+        }
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.first)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (first, rest) = (self.first.len() as u64, self.rest.size_hint());
+        let mut hint = SizeHint::new();
+        hint.set_lower(first + rest.lower());
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(first + upper);
+        }
+        hint
+    }
+}
+
 /// A body that keeps something until it is done, and reports when it moves.
 pub(crate) struct Watched<B, K> {
     pub body: B,

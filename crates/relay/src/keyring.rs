@@ -7,6 +7,7 @@ use wire::account::Password;
 use wire::derive::{BUCKETS, Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
 use wire::doorway::Doorway;
 use wire::socks5::Login;
+use wire::webproxy::{Capability, WebAddress, WebSecret};
 
 use crate::house::Doorways;
 
@@ -23,6 +24,8 @@ pub(crate) struct Keyring {
     cleartext: HashSet<KeyId>,
     /// What leads to them.
     doorways: Doorways,
+    /// What apps show at the WEB proxy: those of all keys that can be tried, if there is one.
+    capabilities: HashMap<Capability, KeyId>,
     origin: Arc<Origin>,
 }
 
@@ -55,6 +58,15 @@ struct Origin {
     key: RelayKey,
     epoch: Epoch,
     buckets: Buckets,
+    /// Where the WEB proxy is, if there is one.
+    web_address: Option<WebAddress>,
+}
+
+impl Origin {
+    /// What an app with this secret shows there. All links have the padded form.
+    fn capability(&self, secret: Secret) -> Option<Capability> {
+        Some(Capability::of(self.web_address.as_ref()?, &WebSecret::Padded(secret)))
+    }
 }
 
 /// Up to this many keys, all of them are tried on every connection: it costs less than a tenth of a
@@ -82,8 +94,16 @@ impl Keyring {
             web: HashMap::new(),
             cleartext: HashSet::new(),
             doorways: Doorways::default(),
-            origin: Arc::new(Origin { key: key.clone(), epoch, buckets }),
+            capabilities: HashMap::new(),
+            origin: Arc::new(Origin { key: key.clone(), epoch, buckets, web_address: None }),
         }
+    }
+
+    /// The same ring, which has no keys yet, for a relay that has a WEB proxy there.
+    pub(crate) fn at(self, web_address: Option<WebAddress>) -> Self {
+        let Origin { key, epoch, .. } = &*self.origin;
+        let (key, epoch, buckets) = (key.clone(), *epoch, Buckets::new(key, *epoch));
+        Self { origin: Arc::new(Origin { key, epoch, buckets, web_address }), ..self }
     }
 
     /// A ring with these keys and no others. What is on this one already is copied and not derived
@@ -120,17 +140,24 @@ impl Keyring {
         if self.places.contains_key(&id) {
             return;
         }
-        let Origin { key, epoch, buckets } = &*self.origin;
+        let Origin { key, epoch, buckets, .. } = &*self.origin;
         let bucket = buckets.of(id);
+        let secret = key.secret(Form::Telegram, id, *epoch);
         let entries = &mut self.buckets[bucket.index()];
         self.places.insert(id, Place { bucket, at: entries.len() });
-        entries.push(Entry { id, secret: key.secret(Form::Telegram, id, *epoch) });
+        entries.push(Entry { id, secret });
+        if let Some(capability) = self.origin.capability(secret) {
+            self.capabilities.insert(capability, id);
+        }
     }
 
     fn remove(&mut self, id: KeyId) {
         let Some(Place { bucket, at }) = self.places.remove(&id) else { return };
         let entries = &mut self.buckets[bucket.index()];
-        entries.swap_remove(at);
+        let gone = entries.swap_remove(at);
+        if let Some(capability) = self.origin.capability(gone.secret) {
+            self.capabilities.remove(&capability);
+        }
         if let Some(moved) = entries.get(at) {
             self.places.insert(moved.id, Place { bucket, at });
         }
@@ -159,6 +186,11 @@ impl Keyring {
     /// The key that an address leads to.
     pub(crate) fn behind(&self, doorway: Doorway, token: &str) -> Option<KeyId> {
         self.doorways.find(doorway, token)
+    }
+
+    /// The key that shows this at the WEB proxy.
+    pub(crate) fn capable(&self, capability: &Capability) -> Option<&Entry> {
+        self.entry(*self.capabilities.get(capability)?)
     }
 
     /// The bucket whose port was dialled.
@@ -275,6 +307,25 @@ mod tests {
             assert_eq!((entry, changed.has(*id)), (valid, valid.is_some()));
         }
         assert_eq!((changed.len(), changed.entries().count()), (new.len(), new.len()));
+    }
+
+    #[test]
+    fn at_the_web_proxy_each_key_is_found_by_its_capability_as_long_as_it_is_valid() {
+        let House { ids, key, .. } = house(50);
+        let address: WebAddress = "web.example.org".parse().expect("an address");
+        let capability = |id: KeyId| {
+            let secret = key.secret(Form::Telegram, id, EPOCH);
+            Capability::of(&address, &WebSecret::Padded(secret))
+        };
+        let keyring = Keyring::new(&key, EPOCH).at(Some(address.clone()));
+        let changed = keyring.with(telegram(&ids)).with(telegram(&ids[10..]));
+        for (number, id) in ids.iter().enumerate() {
+            let found = changed.capable(&capability(*id)).map(|entry| entry.id);
+            assert_eq!(found, (number >= 10).then_some(*id));
+        }
+        let without = Keyring::new(&key, EPOCH).with(telegram(&ids));
+        assert!(without.capabilities.is_empty());
+        assert_eq!(changed.capabilities.len(), ids.len() - 10);
     }
 
     #[test]

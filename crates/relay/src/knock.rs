@@ -4,6 +4,7 @@
 //! says is kept until the datacentre has answered, and said again at the next address if it does
 //! not. Nothing is lost by that: a datacentre ignores a message that it has seen before.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,26 @@ const ADDRESSES: usize = 3;
 /// we have.
 const MOST: usize = 16 << 10;
 
+/// Where a guest's bytes come from, as they were sent.
+pub(crate) trait Line: Sync {
+    /// Appends what has come, waiting for it where there is nothing; an end is an error. May be
+    /// broken off without losing anything.
+    fn more(&self, into: &mut Vec<u8>) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl Line for TcpStream {
+    async fn more(&self, into: &mut Vec<u8>) -> io::Result<()> {
+        pump::read_some(self, into).await
+    }
+}
+
+/// A datacentre that has answered, and what changes the guest's next bytes into its own.
+pub(crate) struct Way<L> {
+    pub line: L,
+    pub upstream: TcpStream,
+    pub upward: pump::Upward,
+}
+
 /// Opens the guest's connection to Telegram; `None` when nobody answers, or the guest is gone.
 pub(crate) async fn knock(
     shared: Arc<Shared>,
@@ -33,9 +54,20 @@ pub(crate) async fn knock(
     guest: Box<Guest>,
     meter: Arc<Meter>,
 ) -> Option<Box<pump::Telegram>> {
+    let Way { line: client, upstream, upward } = find(&shared, client, guest, &meter).await?;
+    Some(Box::new(pump::Telegram { client, upstream, upward, meter }))
+}
+
+/// The same for a guest on any line.
+pub(crate) async fn find<L: Line>(
+    shared: &Shared,
+    line: L,
+    guest: Box<Guest>,
+    meter: &Meter,
+) -> Option<Way<L>> {
     let Guest { mut opened, dress, early: mut said, .. } = *guest;
     opened.from_client.apply(&mut said);
-    let mut speaker = Speaker { client, opened, dress, said };
+    let mut speaker = Speaker { line, opened, dress, said };
     let datacentre = speaker.opened.dc.datacentre();
     for left in (0..ADDRESSES).rev() {
         let Some((upstream, address)) = shared.dialer.dial(shared.endpoints(datacentre)).await
@@ -46,12 +78,11 @@ pub(crate) async fn knock(
         pump::tune(&upstream);
         match speaker.speak(&upstream, left == 0).await {
             Ok(Some(to_server)) => {
-                let Speaker { client, opened, dress, said } = speaker;
+                let Speaker { line, opened, dress, said } = speaker;
                 meter.flow().add_up(said.len());
                 let from_client = opened.from_client;
                 let upward = pump::Upward { from_client, to_server, dress };
-                let telegram = pump::Telegram { client, upstream, upward, meter };
-                return Some(Box::new(telegram));
+                return Some(Way { line, upstream, upward });
             }
             Ok(None) => shared.dialer.mark_silent(address),
             Err(BadRecord) => return None,
@@ -61,15 +92,15 @@ pub(crate) async fn knock(
 }
 
 /// A guest, and what they have said so far.
-struct Speaker {
-    client: TcpStream,
+struct Speaker<L> {
+    line: L,
     opened: Opened,
     dress: Option<Unframer>,
     /// In the clear as far as we see it: Telegram's own encryption is inside.
     said: Vec<u8>,
 }
 
-impl Speaker {
+impl<L: Line> Speaker<L> {
     /// Says everything to `upstream`, and what the guest adds to it, until there is an answer or
     /// need be none: the encryption goes on from there. `None` when there is no answer.
     async fn speak(
@@ -90,7 +121,7 @@ impl Speaker {
                 biased;
                 // Whatever it is, an end or an error included: the pump passes it on.
                 _answer = upstream.peek(&mut first) => return Ok(Some(to_server)),
-                more = pump::read_some(&self.client, &mut words) => if more.is_err() {
+                more = self.line.more(&mut words) => if more.is_err() {
                     // The pump will see the same end, and knows what to do about it.
                     return Ok(Some(to_server));
                 },

@@ -76,6 +76,7 @@ use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::mtproto::Datacentre;
 use wire::tally::Day;
+use wire::webproxy::WebAddress;
 
 use course::Course;
 pub use course::CourseSettings;
@@ -83,6 +84,7 @@ use crowd::Crowd;
 use dial::Dialer;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
+use house::Bridge;
 pub use house::{Answering, Desk, House, NoDesk};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
@@ -184,6 +186,7 @@ pub(crate) struct Shared {
     finder: Arc<Finder>,
     limits: Limits,
     house: Option<House>,
+    bridge: Bridge,
     course: ArcSwap<Course>,
     dialer: Dialer,
     names: Arc<Names>,
@@ -293,9 +296,13 @@ impl Relay {
         let names = Arc::new(Names::default());
         let course = Course::new(settings.course, (key, epoch), &names, settings.house.as_ref());
         let limits = settings.limits;
+        let web_host = settings.house.as_ref().and_then(|house| house.web_host.clone());
+        let web_address = web_host.map(|host| WebAddress { host, path: None });
+        let keyring = Keyring::new(key, epoch).at(web_address);
         let shared = Shared {
             key: (key.clone(), epoch),
-            finder: Arc::new(Finder::new(Keyring::new(key, epoch), Arc::clone(&counters))),
+            finder: Arc::new(Finder::new(keyring, Arc::clone(&counters))),
+            bridge: Bridge::new(limits.connections),
             beginning: Once::new(),
             house: settings.house,
             course: ArcSwap::from_pointee(course),
@@ -408,6 +415,10 @@ impl Relay {
             gauge("at_the_door", "Connections that may still show a key.", shared.at_the_door()),
             gauge("strangers_now", "Strangers at the decoy.", strangers),
         ];
+        if shared.house.as_ref().is_some_and(|house| house.web_host.is_some()) {
+            let sessions = shared.bridge.count() as u64;
+            gauges.push(gauge("web_proxy_sessions", "Apps at Telegram's WEB proxy.", sessions));
+        }
         gauges.extend(self.waits().gauges());
         Totals { counters: shared.counters.all(), gauges, ..shared.tally.totals() }
     }

@@ -43,11 +43,13 @@ pub enum Protocol {
     HttpsConnect,
     /// One request to an HTTPS proxy, with a whole URL.
     Https,
+    /// Telegram's WEB proxy: each of its streams is a connection.
+    TelegramWeb,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TelegramPlain,
         Self::TelegramPadded,
         Self::TelegramFakeTls,
@@ -57,6 +59,7 @@ impl Protocol {
         Self::Http,
         Self::HttpsConnect,
         Self::Https,
+        Self::TelegramWeb,
     ];
 
     /// A word for people and machines.
@@ -72,6 +75,7 @@ impl Protocol {
             Self::Http => "http",
             Self::HttpsConnect => "https-connect",
             Self::Https => "https",
+            Self::TelegramWeb => "telegram-web",
         }
     }
 
@@ -88,6 +92,7 @@ impl Protocol {
             Self::Http => 7,
             Self::HttpsConnect => 8,
             Self::Https => 9,
+            Self::TelegramWeb => 10,
         }
     }
 

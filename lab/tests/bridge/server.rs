@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lab::Host;
 use lab::http::{self, Request};
 use wire::derive::Secret;
-use wire::webproxy::carrier::{Carrier, Downlink, MAX_UP, Offer, OutOfOrder, Uplink};
+use wire::webproxy::carrier::{Carrier, Downlink, MAX_DOWN, MAX_UP, Offer, OutOfOrder, Uplink};
 use wire::webproxy::request::{self, Answer, Ask};
 use wire::webproxy::session::{Broken, HELLO};
 use wire::webproxy::token::{Redeemed, Tickets};
@@ -214,12 +214,13 @@ impl World {
                 }
                 Some(Answer::taken(dialect, sequence))
             }
-            Ask::Down { session, arrived, dialect } => {
+            Ask::Down { session: token, arrived, dialect } => {
                 state.polls += 1;
                 let end = Instant::now() + Duration::from_secs(2);
                 loop {
-                    let live = state.sessions.get_mut(&session)?;
-                    match live.down.ask(arrived, &mut live.session) {
+                    let live = state.sessions.get_mut(&token)?;
+                    let Live { down, session, .. } = live;
+                    match down.ask(arrived, |batch| session.transmit(MAX_DOWN, batch)) {
                         Ok(Some((number, frames))) => {
                             let frames = frames.to_vec();
                             live.echo();
@@ -229,7 +230,7 @@ impl World {
                             return Some(Answer::nothing(dialect, arrived));
                         }
                         Ok(None) => {}
-                        Err(broken) => return Some(state.breaks(&session, &broken)),
+                        Err(broken) => return Some(state.breaks(&token, &broken)),
                     }
                     let wait = Duration::from_millis(100);
                     state = self.changed.wait_timeout(state, wait).expect("no thread panicked").0;

@@ -41,6 +41,7 @@ use crate::crowd::Place;
 use crate::keyring::Keyring;
 use crate::sources::Source;
 use crate::tally::Counter;
+pub(crate) use bridge::Bridge;
 pub(crate) use doorways::Doorways;
 
 /// The port on which websites speak without TLS.

@@ -55,7 +55,8 @@ pub(crate) struct Upward {
 }
 
 impl Upward {
-    fn change(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+    /// Changes bytes in place; tells how many are left of them, at the front.
+    pub(crate) fn change(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let length =
             undress(&mut self.dress, &mut self.from_client, bytes).map_err(io::Error::other)?;
         self.to_server.apply(&mut bytes[..length]);
@@ -172,7 +173,7 @@ async fn both(
 
 /// Waits until there may be something to read. One task at a time waits for a socket in this way; so
 /// it needs a ninth of what `TcpStream::readable` needs, which keeps a list of those who wait.
-async fn readable(from: &TcpStream) -> io::Result<()> {
+pub(crate) async fn readable(from: &TcpStream) -> io::Result<()> {
     poll_fn(|context| from.poll_read_ready(context)).await
 }
 

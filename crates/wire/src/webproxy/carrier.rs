@@ -4,9 +4,9 @@
 //! A request up is the next one, or exactly the last one again, which was done already. A request
 //! down says what has arrived: what has not is given again, byte for byte.
 
-use aws_lc_rs::{constant_time, digest};
+use std::sync::Arc;
 
-use super::session::Session;
+use aws_lc_rs::{constant_time, digest};
 
 /// The longest body of a request up, in bytes.
 pub const MAX_UP: usize = 2 << 20;
@@ -72,7 +72,7 @@ impl Uplink {
         Self { next: first, last: None }
     }
 
-    /// A request has come, whole. If [`Session::may_receive`] says no, answer "later" instead and
+    /// A request has come, whole. If [`Session::may_receive`](super::Session::may_receive) says no, answer "later" instead and
     /// ask here when it comes again.
     ///
     /// # Errors
@@ -95,40 +95,45 @@ impl Uplink {
 #[derive(Clone, Default, Debug)]
 pub struct Downlink {
     arrived: u64,
-    batch: Vec<u8>,
+    batch: Arc<Vec<u8>>,
 }
 
 impl Downlink {
     /// A request has come that says up to which answer all has arrived; the next answer and its
-    /// number. `None` if there is nothing to say: wait until the session
-    /// [has](Session::has_to_say) something and ask again with the same number, or, after [`POLL`],
-    /// answer that there is nothing.
+    /// number. What is new is written by `transmit`, up to [`MAX_DOWN`] bytes. `None` if there is
+    /// nothing to say: wait until there is something and ask again with the same number, or, after
+    /// [`POLL`], answer that there is nothing.
     ///
     /// # Errors
     /// [`OutOfOrder`]: the number of neither the last answer nor the one before.
     pub fn ask(
         &mut self,
         arrived: u64,
-        session: &mut Session,
-    ) -> Result<Option<(u64, &[u8])>, OutOfOrder> {
-        if !self.batch.is_empty() && arrived == self.arrived + 1 {
+        transmit: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<Option<(u64, Arc<Vec<u8>>)>, OutOfOrder> {
+        if !self.batch.is_empty() && Some(arrived) == self.arrived.checked_add(1) {
             self.arrived = arrived;
             // What a batch took is not kept by a session that has little to say.
-            self.batch = Vec::new();
+            self.batch = Arc::default();
         }
         if arrived != self.arrived {
             return Err(OutOfOrder);
         }
         if self.batch.is_empty() {
-            session.transmit(MAX_DOWN, &mut self.batch);
+            let mut batch = Vec::new();
+            transmit(&mut batch);
+            batch.shrink_to_fit();
+            self.batch = Arc::new(batch);
         }
-        Ok((!self.batch.is_empty()).then_some((self.arrived + 1, self.batch.as_slice())))
+        let number = self.arrived.checked_add(1).ok_or(OutOfOrder)?;
+        Ok((!self.batch.is_empty()).then(|| (number, Arc::clone(&self.batch))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webproxy::Session;
     use crate::webproxy::frame::{Kind, StreamId, put};
 
     #[test]
@@ -157,17 +162,18 @@ mod tests {
         put(&mut hello, Kind::Hello, StreamId::SESSION, &[1]);
         session.receive(&mut hello.as_slice()).expect("a greeting");
         let mut down = Downlink::default();
-        let welcome = (1, [0x11, 0, 0, 0, 0, 0, 0, 0].as_slice());
-        assert_eq!(down.ask(0, &mut session), Ok(Some(welcome)));
+        let mut ask = |arrived, session: &mut Session| {
+            let answer = down.ask(arrived, |batch| session.transmit(MAX_DOWN, batch));
+            answer.map(|answer| answer.map(|(number, frames)| (number, frames.to_vec())))
+        };
+        let welcome = (1, vec![0x11, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(ask(0, &mut session), Ok(Some(welcome.clone())));
         session.ping();
-        assert_eq!(down.ask(0, &mut session), Ok(Some(welcome)), "the answer was lost");
-        let ping = down
-            .ask(1, &mut session)
-            .expect("in order")
-            .map(|(number, bytes)| (number, bytes.len()));
-        assert_eq!(ping, Some((2, 16)));
-        assert_eq!(down.ask(0, &mut session), Err(OutOfOrder));
-        assert_eq!(down.ask(2, &mut session), Ok(None));
-        assert_eq!(down.ask(3, &mut session), Err(OutOfOrder));
+        assert_eq!(ask(0, &mut session), Ok(Some(welcome)), "the answer was lost");
+        let ping = ask(1, &mut session).expect("in order");
+        assert_eq!(ping.map(|(number, frames)| (number, frames.len())), Some((2, 16)));
+        assert_eq!(ask(0, &mut session), Err(OutOfOrder));
+        assert_eq!(ask(2, &mut session), Ok(None));
+        assert_eq!(ask(3, &mut session), Err(OutOfOrder));
     }
 }

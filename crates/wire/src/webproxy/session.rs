@@ -7,7 +7,8 @@
 //!
 //! - down: [`Session::room`] says how much a stream may send, which is never more than the app has
 //!   given it credit for, nor than [`MAX_QUEUED`] for all streams together (beyond it every stream
-//!   may still have [`CHUNK`] bytes, so that none is starved by another);
+//!   may still have [`CHUNK`] bytes, so that none is starved by another). Or nothing is queued, and
+//!   what a socket has is read when the carrier takes it: [`Session::pass`];
 //! - up: a stream's credit is given back when its bytes have been written out
 //!   ([`Session::drained`]), and while [`MAX_HELD`] bytes wait for that, [`Session::may_receive`]
 //!   says no and the carrier is not read.
@@ -218,6 +219,45 @@ impl Session {
         count
     }
 
+    /// How many bytes the app takes on a stream now; `None` if it is not open, or is closing.
+    #[must_use]
+    pub fn credit(&self, id: StreamId) -> Option<usize> {
+        let stream = self.streams.get(&id).filter(|stream| !stream.closing)?;
+        Some(stream.credit as usize)
+    }
+
+    /// Appends a frame whose data `read` puts at the end of what it is given: at most as many bytes
+    /// as it is told; how many. Nothing is appended if those are none, or it fails. So what a socket
+    /// has goes out without waiting in a queue; there must be nothing of this stream in one.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn pass<E>(
+        &mut self,
+        id: StreamId,
+        most: usize,
+        out: &mut Vec<u8>,
+        read: impl FnOnce(&mut Vec<u8>, usize) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| !stream.closing) else {
+            return Ok(0);
+        };
+        let most = most.min(stream.credit as usize).min(frame::MAX_PAYLOAD);
+        let start = out.len();
+        frame::put_header(out, Kind::Data, id, 0);
+        let data = out.len();
+        let done = read(out, most);
+        let length = out.len() - data;
+        match u32::try_from(length) {
+            Ok(count) if done.is_ok() && length > 0 => {
+                out[data - 4..data].copy_from_slice(&count.to_be_bytes());
+                stream.credit = stream.credit.saturating_sub(count);
+            }
+            _ => out.truncate(start),
+        }
+        done
+    }
+
     /// Ends a stream, after what is queued for it.
     pub fn close(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(&id) {
@@ -288,7 +328,11 @@ impl Session {
         let count = stream.queue.len().min(CHUNK).min(most);
         if count > 0 {
             frame::put_header(out, Kind::Data, id, count);
-            out.extend(stream.queue.drain(..count));
+            let (front, back) = stream.queue.as_slices();
+            let front = &front[..count.min(front.len())];
+            out.extend_from_slice(front);
+            out.extend_from_slice(&back[..count - front.len()]);
+            stream.queue.drain(..count);
             self.queued -= count;
         }
         if !stream.queue.is_empty() {

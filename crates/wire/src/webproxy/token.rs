@@ -114,6 +114,12 @@ impl<K: PartialEq> Tickets<K> {
         token
     }
 
+    /// Whose a token is, if it has not run out.
+    pub fn owner(&mut self, token: &Token, now: Instant) -> Option<&K> {
+        self.forget(now);
+        self.all.get(token).map(|ticket| &ticket.owner)
+    }
+
     /// What a token is good for: one session, told again if it is asked again. `None` if it is
     /// nobody's, or has run out.
     pub fn redeem(&mut self, token: &Token, now: Instant) -> Option<Redeemed<'_, K>> {

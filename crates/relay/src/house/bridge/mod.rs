@@ -1,0 +1,124 @@
+//! Telegram's WEB proxy: the app's bytes through a browser engine, by ordinary HTTPS.
+//!
+//! ```text
+//! capability ─> page with a ticket ─> session ─> WebSocket, or requests ─> frames of many streams
+//!                                                              each stream ─> a datacentre
+//! ```
+//!
+//! What the frames mean is [`wire::webproxy`]'s. A first flight is not asked whether it was seen
+//! before, as on TCP: it comes within TLS from whoever has a session, so no stranger has a recording
+//! of it, and nobody else's session opens it.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `table` | tickets and sessions, and how many of them there may be |
+//! | `session` | one app's session: what it is given and what it says, whoever carries it |
+//! | `streams` | its streams, and whose turn it is |
+//! | `stream` | one of them: the way to a datacentre, and bytes up |
+//! | `socket`, `requests` | the two carriers |
+//! | `bodies` | what a request brings, and how it is put back |
+
+mod bodies;
+mod requests;
+mod session;
+mod socket;
+mod stream;
+mod streams;
+mod table;
+
+use std::sync::Arc;
+
+use front::{Body, body};
+use http::{Request, Response};
+use wire::webproxy::request::{self, Answer, Ask, MAX_BEGIN};
+use wire::webproxy::session::HELLO;
+use wire::webproxy::{Token, page};
+
+use super::Visitor;
+use crate::keyring::Entry;
+use session::{Beginning, Session};
+pub(crate) use table::Bridge;
+
+/// Where everything of it is: at the top of the host.
+const BASE: &str = "/";
+
+/// The answer to a request that shows a key and is for this room.
+pub(super) async fn enter(
+    visitor: &Visitor,
+    request: &mut Request<Body>,
+) -> Option<Response<Body>> {
+    let host = visitor.house.web_host.as_ref()?;
+    let ask = {
+        let header = |name: &str| request.headers().get(name)?.to_str().ok();
+        let target = request.uri().path_and_query()?.as_str();
+        request::read(request.method().as_str(), target, BASE, header)?
+    };
+    let bridge = &visitor.shared.bridge;
+    let answer = match ask {
+        Ask::Page(capability) => {
+            let key = visitor.keyring().capable(&capability)?.id;
+            response(page::bridge(host, &bridge.issue(key)))
+        }
+        Ask::Begin(ticket) => begin(visitor, &ticket, request).await?,
+        Ask::Enter => go_in(visitor, request).await?,
+        Ask::Up { session, sequence, dialect } => {
+            requests::up(&bridge.find(&session)?, request, sequence, dialect).await?
+        }
+        Ask::Down { session, arrived, dialect } => {
+            requests::down(&bridge.find(&session)?, arrived, dialect).await?
+        }
+        Ask::End(session) => {
+            bridge.find(&session)?.end();
+            response(Answer::ended())
+        }
+        Ask::Socket(session) => {
+            socket::open(&bridge.find(&session)?, request, Arc::clone(&visitor.room))?
+        }
+    };
+    visitor.is_known();
+    Some(answer)
+}
+
+/// A page redeems its ticket.
+async fn begin(
+    visitor: &Visitor,
+    ticket: &Token,
+    request: &mut Request<Body>,
+) -> Option<Response<Body>> {
+    let bridge = &visitor.shared.bridge;
+    let key = bridge.owner(ticket)?;
+    if bodies::read(request, MAX_BEGIN).await? != HELLO[..] {
+        return None;
+    }
+    let secret = visitor.keyring().entry(key)?.secret;
+    let begin = |token| session(visitor, token, Entry { id: key, secret }, Beginning::Greeted);
+    Some(response(Answer::begun(&bridge.redeem(ticket, begin)?)))
+}
+
+/// An app that needs no page shows its capability in the body.
+async fn go_in(visitor: &Visitor, request: &mut Request<Body>) -> Option<Response<Body>> {
+    let shown = bodies::read_now(request, MAX_BEGIN).await?;
+    let entry = *visitor.keyring().capable(&request::capability_in(&shown)?)?;
+    let session = session(visitor, Token::generate(), entry, Beginning::Ungreeted);
+    let answer = response(Answer::entered(&session.token));
+    visitor.shared.bridge.start(session);
+    Some(answer)
+}
+
+fn session(visitor: &Visitor, token: Token, entry: Entry, beginning: Beginning) -> Arc<Session> {
+    let Visitor { shared, source, dialled, .. } = visitor;
+    Session::new(Arc::clone(shared), token, entry, (*source, dialled.port()), beginning)
+}
+
+fn response(answer: Answer) -> Response<Body> {
+    let Answer { status, headers, body } = answer;
+    with_body(status, headers, body::full(body))
+}
+
+fn with_body(status: u16, headers: Vec<(&'static str, String)>, body: Body) -> Response<Body> {
+    let builder =
+        headers.into_iter().fold(Response::builder().status(status), |builder, (name, value)| {
+            builder.header(name, value)
+        });
+    builder.body(body).expect("good headers")
+}

@@ -1,0 +1,383 @@
+//! One app's session, whoever carries it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep};
+use wire::derive::{KeyId, Secret};
+use wire::webproxy::carrier::{Carrier, Downlink, GRACE, Offer, Uplink};
+use wire::webproxy::session::{Broken, PING_EVERY};
+use wire::webproxy::{Event, Session as Engine, StreamId, Token};
+
+use super::stream;
+use super::streams::{Stream, Streams, Wakes};
+use crate::Shared;
+use crate::keyring::Entry;
+use crate::sources::Source;
+
+/// How a session begins.
+#[derive(Clone, Copy)]
+pub(super) enum Beginning {
+    /// The greeting was a body of its own.
+    Greeted,
+    /// It comes with the first frames.
+    Ungreeted,
+}
+
+/// A session, until it [ends](Session::end).
+pub(super) struct Session {
+    pub token: Token,
+    pub key: KeyId,
+    /// What the first flight of each stream must open with.
+    pub secret: Secret,
+    pub shared: Arc<Shared>,
+    /// Where it was opened from, and the port that was dialled.
+    pub from: (Source, u16),
+    state: Mutex<State>,
+    /// Marked when there may be something to say to the app, and when it is over.
+    says: watch::Sender<()>,
+    /// The app may say more.
+    hears: Notify,
+    ended: Notify,
+    /// One request up at a time is taken.
+    pub taking: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    streams: Streams,
+    carrier: Carrier,
+    up: Uplink,
+    down: Downlink,
+    /// The WebSocket that is open, whether it carries or not.
+    socket: Option<AbortHandle>,
+    /// Requests down so far: only the last one is answered with frames.
+    asked: u64,
+    /// When the app was last heard of.
+    heard: Instant,
+    is_over: bool,
+}
+
+/// The session is over.
+#[derive(Debug)]
+pub(super) struct Over;
+
+/// What came of a request up or down.
+pub(super) enum Outcome<T> {
+    Done(T),
+    /// The app has broken a rule, and the session is over.
+    Broken,
+    /// It was over before.
+    Over,
+}
+
+impl Session {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        token: Token,
+        entry: Entry,
+        from: (Source, u16),
+        beginning: Beginning,
+    ) -> Arc<Self> {
+        let (engine, first) = match beginning {
+            Beginning::Greeted => (Engine::greeted(), 1),
+            Beginning::Ungreeted => (Engine::default(), 0),
+        };
+        let state = State {
+            streams: Streams::new(engine),
+            carrier: Carrier::Open,
+            up: Uplink::from(first),
+            down: Downlink::default(),
+            socket: None,
+            asked: 0,
+            heard: Instant::now(),
+            is_over: false,
+        };
+        Arc::new(Self {
+            token,
+            key: entry.id,
+            secret: entry.secret,
+            shared,
+            from,
+            state: Mutex::new(state),
+            says: watch::Sender::new(()),
+            hears: Notify::new(),
+            ended: Notify::new(),
+            taking: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets it live as long as its key does and its app is heard of.
+    pub(super) fn start(self: Arc<Self>) {
+        let ending = Ending(Arc::clone(&self));
+        Arc::clone(&self.shared).start(self.key, async move {
+            ending.0.watch(GRACE).await;
+        });
+    }
+
+    async fn watch(&self, grace: Duration) {
+        loop {
+            tokio::select! {
+                () = self.ended.notified() => return,
+                () = sleep(PING_EVERY.min(grace)) => {}
+            }
+            if !self.is_alive(grace) {
+                return;
+            }
+        }
+    }
+
+    fn is_alive(&self, grace: Duration) -> bool {
+        let mut state = self.lock();
+        if state.socket.is_some() && state.streams.engine.ping() {
+            drop(state);
+            self.says.send_replace(());
+            return true;
+        }
+        // On a slow line a ping waits behind everything else: whatever is heard will do.
+        !state.is_over && state.heard.elapsed() < grace
+    }
+
+    /// Ends it: its streams, its carrier, and everybody's knowledge of it.
+    pub(super) fn end(&self) {
+        let (socket, streams) = {
+            let mut state = self.lock();
+            if state.is_over {
+                return;
+            }
+            state.is_over = true;
+            state.down = Downlink::default();
+            (state.socket.take(), std::mem::take(&mut state.streams.table))
+        };
+        streams.values().for_each(|stream| stream.task.abort());
+        drop(streams);
+        if let Some(socket) = socket {
+            socket.abort();
+        }
+        self.shared.bridge.forget(&self.token);
+        self.says.send_replace(());
+        self.hears.notify_one();
+        self.ended.notify_one();
+    }
+
+    /// Tells when there may be something to say.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.says.subscribe()
+    }
+
+    /// Gives it a WebSocket, if it may have one: `serve` starts that. A second one has no place.
+    pub(super) fn attach(&self, serve: impl FnOnce() -> AbortHandle) -> Option<()> {
+        let mut state = self.lock();
+        if state.is_over || state.socket.is_some() || state.carrier == Carrier::Requests {
+            return None;
+        }
+        state.heard = Instant::now();
+        state.socket = Some(serve());
+        Some(())
+    }
+
+    /// The WebSocket is gone. What it had on its way is lost, so if there was anything it is over.
+    pub(super) fn detach(&self) {
+        let carried = {
+            let mut state = self.lock();
+            state.socket = None;
+            state.heard = Instant::now();
+            state.carrier == Carrier::Socket
+        };
+        if carried {
+            self.end();
+        }
+    }
+
+    /// A piece of a WebSocket's message has come, or its end.
+    pub(super) fn receive(self: &Arc<Self>, piece: Option<&[u8]>) -> Result<(), Over> {
+        let mut state = self.lock();
+        if state.is_over || !state.carrier.settles_on(Carrier::Socket) {
+            return Err(Over);
+        }
+        let done = match piece {
+            Some(bytes) => state.receive(self, bytes),
+            None => state.streams.engine.message_ends(),
+        };
+        drop(state);
+        self.says.send_replace(());
+        done.map_err(|_| {
+            self.end();
+            Over
+        })
+    }
+
+    /// A request up has come, whole.
+    pub(super) fn take(self: &Arc<Self>, sequence: u64, body: &[u8]) -> Outcome<()> {
+        let mut state = self.lock();
+        if state.is_over {
+            return Outcome::Over;
+        }
+        let is_good = state.carrier.settles_on(Carrier::Requests)
+            && match state.up.offer(sequence, body) {
+                Ok(Offer::Again) => true,
+                Ok(Offer::New) => {
+                    let done = state.receive(self, body);
+                    done.and_then(|()| state.streams.engine.message_ends()).is_ok()
+                }
+                Err(_) => false,
+            };
+        state.heard = Instant::now();
+        drop(state);
+        if !is_good {
+            self.end();
+            return Outcome::Broken;
+        }
+        self.says.send_replace(());
+        Outcome::Done(())
+    }
+
+    /// A request down has come; its number, for [`Session::tell`].
+    pub(super) fn ask(&self) -> u64 {
+        let asked = {
+            let mut state = self.lock();
+            state.heard = Instant::now();
+            state.asked += 1;
+            state.asked
+        };
+        // Whoever waits longer is not there any more.
+        self.says.send_replace(());
+        asked
+    }
+
+    /// The answer to a request down, if there is one yet; `Some(None)` if it is nobody's any more.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn tell(
+        &self,
+        asked: u64,
+        arrived: u64,
+        most: usize,
+    ) -> Outcome<Option<Option<(u64, Arc<Vec<u8>>)>>> {
+        let mut state = self.lock();
+        if state.is_over {
+            return Outcome::Over;
+        }
+        state.heard = Instant::now();
+        if state.asked != asked {
+            return Outcome::Done(Some(None));
+        }
+        let State { streams, down, .. } = &mut *state;
+        match down.ask(arrived, |batch| streams.transmit(most, batch)) {
+            Ok(answer) => Outcome::Done(answer.map(Some)),
+            Err(_) => {
+                drop(state);
+                self.end();
+                Outcome::Broken
+            }
+        }
+    }
+
+    /// Appends what is to be said over a WebSocket, up to `most` bytes or a few more.
+    pub(super) fn say(&self, most: usize, out: &mut Vec<u8>) -> Result<(), Over> {
+        let mut state = self.lock();
+        if state.is_over || state.carrier == Carrier::Requests {
+            return Err(Over);
+        }
+        state.streams.transmit(most, out);
+        Ok(())
+    }
+
+    /// Whether more of the app's bytes may come.
+    pub(super) fn may_receive(&self) -> bool {
+        self.lock().streams.engine.may_receive()
+    }
+
+    /// Waits until more of them may come.
+    pub(super) async fn until_it_may_receive(&self) {
+        while !self.may_receive() {
+            self.hears.notified().await;
+        }
+    }
+
+    /// What the app has said on a stream, at most so many bytes; `None` when it has closed it and that
+    /// was all.
+    pub(super) async fn said(&self, id: StreamId, wakes: &Wakes, most: usize) -> Option<Vec<u8>> {
+        loop {
+            {
+                let mut state = self.lock();
+                let stream = state.streams.table.get_mut(&id)?;
+                if stream.said.len() > most {
+                    return Some(stream.said.drain(..most).collect());
+                }
+                if !stream.said.is_empty() {
+                    return Some(std::mem::take(&mut stream.said));
+                }
+                if stream.is_closed {
+                    return None;
+                }
+            }
+            wakes.said.notified().await;
+        }
+    }
+
+    /// So much of what it has said was written out, or thrown away.
+    pub(super) fn drained(&self, id: StreamId, count: usize) {
+        let has_to_say = {
+            let mut state = self.lock();
+            state.streams.engine.drained(id, count);
+            state.streams.engine.has_to_say()
+        };
+        self.hears.notify_one();
+        if has_to_say {
+            self.says.send_replace(());
+        }
+    }
+
+    /// Does something with the streams, after which there may be something to say.
+    pub(super) fn with<T>(&self, what: impl FnOnce(&mut Streams) -> T) -> T {
+        let done = what(&mut self.lock().streams);
+        self.says.send_replace(());
+        done
+    }
+}
+
+impl State {
+    fn receive(&mut self, session: &Arc<Session>, mut bytes: &[u8]) -> Result<(), Broken> {
+        self.heard = Instant::now();
+        let Streams { engine, table, .. } = &mut self.streams;
+        while let Some(event) = engine.receive(&mut bytes)? {
+            match event {
+                Event::Opened(id) => {
+                    let wakes = Arc::<Wakes>::default();
+                    let task = stream::serve(Arc::clone(session), id, Arc::clone(&wakes));
+                    table.insert(id, Stream::new(wakes, tokio::spawn(task).abort_handle()));
+                }
+                Event::Data(id, bytes) => match table.get_mut(&id) {
+                    Some(stream) => {
+                        stream.said.extend_from_slice(bytes);
+                        stream.wakes.said.notify_one();
+                    }
+                    None => engine.drained(id, bytes.len()),
+                },
+                Event::Closed(id) => {
+                    if let Some(stream) = table.get_mut(&id) {
+                        stream.is_closed = true;
+                        stream.wakes.said.notify_one();
+                        stream.wakes.closed.notify_one();
+                    }
+                }
+                Event::Greeted | Event::Alive => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends a session when its key is revoked and its task dropped, or when that is done.
+struct Ending(Arc<Session>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
