@@ -58,6 +58,9 @@ pub(crate) struct HouseFace {
     pub host: String,
     /// SHA-256 of a certificate that nobody vouches for, in hexadecimal.
     pub fingerprint: Option<String>,
+    /// Whether there is anything at its website.
+    #[serde(default)]
+    pub has_site: bool,
 }
 
 impl HouseFace {
@@ -130,8 +133,8 @@ pub(crate) struct Access {
 #[derive(Clone, Serialize, Debug)]
 #[serde(untagged)]
 pub(crate) enum Links {
-    Telegram(TelegramLinks),
-    Web(WebLinks),
+    Telegram(Box<TelegramLinks>),
+    Web(Box<WebLinks>),
 }
 
 /// A Telegram key's links, one of each form.
@@ -212,8 +215,10 @@ impl LinkMaker {
     pub(crate) fn links_of(&self, access: Access) -> anyhow::Result<Links> {
         let server = self.face.addresses.first().context("the relay has no address yet")?;
         match access.form {
-            Form::Telegram => self.telegram(access.id, server).map(Links::Telegram),
-            Form::Web => self.web(access, server).map(Links::Web),
+            Form::Telegram => {
+                self.telegram(access.id, server).map(|links| Links::Telegram(Box::new(links)))
+            }
+            Form::Web => self.web(access, server).map(|links| Links::Web(Box::new(links))),
         }
     }
 
@@ -335,7 +340,7 @@ mod tests {
 
     fn telegram(maker: &LinkMaker, key: &Key) -> TelegramLinks {
         match maker.links(key).expect("links") {
-            Links::Telegram(links) => links,
+            Links::Telegram(links) => *links,
             other => panic!("{other:?}"),
         }
     }
@@ -398,7 +403,7 @@ mod tests {
 
     fn house(name: &str, vouched: Vouched) -> HouseFace {
         let host = name.replace('*', "label");
-        HouseFace { names: vec![name.to_owned()], vouched, host, fingerprint: None }
+        HouseFace { names: vec![name.to_owned()], vouched, host, fingerprint: None, has_site: true }
     }
 
     #[tokio::test]
@@ -451,7 +456,7 @@ mod tests {
         let web = |maker: &LinkMaker, cleartext| {
             let access = Access { id: key.id, form: Form::Web, cleartext };
             match maker.links_of(access).expect("links") {
-                Links::Web(links) => links,
+                Links::Web(links) => *links,
                 other => panic!("{other:?}"),
             }
         };

@@ -255,12 +255,6 @@ impl HouseFlags {
         }
     }
 
-    /// Whether a certificate authority will dial port 443.
-    pub(crate) fn is_dialled(&self) -> bool {
-        let by_dns = self.dns_hook.is_some() || self.dns_server.is_some();
-        self.vouched() == Vouched::Public && !by_dns
-    }
-
     /// What the certificate is for: the domain, or else the first address.
     pub(crate) fn names(&self, addresses: &[String]) -> anyhow::Result<Vec<Name>> {
         if let Some(names) = &self.domain {
@@ -407,6 +401,7 @@ pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFa
         vouched: config.house.vouched(),
         host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
         fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
+        has_site: config.house.site.is_some(),
     }
 }
 
