@@ -7,7 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::website::{certificate, curl};
-use lab::{Host, Relay, Result, country, phone};
+use lab::{Blockade, Host, Relay, Result, country, phone};
 use serde_json::Value;
 
 const NAME: &str = "*.orchard.example";
@@ -190,6 +190,28 @@ fn what_only_root_can_read_is_said_at_the_start() -> Result {
             Err(error) => error.to_string(),
         };
         assert!(said.contains("cannot read") && said.contains("gives root up"), "{said}");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_doctor_sees_what_browsers_would_refuse() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay =
+            Relay::on(&world.server).ports("8443").arguments(&["--domain", NAME]).start()?;
+        let said = relay.doctor(&[])?;
+        assert!(said.of("certificate").contains("nobody vouches"), "{}", said.of("certificate"));
+        assert!(said.of("website").contains("nothing is found"), "{}", said.of("website"));
+        assert_eq!(said.of("port 443"), "", "nobody needs it here");
+        drop(relay);
+        let house = House::on(&world.server)?;
+        let relay = house.relay(&world.server).ports("8443").start()?;
+        let said = relay.doctor(&[])?;
+        let certificate = said.of("certificate");
+        assert!(certificate.contains("29 days") && certificate.contains("chain"), "{certificate}");
+        assert_eq!(said.of("website"), "");
+        assert!(said.of("port 443").contains("warning"), "{}", said.of("port 443"));
         Ok(())
     })
 }
