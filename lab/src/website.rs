@@ -1,7 +1,9 @@
 //! An ordinary website: what a relay hides behind, and what strangers should find there.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -128,8 +130,12 @@ impl Drop for Website {
     }
 }
 
-/// The files of a new certificate and its key, of a kind that OpenSSL knows.
-fn certificate(host: &Host, name: &str, kind: &[&str]) -> Result<[PathBuf; 2]> {
+/// The files of a new certificate and its key, of a kind that OpenSSL knows. Nobody vouches for it, and
+/// everybody here can read both.
+///
+/// # Errors
+/// [`Error::Missing`] without OpenSSL, and whatever the system refuses.
+pub fn certificate(host: &Host, name: &str, kind: &[&str]) -> Result<[PathBuf; 2]> {
     tools::need("openssl")?;
     let folder = host.folder()?;
     let [certificate, key] = ["certificate.pem", "key.pem"].map(|file| folder.join(file));
@@ -148,6 +154,8 @@ fn certificate(host: &Host, name: &str, kind: &[&str]) -> Result<[PathBuf; 2]> {
         .stderr(Stdio::piped());
     let output = command.output().doing("making a certificate")?;
     if output.status.success() {
+        let readable = Permissions::from_mode(0o644);
+        std::fs::set_permissions(&key, readable).doing("making a certificate")?;
         return Ok([certificate, key]);
     }
     Err(Error::Command {
@@ -181,7 +189,11 @@ pub fn fetch_by(
     curl(host, &[&["--proxy", &proxy, url], more].concat())
 }
 
-fn curl(host: &Host, arguments: &[&str]) -> Result<Result<String, String>> {
+/// What curl on `host` gets with these arguments.
+///
+/// # Errors
+/// As [`fetch`].
+pub fn curl(host: &Host, arguments: &[&str]) -> Result<Result<String, String>> {
     tools::need("curl")?;
     let mut command = Command::new("curl");
     command

@@ -49,6 +49,7 @@
 //! | `forward` | key holders' requests to other servers |
 //! | `site` | nothing, files, or a website behind this one; why it looks as it does |
 //! | [`pages`] | what a person is shown to set up their apps, as pure functions |
+//! | [`look`] | what somebody who comes is shown |
 //! | `outgoing` | requests of our own |
 //! | `neighbours` | what of a message does not go on |
 //! | `kept` | what survives a restart |
@@ -63,6 +64,7 @@ mod forward;
 mod http_server;
 mod kept;
 mod limits;
+pub mod look;
 mod name;
 mod neighbours;
 mod notices;

@@ -25,7 +25,7 @@ const WAITING: usize = 16;
 const ACCEPT: Duration = Duration::from_secs(5);
 
 /// Whom we trust: Mozilla's list of authorities, and those in a PEM file, if one is given.
-pub(crate) fn trust(more: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
+pub(crate) fn roots(more: Option<&Path>) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     if let Some(path) = more {
         let pem = crate::kept::read(path)?;
@@ -34,6 +34,12 @@ pub(crate) fn trust(more: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
             roots.add(certificate).map_err(io::Error::other)?;
         }
     }
+    Ok(roots)
+}
+
+/// How we ask servers of others.
+pub(crate) fn trust(more: Option<&Path>) -> io::Result<Arc<ClientConfig>> {
+    let roots = roots(more)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -58,6 +58,9 @@ pub(crate) struct HouseFace {
     pub host: String,
     /// SHA-256 of a certificate that nobody vouches for, in hexadecimal.
     pub fingerprint: Option<String>,
+    /// Whether there is anything at its website.
+    #[serde(default)]
+    pub has_site: bool,
 }
 
 impl HouseFace {
@@ -130,8 +133,8 @@ pub(crate) struct Access {
 #[derive(Clone, Serialize, Debug)]
 #[serde(untagged)]
 pub(crate) enum Links {
-    Telegram(TelegramLinks),
-    Web(WebLinks),
+    Telegram(Box<TelegramLinks>),
+    Web(Box<WebLinks>),
 }
 
 /// A Telegram key's links, one of each form.
@@ -212,8 +215,10 @@ impl LinkMaker {
     pub(crate) fn links_of(&self, access: Access) -> anyhow::Result<Links> {
         let server = self.face.addresses.first().context("the relay has no address yet")?;
         match access.form {
-            Form::Telegram => self.telegram(access.id, server).map(Links::Telegram),
-            Form::Web => self.web(access, server).map(Links::Web),
+            Form::Telegram => {
+                self.telegram(access.id, server).map(|links| Links::Telegram(Box::new(links)))
+            }
+            Form::Web => self.web(access, server).map(|links| Links::Web(Box::new(links))),
         }
     }
 
@@ -309,6 +314,8 @@ impl LinkMaker {
 
 #[cfg(test)]
 mod tests {
+    use wire::webproxy::WebLink;
+
     use super::*;
 
     async fn maker(address: &str, mask: Option<&str>) -> (LinkMaker, Key) {
@@ -333,7 +340,7 @@ mod tests {
 
     fn telegram(maker: &LinkMaker, key: &Key) -> TelegramLinks {
         match maker.links(key).expect("links") {
-            Links::Telegram(links) => links,
+            Links::Telegram(links) => *links,
             other => panic!("{other:?}"),
         }
     }
@@ -392,5 +399,76 @@ mod tests {
         let name = name_in(&telegram(&maker, &key).ee);
         assert_eq!(maker.buckets.at_name(&name), Some(maker.buckets.of(key.id)));
         assert!(name.ends_with(".example.org"), "{name}");
+    }
+
+    fn house(name: &str, vouched: Vouched) -> HouseFace {
+        let host = name.replace('*', "label");
+        HouseFace { names: vec![name.to_owned()], vouched, host, fingerprint: None, has_site: true }
+    }
+
+    #[tokio::test]
+    async fn a_relay_with_names_of_its_own_shows_them_in_its_links() {
+        for (name, shown) in
+            [("relay.example.org", Some("relay.example.org")), ("*.example.org", None)]
+        {
+            let (mut maker, key) = maker("203.0.113.5", None).await;
+            maker.face.house = Some(house(name, Vouched::Nobody));
+            let links = telegram(&maker, &key);
+            assert_eq!((links.best, links.ee_is), ("ee", None));
+            let label = maker.buckets.label(maker.buckets.of(key.id));
+            let labelled = format!("{label}.example.org");
+            assert_eq!(name_in(&links.ee), shown.unwrap_or(&labelled));
+        }
+        let (mut maker, key) = maker("203.0.113.5", Some("orchards.example")).await;
+        maker.face.house = Some(house("relay.example.org", Vouched::Nobody));
+        assert_eq!(
+            name_in(&telegram(&maker, &key).ee),
+            "orchards.example",
+            "the mask's comes first"
+        );
+        let (mut maker, key) = self::maker("203.0.113.5", None).await;
+        maker.face.house = Some(house("203.0.113.5", Vouched::Public));
+        assert_eq!(telegram(&maker, &key).best, "dd", "an address is no name");
+    }
+
+    #[tokio::test]
+    async fn telegrams_web_proxy_is_offered_where_apps_accept_its_host() {
+        for (name, vouched, ports, offered) in [
+            ("relay.example.org", Vouched::Files, vec![443], true),
+            ("*.example.org", Vouched::Public, vec![8443, 443], true),
+            ("relay.example.org", Vouched::Nobody, vec![443], false),
+            ("relay.example.org", Vouched::Public, vec![8443], false),
+            ("203.0.113.5", Vouched::Public, vec![443], false),
+        ] {
+            let (mut maker, key) = maker("203.0.113.5", None).await;
+            maker.face.house = Some(house(name, vouched));
+            maker.face.ports = ports;
+            let web = telegram(&maker, &key).web;
+            assert_eq!(web.is_some(), offered, "{name}, {vouched:?}");
+            let link = web.map(|web| web.tg.parse::<WebLink>().expect("a link"));
+            assert!(link.is_none_or(|link| link.address.host.as_str().ends_with("example.org")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_for_the_web_speaks_in_clear_only_where_it_may() {
+        let (mut maker, key) = maker("203.0.113.5", None).await;
+        let web = |maker: &LinkMaker, cleartext| {
+            let access = Access { id: key.id, form: Form::Web, cleartext };
+            match maker.links_of(access).expect("links") {
+                Links::Web(links) => *links,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(web(&maker, true).own.is_none() && web(&maker, true).clear.is_some());
+        maker.face.house = Some(house("relay.example.org", Vouched::Files));
+        maker.face.ports = vec![80, 8443];
+        let links = web(&maker, false);
+        let own = links.own.expect("its own");
+        assert!(links.clear.is_none());
+        assert!(own.pac.starts_with("https://relay.example.org:8443/"), "{}", own.pac);
+        assert!(own.https_proxy.ends_with("@relay.example.org:8443"), "{}", own.https_proxy);
+        assert!(own.log_in.starts_with("http://") && own.log_in.ends_with(".relay.example.org/"));
+        assert_eq!(own.telegram.best, "ee");
     }
 }

@@ -255,12 +255,6 @@ impl HouseFlags {
         }
     }
 
-    /// Whether a certificate authority will dial port 443.
-    pub(crate) fn is_dialled(&self) -> bool {
-        let by_dns = self.dns_hook.is_some() || self.dns_server.is_some();
-        self.vouched() == Vouched::Public && !by_dns
-    }
-
     /// What the certificate is for: the domain, or else the first address.
     pub(crate) fn names(&self, addresses: &[String]) -> anyhow::Result<Vec<Name>> {
         if let Some(names) = &self.domain {
@@ -407,6 +401,7 @@ pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFa
         vouched: config.house.vouched(),
         host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
         fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
+        has_site: config.house.site.is_some(),
     }
 }
 
@@ -431,5 +426,84 @@ fn readable(path: &Path) -> anyhow::Result<()> {
 pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
     while let Some(notice) = notices.recv().await {
         tell(notice.kind(), &notice.to_string(), json);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        flags: HouseFlags,
+    }
+
+    fn flags(text: &str) -> HouseFlags {
+        let words = ["jaryq"].into_iter().chain(text.split_whitespace());
+        Only::try_parse_from(words).unwrap_or_else(|error| panic!("{text}: {error}")).flags
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_said() {
+        for (bad, said) in [
+            ("--domain 203.0.113.5", "leave --domain away"),
+            ("--domain a.example --certificate c.pem", "--key FILE"),
+            ("--domain a.example --key k.pem", "--certificate FILE"),
+            ("--domain a.example --certificate public --key k.pem", "--certificate FILE"),
+            ("--certificate c.pem --key k.pem", "--domain NAME"),
+            ("--domain a.example --certificate c.pem --key k.pem --dns-hook h", "either the file"),
+            ("--domain a.example --dns-hook h --dns-server ns.example --dns-key k", "not both"),
+            ("--domain a.example --dns-server ns.example", "--dns-key FILE"),
+            ("--domain a.example --dns-key k", "--dns-server"),
+            ("--dns-hook h", "--domain NAME"),
+            ("--domain *.a.example --certificate public", "proof in DNS"),
+        ] {
+            let error = flags(bad).check().expect_err(bad).to_string();
+            assert!(error.contains(said), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_authority_is_asked_unless_somebody_said_so() {
+        for (given, vouched) in [
+            ("--domain a.example", Vouched::Nobody),
+            ("--site /srv/www", Vouched::Nobody),
+            ("--domain a.example --certificate c.pem --key k.pem", Vouched::Files),
+            ("--certificate public", Vouched::Public),
+            ("--domain a.example,b.example --certificate public", Vouched::Public),
+            ("--domain *.a.example --dns-hook h", Vouched::Public),
+        ] {
+            let flags = flags(given);
+            flags.check().expect(given);
+            assert!(flags.is_wanted() && flags.vouched() == vouched, "{given}");
+            let names = flags.names(&["203.0.113.5".to_owned()]).expect(given);
+            let identity = flags.identity(&names).expect(given);
+            let asks = matches!(identity, Identity::Public(_));
+            assert_eq!(asks, vouched == Vouched::Public, "{given}");
+        }
+        assert!(!flags("").is_wanted());
+        let address = flags("--certificate public").names(&["203.0.113.5".to_owned()]);
+        assert_eq!(address.expect("a name"), ["203.0.113.5".parse().expect("a name")]);
+    }
+
+    #[test]
+    fn a_name_server_is_told_of_a_zone() {
+        for (given, kept) in [
+            ("ns.example", "ns.example:53"),
+            ("192.0.2.1:5353/example.org.", "192.0.2.1:5353/example.org"),
+            ("2001:db8::1", "[2001:db8::1]:53"),
+            ("[2001:db8::1]:5353/a.b", "[2001:db8::1]:5353/a.b"),
+        ] {
+            assert_eq!(given.parse::<DnsServer>().expect(given).to_string(), kept);
+        }
+        for bad in ["", ":53", "ns.example:dns", "ns.example/"] {
+            assert!(bad.parse::<DnsServer>().is_err(), "{bad}");
+        }
+        let name = |text: &str| text.parse::<Name>().expect(text);
+        assert_eq!(zone_of(&name("*.relay.example.org")), "example.org");
+        assert_eq!(zone_of(&name("example.org")), "example.org");
     }
 }

@@ -175,7 +175,7 @@ async fn show(
                 printer.line(page.url);
             }
             (Some(links), _) if printer.may_show_links() && shown.brief => {
-                printer.best_link(&links)
+                printer.best_link(&links);
             }
             (Some(links), page) if printer.may_show_links() => {
                 if let Some(page) = page {

@@ -80,9 +80,11 @@ impl Printer {
     pub(crate) fn best_link(&self, links: &Links) {
         self.line(match links {
             Links::Telegram(links) => &links.best().https,
-            Links::Web(WebLinks { own: Some(own), .. }) => &own.https_proxy,
-            Links::Web(WebLinks { clear: Some(clear), .. }) => &clear.telegram.https,
-            Links::Web(_) => NOTHING,
+            Links::Web(links) => match (&links.own, &links.clear) {
+                (Some(own), _) => &own.https_proxy,
+                (None, Some(clear)) => &clear.telegram.https,
+                (None, None) => NOTHING,
+            },
         });
     }
 

@@ -167,7 +167,7 @@ impl Rooms<'_> {
     /// where there is none.
     pub(crate) fn person(&self, links: &Links) -> Person {
         let (telegram, own) = match links {
-            Links::Telegram(links) => (Some(links), None),
+            Links::Telegram(links) => (Some(&**links), None),
             Links::Web(links) => {
                 let own = links.own.as_ref();
                 (own.map(|own| &own.telegram), own.filter(|_| self.house.is_accepted()))

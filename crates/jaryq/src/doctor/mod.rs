@@ -6,6 +6,7 @@
 //! | `way`, `client` | a connection from here or from a second relay; what an app does on it |
 //! | `here` | the relay and its ports |
 //! | `telegram` | the datacentres, and the clock |
+//! | `house` | the relay's own website and certificate |
 //! | `mask` | the website behind which the relay hides |
 //! | `forms`, `there` | handshakes of each form, from here and from there |
 //! | `scanner` | what somebody without a key could recognise |
@@ -16,6 +17,7 @@ mod check;
 mod client;
 mod forms;
 mod here;
+mod house;
 mod mask;
 mod scanner;
 mod telegram;
@@ -24,6 +26,7 @@ mod way;
 
 use std::fmt::Display;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -40,7 +43,6 @@ use crate::config::Config;
 use crate::face::{Face, LinkMaker, Links};
 use crate::key;
 use crate::print::Printer;
-use crate::rooms::WebLinks;
 use crate::running::Running;
 
 use check::Check;
@@ -58,6 +60,8 @@ pub(crate) struct Patient {
     held: Held,
     mask: Option<Mask>,
     datacentres: Datacentres,
+    /// Authorities that are trusted beside the public ones.
+    roots: Option<PathBuf>,
     has_ipv6: bool,
     /// The addresses that people are given.
     public: Vec<IpAddr>,
@@ -142,7 +146,7 @@ async fn admit(
         keys.iter().find(web)
     });
     let account = match in_clear.map(|key| maker.links(key)).transpose()? {
-        Some(Links::Web(WebLinks { clear: Some(links), .. })) => Some(links.socks5.parse()?),
+        Some(Links::Web(links)) => links.clear.map(|links| links.socks5.parse()).transpose()?,
         _ => None,
     };
     let own = address::own();
@@ -160,6 +164,7 @@ async fn admit(
         held: Held::new(holders, face.process),
         mask: face.mask.as_deref().map(str::parse).transpose()?,
         datacentres: config.datacentres.clone(),
+        roots: config.house.acme_roots.clone(),
         has_ipv6: own.iter().any(IpAddr::is_ipv6),
         public,
         places,
@@ -216,6 +221,7 @@ async fn examine(patient: &Patient, from: Option<&Account>) -> Vec<Check> {
     checks.extend(telegram.checks());
     checks.extend(mask.as_ref().map(|mask| mask.check.clone()));
     checks.extend(what_stands_in_links(patient));
+    checks.extend(house::look_at(patient).await);
     if patient.runs {
         let dc = telegram.answering();
         let hello = mask.as_ref().and_then(|mask| mask.hello.as_ref());

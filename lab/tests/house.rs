@@ -1,0 +1,217 @@
+//! A relay with a website and a certificate of its own: people's pages, and what strangers see.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use lab::website::{certificate, curl};
+use lab::{Blockade, Host, Relay, Result, country, phone};
+use serde_json::Value;
+
+const NAME: &str = "*.orchard.example";
+const SITE: &str = "Apple orchards of Almaty";
+
+/// A relay's website: what it is started with.
+struct House {
+    site: PathBuf,
+    files: [PathBuf; 2],
+}
+
+impl House {
+    fn on(host: &Host) -> Result<Self> {
+        let site = host.folder()?;
+        fs::write(site.join("index.html"), format!("<h1>{SITE}</h1>")).expect("written");
+        Ok(Self {
+            site,
+            files: certificate(host, NAME, &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])?,
+        })
+    }
+
+    fn relay<'a>(&self, host: &'a Host) -> lab::relay::Plan<'a> {
+        let [certificate, key] = &self.files;
+        let text = |path: &Path| path.to_str().expect("text").to_owned();
+        let [site, certificate, key] = [&self.site, certificate, key].map(|path| text(path));
+        Relay::on(host).arguments(&[
+            "--domain",
+            NAME,
+            "--site",
+            &site,
+            "--certificate",
+            &certificate,
+            "--key",
+            &key,
+        ])
+    }
+}
+
+/// Makes a key for the web, and its website known by the name that stands in its links.
+fn new_web_key(relay: &Relay, host: &Host) -> Result<Value> {
+    let made = relay.command(&["key", "new", "--for", "web", "--json"])?.remove(0)["key"].take();
+    let named = relay.ready()["house"]["host"].as_str().expect("a host").to_owned();
+    host.call(&named)?;
+    // The relay looks four times a second whether there are new keys.
+    sleep(Duration::from_secs(1));
+    Ok(made)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("text")
+}
+
+/// The status and everything else of an answer.
+fn get(host: &Host, more: &[&str]) -> Result<(String, String)> {
+    let answer = curl(host, more)?.expect("an answer");
+    let status = answer.split(' ').nth(1).expect("a status").to_owned();
+    Ok((status, answer))
+}
+
+#[test]
+fn a_page_shows_its_links_five_times_to_whoever_presses_the_button() -> Result {
+    country(|lab| {
+        let phone = lab.host("phone", &["5.76.1.10"])?;
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let house = House::on(&server)?;
+        let relay = house.relay(&server).start()?;
+        let key = new_web_key(&relay, &server)?;
+        let (page, link) = (text(&key["page"]["url"]), text(&key["links"]["telegram"]["ee"]["tg"]));
+        let link = link.replace('&', "&#38;");
+        let press = || get(&phone, &["--data", "ticket=", page]);
+        for agent in ["TelegramBot (like TwitterBot)", "WhatsApp/2.23.20.0", "Mozilla/5.0"] {
+            let (status, seen) = get(&phone, &["--user-agent", agent, page])?;
+            assert_eq!(status, "200", "{agent}");
+            assert!(!seen.contains("tg://") && !seen.contains("secret="), "{agent}: {seen}");
+        }
+        for _ in 0..2 {
+            let (status, seen) = press()?;
+            assert!(status == "200" && seen.contains(&link), "{seen}");
+        }
+        let relay = relay.crash_and_restart(&house.relay(&server))?;
+        for _ in 0..3 {
+            let (status, seen) = press()?;
+            assert!(status == "200" && seen.contains(&link), "{seen}");
+        }
+        for (status, seen) in [press()?, get(&phone, &[page])?, press()?] {
+            assert!(status == "410" && !seen.contains("tg://"), "{seen}");
+        }
+        let next = relay.command(&["key", "page", text(&key["id"]), "--json"])?.remove(0);
+        sleep(Duration::from_secs(1));
+        let (status, seen) = get(&phone, &["--data", "", text(&next["key"]["page"]["url"])])?;
+        assert!(status == "200" && seen.contains(&link), "{seen}");
+        // What is not there any more looks like what never was.
+        let strange = format!("{}0000", &page[..page.len() - 4]);
+        let timeless = |answer: &str| {
+            let lines = answer.lines().filter(|line| !line.starts_with("date:"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (gone, never) = (get(&phone, &[page])?, get(&phone, &[&strange])?);
+        assert_eq!(gone.0, "404");
+        assert_eq!(timeless(&gone.1), timeless(&never.1));
+        relay.command(&["key", "revoke", text(&key["id"]), "--json"])?;
+        sleep(Duration::from_secs(1));
+        assert_eq!(get(&phone, &[text(&next["key"]["page"]["url"])])?.0, "404");
+        Ok(())
+    })
+}
+
+#[test]
+fn strangers_see_the_website_and_people_with_a_key_their_files() -> Result {
+    country(|lab| {
+        let phone = lab.host("phone", &["5.76.1.10"])?;
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let house = House::on(&server)?;
+        let relay = house.relay(&server).start()?;
+        let key = new_web_key(&relay, &server)?;
+        let named = relay.ready()["house"]["host"].as_str().expect("a host");
+        for url in [format!("https://{named}/"), format!("https://{named}:8443/index.html")] {
+            let (status, seen) = get(&phone, &[&url])?;
+            assert!(status == "200" && seen.contains(SITE), "{url}: {seen}");
+        }
+        let pac = text(&key["links"]["pac"]);
+        let (status, seen) = get(&phone, &[pac])?;
+        assert!(status == "200" && seen.contains(&format!("HTTPS {named}:443")), "{seen}");
+        let token = pac.trim_end_matches("/proxy.pac");
+        for strange in
+            [token, &format!("{token}/other"), &pac.to_uppercase().replacen("HTTPS", "https", 1)]
+        {
+            assert_eq!(get(&phone, &[strange])?.0, "404", "{strange}");
+        }
+        let (_, opened) = get(&phone, &["--data", "", text(&key["page"]["url"])])?;
+        let profile = opened.split('"').find(|part| part.ends_with("relay.mobileconfig"));
+        let (status, seen) = get(&phone, &[profile.expect("a profile")])?;
+        assert!(status == "200" && seen.contains("com.apple.relay.managed"), "{seen}");
+        Ok(())
+    })
+}
+
+fn sets_up(scripts: bool) -> Result {
+    country(|lab| {
+        let phone = lab.host("phone", &["5.76.1.10"])?;
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let house = House::on(&server)?;
+        let relay = house.relay(&server).start()?;
+        let key = new_web_key(&relay, &server)?;
+        let (page, links) = (text(&key["page"]["url"]), &key["links"]);
+        let shown = phone::sets_up(&phone, scripts, &format!("{page}?l=kk"), &phone.folder()?)?;
+        for shown in &shown[..5] {
+            assert!(shown.width <= 360, "{} is {} pixels wide", shown.step, shown.width);
+        }
+        assert!(!shown[0].page.contains("tg://") && shown[5].page.contains("<svg"));
+        let telegram = &links["telegram"];
+        for link in
+            [&telegram["ee"]["tg"], &telegram["web"]["tg"], &links["pac"], &links["password"]]
+        {
+            let link = text(link).replace('&', "&amp;");
+            assert!(shown[1..5].iter().all(|shown| shown.page.contains(&link)), "{link}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_small_phone_shows_the_relays_own_page_without_scripts() -> Result {
+    sets_up(false)
+}
+
+#[test]
+fn a_small_phone_shows_the_relays_own_page_with_scripts() -> Result {
+    sets_up(true)
+}
+
+#[test]
+fn what_only_root_can_read_is_said_at_the_start() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let house = House::on(&server)?;
+        fs::set_permissions(&house.files[1], fs::Permissions::from_mode(0o600)).expect("set");
+        let said = match house.relay(&server).start() {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert!(said.contains("cannot read") && said.contains("gives root up"), "{said}");
+        Ok(())
+    })
+}
+
+#[test]
+fn the_doctor_sees_what_browsers_would_refuse() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay =
+            Relay::on(&world.server).ports("8443").arguments(&["--domain", NAME]).start()?;
+        let said = relay.doctor(&[])?;
+        assert!(said.of("certificate").contains("nobody vouches"), "{}", said.of("certificate"));
+        assert!(said.of("website").contains("nothing is found"), "{}", said.of("website"));
+        assert_eq!(said.of("port 443"), "", "nobody needs it here");
+        drop(relay);
+        let house = House::on(&world.server)?;
+        let relay = house.relay(&world.server).ports("8443").start()?;
+        let said = relay.doctor(&[])?;
+        let certificate = said.of("certificate");
+        assert!(certificate.contains("29 days") && certificate.contains("chain"), "{certificate}");
+        assert_eq!(said.of("website"), "");
+        assert!(said.of("port 443").contains("warning"), "{}", said.of("port 443"));
+        Ok(())
+    })
+}
