@@ -32,13 +32,22 @@ fn a_profile_is_a_property_list_with_the_persons_account() {
         c, = p['PayloadContent']\n\
         r, = c['Relays']\n\
         print(p['PayloadDisplayName'], p['PayloadType'], c['PayloadType'], r['HTTP2RelayURL'],\n\
-        \x20   r['AdditionalHTTPHeaderFields']['Proxy-Authorization'], len({p['PayloadUUID'], c['PayloadUUID'], c['RelayUUID']}))";
+        \x20   r['AdditionalHTTPHeaderFields']['Proxy-Authorization'], len({p['PayloadUUID'], c['PayloadUUID'], c['RelayUUID']}),\n\
+        \x20   *c['ExcludedDomains'])";
     if let Some(said) = says("python3", &["-c", script, &file]) {
         assert_eq!(
             said,
             format!(
-                "{name} Configuration com.apple.relay.managed {relay} Basic c2I1cmhyYmYybTFxeDo5dzNr 3"
+                "{name} Configuration com.apple.relay.managed {relay} Basic c2I1cmhyYmYybTFxeDo5dzNr 3 relay-a7.example.org"
             )
+        );
+    }
+    for relay in ["https://203.0.113.5:443/", "https://[2001:db8::1]:443/"] {
+        let page = profile::profile(&profile::Profile { relay, ..wanted });
+        let file = String::from_utf8(page.body).expect("text");
+        assert!(
+            file.contains(relay) && !file.contains("ExcludedDomains"),
+            "an address is no domain"
         );
     }
 }

@@ -30,6 +30,7 @@ fn person() -> Person {
             user: "sb5rhrbf2m1qx".to_owned(),
             password: "9w3k7f0h2m5n8p1q4r6s7t0v2x".to_owned(),
         }),
+        dns: Some(format!("https://{HOST}/00112233445566778899aabbccddeeff/dns-query")),
         apple: Some(format!("https://{HOST}/p/8c5d1f0e7b3a4926/relay.mobileconfig")),
         outline: Some(format!(
             "ss://Y2hhY2hhMjAtaWV0Zi1wb2x5MTMwNTo5dzNrN2YwaDJtNW44cDFx@{HOST}:443/?outline=1"

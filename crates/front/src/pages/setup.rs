@@ -20,6 +20,8 @@ pub struct Person {
     pub telegram: Vec<Telegram>,
     /// For browsers.
     pub browser: Option<Browser>,
+    /// The address of DNS over HTTPS.
+    pub dns: Option<String>,
     /// The address of the profile for Apple's devices.
     pub apple: Option<String>,
     /// The access key for Outline: `ss://` or `ssconf://`.

@@ -36,6 +36,11 @@ pub(super) struct Words {
     pub ready_title: &'static str,
     pub ready_text: &'static str,
 
+    pub dns_title: &'static str,
+    pub dns_how: &'static str,
+    pub dns_firefox: &'static str,
+    pub dns_chrome: &'static str,
+
     pub apple_how: &'static [&'static str],
     pub apple_button: &'static str,
     pub apple_unproven: &'static str,
@@ -98,6 +103,14 @@ pub(super) static KAZAKH: Words = Words {
     ready_title: "Браузер дайын",
     ready_text: "Енді кез келген сайтты аша аласыз. Браузер құпиясөзді жабылғанша есінде сақтайды; \
                  сайттар ашылмай қалса, осы мекенжайды тағы бір рет ашыңыз.",
+
+    dns_title: "Браузердегі сайт атаулары (DNS)",
+    dns_how: "Сайт атаулары бұрмаланса немесе табылмаса, браузер оларды осы серверден сұрай алады. Бұл \
+              прокси емес: жабылған сайтты ашпайды.",
+    dns_firefox: "Firefox: «Баптаулар», «Жекелік және қауіпсіздік», «HTTPS арқылы DNS», «Арттырылған \
+                  қорғаныс». Провайдер орнына осы мекенжайды қойыңыз.",
+    dns_chrome: "Chrome: «Параметрлер», «Құпиялық және қауіпсіздік», «Қауіпсіздік», «Қауіпсіз DNS». \
+                 Провайдер орнына осы мекенжайды қойыңыз.",
 
     apple_how: &[
         "Профильді Safari арқылы жүктеп алыңыз.",
@@ -176,6 +189,14 @@ pub(super) static RUSSIAN: Words = Words {
     ready_text: "Теперь можно открывать любые сайты. Браузер помнит пароль, пока его не закроют; если \
                  сайты перестали открываться, откройте этот адрес ещё раз.",
 
+    dns_title: "Имена сайтов в браузере (DNS)",
+    dns_how: "Если имена сайтов подменяют или они не находятся, браузер может узнавать их у этого \
+              сервера. Это не прокси: закрытый сайт так не откроется.",
+    dns_firefox: "Firefox: «Настройки», «Приватность и защита», «DNS через HTTPS», «Повышенная защита». \
+                  Вместо провайдера укажите этот адрес.",
+    dns_chrome: "Chrome: «Настройки», «Конфиденциальность и безопасность», «Безопасность», «Безопасный \
+                 DNS-сервер». Вместо провайдера укажите этот адрес.",
+
     apple_how: &[
         "Загрузите профиль в Safari.",
         "Откройте «Настройки», «Основные», «VPN и управление устройством» и установите профиль.",
@@ -253,6 +274,14 @@ pub(super) static ENGLISH: Words = Words {
     ready_title: "The browser is ready",
     ready_text: "You can open any site now. The browser remembers the password until it is closed; if \
                  sites do not open any more, open this address once again.",
+
+    dns_title: "Names of sites in the browser (DNS)",
+    dns_how: "Where names of sites are falsified or not found, the browser can ask this server for \
+              them. This is no proxy: it does not open a site that is blocked.",
+    dns_firefox: "Firefox: Settings, Privacy & Security, DNS over HTTPS, Increased Protection. Give this \
+                  address in place of a provider.",
+    dns_chrome: "Chrome: Settings, Privacy and security, Security, Use secure DNS. Give this address in \
+                 place of a provider.",
 
     apple_how: &[
         "Download the profile with Safari.",
