@@ -38,7 +38,8 @@ pub(crate) struct Arrival<'a> {
     pub first: Vec<u8>,
     /// When the last of it came.
     pub heard: Instant,
-    /// How much of it came at first.
+    /// When the first of it came, and how much that was.
+    began: Instant,
     pub first_piece: usize,
     /// The mask host, asked along.
     pub shadow: Shadow<'a>,
@@ -75,6 +76,7 @@ impl<'a> Arrival<'a> {
             stream,
             first: Vec::new(),
             heard: accepted,
+            began: accepted,
             first_piece: 0,
             shadow: Shadow::NotYet,
             place,
@@ -101,7 +103,7 @@ impl<'a> Arrival<'a> {
         }
         self.heard = Instant::now();
         if self.first_piece == 0 {
-            self.first_piece = self.first.len();
+            (self.first_piece, self.began) = (self.first.len(), self.heard);
         }
         Ok(())
     }
@@ -136,11 +138,11 @@ impl<'a> Arrival<'a> {
     }
 
     /// When what has come so far is the website's, if that is in this process: it says nothing to half
-    /// a hello, and at once to other bytes that it is no such thing.
+    /// a hello, and at once to other bytes that it is no such thing; however few come at a time.
     fn house_has_its_say(&self) -> Option<Instant> {
         let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
         let is_due = self.shared.house.is_some() && !is_hello;
-        is_due.then(|| self.timing().counts)
+        is_due.then(|| self.began + self.shared.patiences.with(self.source).time())
     }
 
     /// From when on the mask host is asked along, and from when on its answer counts.
