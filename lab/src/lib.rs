@@ -42,6 +42,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authority;
 pub mod bridge;
 pub mod browser;
 mod channel;
@@ -70,6 +71,7 @@ mod tools;
 mod warden;
 pub mod website;
 
+pub use authority::Authority;
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};

@@ -80,7 +80,10 @@ fn curl_opens_sites_with_tls_and_without() -> Result {
             let (cell, amounts) =
                 tally.iter().find(|(cell, _)| cell.protocol == protocol).expect("counted");
             assert_eq!((cell.key, cell.port), (Some(world.id), 443));
-            assert!(amounts.connections == 1 && amounts.up > 50 && amounts.down > 100, "{amounts:?}");
+            assert!(
+                amounts.connections == 1 && amounts.up > 50 && amounts.down > 100,
+                "{amounts:?}"
+            );
         }
         Ok(())
     })
@@ -201,7 +204,8 @@ fn a_browser_is_asked_for_its_password_at_its_own_host_and_nowhere_else() -> Res
             assert!(asked.starts_with("HTTP/1.1 407 "), "{asked}");
         }
         // Whatever comes after the first label.
-        let elsewhere = format!("http://{}.orchards.example/", host.split('.').next().unwrap_or(""));
+        let elsewhere =
+            format!("http://{}.orchards.example/", host.split('.').next().unwrap_or(""));
         assert!(world.curl("", &[&elsewhere])?.starts_with("HTTP/1.1 407 "));
         for (language, word) in [("kk", "дайын"), ("ru", "готов"), ("en", "ready")] {
             let accept = format!("Accept-Language: {language}");

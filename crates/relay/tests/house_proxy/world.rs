@@ -154,8 +154,7 @@ fn open(host: &Host, key: &RelayKey, id: KeyId, state: &Path) -> Result<Relay> {
         let identity = Identity::SelfSigned(names.clone());
         let (front, _notices) =
             Front::open(front::Settings::new(state, identity)).expect("a front");
-        let house =
-            House { front: front.clone(), names, web_host: None, desk: Arc::new(NoDesk) };
+        let house = House { front: front.clone(), names, web_host: None, desk: Arc::new(NoDesk) };
         let settings = Settings { house: Some(house), ..Settings::default() };
         let (relay, _notices) = Relay::new(&key, EPOCH, settings);
         relay.set_keys(Keys { web: &[id], ..Keys::default() });
@@ -167,9 +166,7 @@ fn open(host: &Host, key: &RelayKey, id: KeyId, state: &Path) -> Result<Relay> {
         loop {
             let (stream, _) = listener.accept().await?;
             let front = front.clone();
-            tokio::spawn(
-                async move { front.serve(stream, Vec::new(), Arc::new(NoRooms)).await },
-            );
+            tokio::spawn(async move { front.serve(stream, Vec::new(), Arc::new(NoRooms)).await });
         }
     })?;
     Ok(receiver.recv_timeout(Duration::from_secs(20)).expect("it opens"))
