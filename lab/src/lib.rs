@@ -21,9 +21,10 @@
 //! | `scene` | [`Blockade`], the world that most tests begin with |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
+//! | `authority` | who vouches for a certificate |
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
-//! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed |
+//! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed, or by a PAC file |
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
