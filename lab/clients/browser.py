@@ -63,14 +63,9 @@ MANIFEST = {
 class Firefox:
     def __init__(self, proxy, home):
         from marionette_driver.addons import Addons
-        from marionette_driver.marionette import Marionette
 
-        profile, extension = os.path.join(home, "profile"), os.path.join(home, "extension")
-        os.mkdir(profile)
+        extension = os.path.join(home, "extension")
         os.mkdir(extension)
-        with open(os.path.join(profile, "user.js"), "w") as prefs:
-            prefs.write('user_pref("network.captive-portal-service.enabled", false);\n')
-            prefs.write('user_pref("network.connectivity-service.enabled", false);\n')
         kind = {"http": "http", "socks5": "socks"}[proxy.scheme]
         way = {"type": kind, "host": proxy.hostname, "port": proxy.port}
         way |= {"username": proxy.username, "password": proxy.password}
@@ -80,8 +75,24 @@ class Firefox:
             script.write(EXTENSION % json.dumps(way))
         with open(os.path.join(extension, "manifest.json"), "w") as manifest:
             json.dump(MANIFEST, manifest)
+        prefs = {
+            "network.captive-portal-service.enabled": False,
+            "network.connectivity-service.enabled": False,
+        }
+        self.start(home, prefs)
+        Addons(self.marionette).install(extension, temp=True)
+
+    def start(self, home, prefs, *arguments):
+        from marionette_driver.marionette import Marionette
+
+        profile = os.path.join(home, "profile")
+        os.mkdir(profile)
+        with open(os.path.join(profile, "user.js"), "w") as file:
+            for name, value in prefs.items():
+                file.write(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n")
+        command = ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", profile]
         self.process = subprocess.Popen(
-            ["firefox-esr", "--headless", "--marionette", "--no-remote", "--profile", profile],
+            [*command, *arguments],
             env=os.environ | {"HOME": home},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -89,9 +100,8 @@ class Firefox:
         )
         self.marionette = Marionette(host="127.0.0.1", port=2828, startup_timeout=PATIENCE)
         self.marionette.raise_for_port(timeout=PATIENCE)
-        self.marionette.start_session({"acceptInsecureCerts": True})
+        self.marionette.start_session({"acceptInsecureCerts": True, "unhandledPromptBehavior": "ignore"})
         self.marionette.timeout.page_load = PATIENCE
-        Addons(self.marionette).install(extension, temp=True)
 
     def page(self, url):
         self.marionette.navigate(url)

@@ -21,9 +21,10 @@
 //! | `scene` | [`Blockade`], the world that most tests begin with |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
+//! | `authority` | who vouches for a certificate |
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
-//! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed |
+//! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed, or by a PAC file |
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
@@ -42,6 +43,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authority;
 pub mod bridge;
 pub mod browser;
 mod channel;
@@ -70,6 +72,7 @@ mod tools;
 mod warden;
 pub mod website;
 
+pub use authority::Authority;
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};

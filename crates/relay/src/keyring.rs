@@ -120,8 +120,8 @@ impl Keyring {
         keys.web.iter().for_each(|id| ring.add_web(*id));
         if ring.web.len() != keys.web.len() {
             let wanted: HashSet<&KeyId> = keys.web.iter().collect();
-            ring.web.retain(|id, _| wanted.contains(id));
-            ring.doorways.close_all_but(|id| wanted.contains(&id));
+            let gone = self.web.keys().filter(|id| !wanted.contains(id));
+            gone.for_each(|id| ring.remove_web(*id));
         }
         ring.cleartext = keys.cleartext.iter().copied().collect();
         ring
@@ -149,6 +149,12 @@ impl Keyring {
         if let Some(capability) = self.origin.capability(secret) {
             self.capabilities.insert(capability, id);
         }
+    }
+
+    fn remove_web(&mut self, id: KeyId) {
+        let Origin { key, epoch, .. } = &*self.origin;
+        self.web.remove(&id);
+        self.doorways.close(id, key, *epoch);
     }
 
     fn remove(&mut self, id: KeyId) {
@@ -359,5 +365,21 @@ mod tests {
         let without = keyring.with(Keys::default());
         assert!(keyring.has(web) && !without.has(web));
         assert_eq!(without.log_in(&login(web, Form::Web)), None);
+    }
+
+    #[test]
+    fn the_doorways_of_keys_that_stay_are_open_and_those_of_the_others_are_closed() {
+        let House { key, ids, keyring } = house(300);
+        let (old, new) = (&ids[..200], &ids[100..]);
+        let web = |ids| Keys { web: ids, ..Keys::default() };
+        let changed = keyring.with(web(old)).with(web(new));
+        for (number, id) in ids.iter().enumerate() {
+            for doorway in Doorway::ALL {
+                let behind = changed.behind(doorway, &doorway.token(&key, *id, EPOCH));
+                assert_eq!(behind, (number >= 100).then_some(*id));
+            }
+        }
+        let pac = Doorway::Pac.token(&key, ids[250], EPOCH);
+        assert_eq!(changed.behind(Doorway::Dns, &pac), None);
     }
 }

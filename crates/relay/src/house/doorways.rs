@@ -18,9 +18,11 @@ impl Doorways {
         }
     }
 
-    /// Closes those of all keys that are not to stay.
-    pub(crate) fn close_all_but(&mut self, stays: impl Fn(KeyId) -> bool) {
-        self.0.retain(|_, (_, id)| stays(*id));
+    /// Closes those of a key.
+    pub(crate) fn close(&mut self, id: KeyId, key: &RelayKey, epoch: Epoch) {
+        for doorway in Doorway::ALL {
+            self.0.remove(&doorway.secret(key, id, epoch).0);
+        }
     }
 
     /// Whose this is, if it is one of these.
