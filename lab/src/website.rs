@@ -1,7 +1,9 @@
 //! An ordinary website: what a relay hides behind, and what strangers should find there.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -126,6 +128,18 @@ impl Drop for Website {
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
+}
+
+/// The files of a new certificate for a name and of its key, which everybody may read. Nobody vouches
+/// for it but itself.
+///
+/// # Errors
+/// [`Error::Missing`] without OpenSSL, and whatever the system refuses.
+pub fn self_signed(host: &Host, name: &str) -> Result<[PathBuf; 2]> {
+    let files = certificate(host, name, &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])?;
+    let readable = Permissions::from_mode(0o644);
+    std::fs::set_permissions(&files[1], readable).doing("letting a key be read")?;
+    Ok(files)
 }
 
 /// The files of a new certificate and its key, of a kind that OpenSSL knows.
