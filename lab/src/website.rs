@@ -130,6 +130,14 @@ impl Drop for Website {
     }
 }
 
+/// The files of a new certificate for a name and of its key, of the kind that most websites have.
+///
+/// # Errors
+/// As [`certificate`].
+pub fn self_signed(host: &Host, name: &str) -> Result<[PathBuf; 2]> {
+    certificate(host, name, &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+}
+
 /// The files of a new certificate and its key, of a kind that OpenSSL knows. Nobody vouches for it, and
 /// everybody here can read both.
 ///

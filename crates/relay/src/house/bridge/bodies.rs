@@ -70,3 +70,64 @@ async fn gather(request: &mut Request<Body>, most: usize, turns: usize) -> Optio
     *request.body_mut() = body::after(had.clone(), rest);
     (is_whole && had.len() <= most).then_some(had)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body::{Body as HttpBody, Frame, SizeHint};
+    use std::task::Context;
+
+    /// Some pieces, each of which comes a turn after it was asked for, and then perhaps nothing.
+    struct Slow {
+        pieces: Vec<&'static [u8]>,
+        ends: bool,
+        was_asked: bool,
+    }
+
+    impl HttpBody for Slow {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            if self.pieces.is_empty() {
+                return if self.ends { Poll::Ready(None) } else { Poll::Pending };
+            }
+            self.was_asked = !self.was_asked;
+            if self.was_asked {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(self.pieces.remove(0))))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(5)
+        }
+    }
+
+    fn request(pieces: &[&'static [u8]], ends: bool) -> Request<Body> {
+        let body = Slow { pieces: pieces.to_vec(), ends, was_asked: false };
+        Request::new(body.boxed_unsync())
+    }
+
+    #[tokio::test]
+    async fn what_has_come_is_read_and_put_back_and_what_has_not_is_not_waited_for() {
+        let mut whole = request(&[b"he", b"llo"], true);
+        assert_eq!(read_now(&mut whole, 5).await.as_deref(), Some(&b"hello"[..]));
+        let mut half = request(&[b"he"], false);
+        assert_eq!(read_now(&mut half, 5).await, None);
+        let first = half.into_body().frame().await.expect("a piece").expect("good");
+        assert_eq!(first.into_data().ok().as_deref(), Some(&b"he"[..]));
+        let mut asking = request(&[b"hello"], true);
+        asking.headers_mut().insert("expect", "100-continue".parse().expect("a value"));
+        assert_eq!(read_now(&mut asking, 5).await, None);
+        for mut long in [request(&[b"hel", b"lo"], true), request(&[b"hello"], false)] {
+            assert_eq!(read(&mut long, 4).await, None);
+            let whole = take(&mut long, 3).await;
+            assert!(whole.is_err(), "it was put back, and is too long: {whole:?}");
+        }
+    }
+}

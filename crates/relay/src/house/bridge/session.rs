@@ -381,3 +381,71 @@ impl Drop for Ending {
         self.0.end();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Keys, Relay, Settings};
+    use std::net::{IpAddr, Ipv4Addr};
+    use wire::derive::{Epoch, FleetKey, RelayId};
+
+    #[tokio::test]
+    async fn a_session_that_nobody_asks_for_ends_and_one_that_is_asked_for_does_not() {
+        let key = FleetKey::generate().relay_key(&RelayId::generate());
+        let (relay, _notices) = Relay::new(&key, Epoch(1), Settings::default());
+        let id = KeyId([1; 8]);
+        relay.set_keys(Keys { telegram: &[id], ..Keys::default() });
+        let shared = &relay.0;
+        let begin = || {
+            let entry = *shared.finder.keyring.load().entry(id).expect("valid");
+            let from = (IpAddr::from(Ipv4Addr::LOCALHOST).into(), 443);
+            let token = Token::generate();
+            Session::new(Arc::clone(shared), token, entry, from, Beginning::Greeted)
+        };
+        let grace = Duration::from_millis(200);
+        let (idle, asked) = (begin(), begin());
+        let asking = async {
+            loop {
+                asked.ask();
+                sleep(grace / 10).await;
+            }
+        };
+        tokio::select! {
+            // On a machine that stands still for a while, it is asked for before it is looked after.
+            biased;
+            () = asking => {}
+            () = asked.watch(grace) => panic!("it was asked for"),
+            () = async { idle.watch(grace).await; sleep(grace).await } => {}
+        }
+        idle.end();
+        assert!(matches!(idle.tell(0, 0, 1), Outcome::Over));
+    }
+
+    #[tokio::test]
+    async fn with_one_session_too_many_the_keys_oldest_ends() {
+        let key = FleetKey::generate().relay_key(&RelayId::generate());
+        let (relay, _notices) = Relay::new(&key, Epoch(1), Settings::default());
+        let ids = [KeyId([1; 8]), KeyId([2; 8])];
+        relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
+        let shared = &relay.0;
+        let begin = |id| {
+            let entry = *shared.finder.keyring.load().entry(id).expect("valid");
+            let from = (IpAddr::from(Ipv4Addr::LOCALHOST).into(), 443);
+            let token = Token::generate();
+            let session =
+                Session::new(Arc::clone(shared), token, entry, from, Beginning::Ungreeted);
+            shared.bridge.start(Arc::clone(&session));
+            token
+        };
+        let other = begin(ids[1]);
+        let own: Vec<Token> = (0..17).map(|_| begin(ids[0])).collect();
+        assert!(shared.bridge.find(&own[0]).is_none() && shared.bridge.find(&own[1]).is_some());
+        assert!(shared.bridge.find(&other).is_some());
+        assert_eq!(shared.bridge.count(), 17);
+        relay.set_keys(Keys { telegram: &ids[1..], ..Keys::default() });
+        while shared.bridge.count() > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert!(shared.bridge.find(&other).is_some());
+    }
+}

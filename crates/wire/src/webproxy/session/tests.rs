@@ -325,3 +325,30 @@ proptest! {
         prop_assert_eq!(down, up);
     }
 }
+
+#[test]
+fn what_is_passed_on_is_bounded_by_credit_and_needs_no_queue() {
+    let mut session = with_streams(2);
+    let mut out = Vec::new();
+    let mut pass = |session: &mut Session, stream, most, bytes: usize| {
+        session.pass(id(stream), most, &mut out, |out, most| {
+            out.extend(vec![7; bytes.min(most)]);
+            Ok::<_, ()>(bytes.min(most))
+        })
+    };
+    assert_eq!(pass(&mut session, 1, 1000, 300), Ok(300));
+    assert_eq!(pass(&mut session, 1, 100, 300), Ok(100));
+    assert_eq!(pass(&mut session, 2, 1000, 0), Ok(0));
+    assert_eq!(pass(&mut session, 3, 1000, 300), Ok(0), "there is no such stream");
+    assert_eq!(session.credit(id(1)), Some(WINDOW as usize - 400));
+    assert_eq!((session.credit(id(2)), session.credit(id(3))), (Some(WINDOW as usize), None));
+    let failed = session.pass(id(1), 10, &mut out, |out, _| {
+        out.push(7);
+        Err("broken")
+    });
+    assert_eq!(failed, Err("broken"));
+    assert_eq!(out, frames(&[(Kind::Data, 1, &[7; 300]), (Kind::Data, 1, &[7; 100])]));
+    session.close(id(1));
+    assert_eq!(session.credit(id(1)), None);
+    assert_eq!(said(&mut session, 1000), [(Kind::Close, 1, vec![])]);
+}
