@@ -22,6 +22,8 @@ pub(crate) enum Metric {
     StalledSockets,
     AcceptCpu,
     AcceptAll,
+    FarDown,
+    FarUp,
 }
 
 impl Metric {
@@ -43,6 +45,8 @@ impl Metric {
             Self::StalledSockets => "of them in sockets: MiB",
             Self::AcceptCpu => "accept: CPU µs of the proxy",
             Self::AcceptAll => "accept: CPU µs of the proxy and the user",
+            Self::FarDown => "download: MiB/s ↑",
+            Self::FarUp => "upload: MiB/s ↑",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
-//! `-- telegram` for the proxies of Telegram alone, `-- keys` for one key among very many. The folder's README says what it needs.
+//! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
+//! for one key among very many. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -7,11 +8,12 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`relay`], [`telegram`] | a run: rounds, and proxies in turn |
+//! | [`relay`], [`tls`], [`telegram`] | a run: rounds, and proxies in turn |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
 //! | [`subject`] | a proxy that can be started: ours, and each rival as its own documents configure it |
+//! | [`certificate`] | what they show where people speak TLS to them |
 //! | [`process`] | CPU time and memory of a process and its children |
 //! | [`world`], [`load`], [`way`] | where it happens; the user and the datacentre; what they speak |
 //! | [`figures`], [`report`] | samples, medians, and the pages that come out |
@@ -19,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod certificate;
 mod figures;
 mod keys;
 mod load;
@@ -28,6 +31,7 @@ mod relay;
 mod report;
 mod subject;
 mod telegram;
+mod tls;
 mod visit;
 mod way;
 mod world;
@@ -53,6 +57,8 @@ struct Args {
 enum What {
     /// Everything that it carries, beside proxies of every kind: CPU, memory and delay. Needs root
     Relay(relay::Options),
+    /// What TLS costs where it is taken off: for browsers' proxies and Telegram's WEB. Needs root
+    Tls(tls::Options),
     /// Telegram proxies: CPU, memory and speed in the forms plain, dd and ee. Needs root
     Telegram(telegram::Options),
     /// One key among 100,000: how long it takes to find, also under a flood
@@ -62,6 +68,7 @@ enum What {
 fn main() -> anyhow::Result<()> {
     let (report, write) = match Args::parse().what {
         What::Relay(options) => (relay::run(&options)?, options.write),
+        What::Tls(options) => (tls::run(&options)?, options.write),
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
     };

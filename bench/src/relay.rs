@@ -93,7 +93,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let world = World::new()?;
     let Options { jaryq, rivals, python, only, rounds, .. } = &options;
     let kinds = only.as_deref().unwrap_or(&Kind::ALL);
-    let (subjects, missing) = Wanted { jaryq, kinds, rivals, python }.prepare(&world)?;
+    let (subjects, missing) =
+        Wanted { jaryq, kinds, rivals, python, certificate: None }.prepare(&world)?;
     let load_before = machine::load_average();
     let mut figures = Figures::default();
     let mut failures = Vec::new();

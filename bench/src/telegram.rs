@@ -60,7 +60,7 @@ impl Options {
 pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let world = World::new()?;
     let Options { jaryq, rivals, python, .. } = options;
-    let wanted = Wanted { jaryq, kinds: &Kind::TELEGRAM, rivals, python };
+    let wanted = Wanted { jaryq, kinds: &Kind::TELEGRAM, rivals, python, certificate: None };
     let (subjects, missing) = wanted.prepare(&world)?;
     let load_before = machine::load_average();
     let mut figures = Figures::default();

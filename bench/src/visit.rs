@@ -7,7 +7,7 @@ use std::time::Duration;
 use lab::{Error, Host, Result};
 
 use crate::figures::{Figures, Metric};
-use crate::load::{self, Direction, Target};
+use crate::load::{self, Direction, Path, Target};
 use crate::process::{Tree, own_cpu};
 use crate::subject::Subject;
 use crate::way::Way;
@@ -25,6 +25,9 @@ pub(crate) const STALLED: usize = 200;
 pub(crate) const FIRST_BYTES: usize = 50;
 /// Connections before those that are measured, so that caches and pools are as in use.
 const WARM_UP: usize = 100;
+/// How much is moved over a long way, in MiB: enough to see what windows allow.
+pub(crate) const FAR_DOWN: u64 = 48;
+pub(crate) const FAR_UP: u64 = 16;
 /// Until what was opened or closed has come to rest.
 pub(crate) const REST: Duration = Duration::from_secs(2);
 const MIB: f64 = 1_048_576.0;
@@ -84,6 +87,12 @@ impl Visit<'_> {
         self.unless(done, "readers that stall");
     }
 
+    /// Moves bytes over one long way: to this proxy, or to the datacentre itself.
+    pub(crate) fn far(&mut self, subject: Option<&Subject>) {
+        let done = self.try_far(subject);
+        self.unless(done, "a long way");
+    }
+
     fn try_memory(&mut self, subject: &Subject) -> Result {
         let target = subject.target(self.way)?;
         let (running, took) = subject.start(self.world, target)?;
@@ -110,6 +119,23 @@ impl Visit<'_> {
             self.note(Metric::FirstByte, late.as_secs_f64() * 1e3);
         }
         self.transfers(target, cpu);
+        Ok(())
+    }
+
+    fn try_far(&mut self, subject: Option<&Subject>) -> Result {
+        let straight = self.straight();
+        let target = subject.map_or(Ok(&straight), |subject| subject.target(self.way))?;
+        let _running = subject.map(|subject| subject.start(self.world, target)).transpose()?;
+        let user = &self.world.user;
+        let path = Path::open(user, target.at())?;
+        let target = target.by_way_of(path.begins_at());
+        for (direction, metric, mib) in
+            [(Direction::Down, Metric::FarDown, FAR_DOWN), (Direction::Up, Metric::FarUp, FAR_UP)]
+        {
+            let connections = load::connect(user, &target, 1)?;
+            let took = load::transfer(user, connections, direction, mib << 20)?;
+            self.note(metric, mib as f64 / took.as_secs_f64());
+        }
         Ok(())
     }
 

@@ -17,6 +17,14 @@ pub(crate) enum Way {
     Shadowsocks,
     /// Nothing either: the proxy forwards a port, and speaks no protocol at all.
     Forward,
+    /// HTTP/1.1's CONNECT inside TLS.
+    TlsConnect,
+    /// HTTP/2's CONNECT, which is always inside TLS.
+    Http2,
+    /// Telegram's WEB proxy, by a WebSocket inside TLS.
+    Web,
+    /// TLS alone: the proxy takes it off and forwards what is inside.
+    TlsForward,
 }
 
 impl Way {
@@ -33,6 +41,10 @@ impl Way {
             Self::Connect => "CONNECT",
             Self::Shadowsocks => "Shadowsocks",
             Self::Forward => "TCP",
+            Self::TlsConnect => "CONNECT in TLS",
+            Self::Http2 => "CONNECT in HTTP/2",
+            Self::Web => "WEB",
+            Self::TlsForward => "TCP in TLS",
         }
     }
 

@@ -10,8 +10,12 @@ use wire::mtproto::obfuscated::{Dial, Tag};
 use wire::mtproto::{DcId, ProxySecret, faketls};
 use wire::tls::{hello::RANDOM, record, record::Unframer};
 
+use super::http;
+use super::http2::Tunnel;
 use super::message::{self, ANSWER, Argument, CHECKED, PIECE};
+use super::stream::Stream;
 use super::target::{self, Entry, Target};
+use super::web::Web;
 
 /// How long nothing may happen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,7 +25,7 @@ const BODY: usize = 2878;
 /// An open connection that has been answered.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     incoming: Ctr,
     outgoing: Ctr,
     /// Takes the records off, where there are any.
@@ -32,12 +36,7 @@ impl Connection {
     /// Connects, shakes hands, pings and has the answer checked. As the apps do, it sends its first
     /// flight and its first message together.
     pub(crate) fn establish(target: &Target) -> Result<Self> {
-        let mut stream = reach(target)?;
-        match &target.entry {
-            Entry::Nothing | Entry::Telegram { .. } => {}
-            Entry::Socks5 { login, to } => target::socks5(&mut stream, login.as_ref(), *to)?,
-            Entry::Connect { login, to } => target::connect(&mut stream, login.as_ref(), *to)?,
-        }
+        let mut stream = enter(target)?;
         let mut opening = Vec::new();
         let mut records = None;
         if let Entry::Telegram { secret: ProxySecret::FakeTls(key, _), link } = &target.entry {
@@ -166,6 +165,29 @@ impl Connection {
     }
 }
 
+/// Connects, and says what is said to the proxy before anything else.
+fn enter(target: &Target) -> Result<Stream> {
+    let stream = reach(target)?;
+    let mut stream = match (&target.tls, &target.entry) {
+        (Some(tls), Entry::Http2 { login, to }) => {
+            let tunnel = Tunnel::open(stream, tls, login.as_ref(), *to, PATIENCE)?;
+            return Ok(Stream::Http2(Box::new(tunnel)));
+        }
+        (Some(tls), Entry::Web { capability, .. }) => {
+            let web = Web::open(tls.over(stream)?, capability)?;
+            return Ok(Stream::Web(Box::new(web)));
+        }
+        (Some(tls), _) => Stream::Tls(Box::new(tls.over(stream)?)),
+        (None, _) => Stream::Tcp(stream),
+    };
+    match &target.entry {
+        Entry::Socks5 { login, to } => target::socks5(&mut stream, login.as_ref(), *to)?,
+        Entry::Connect { login, to } => http::connect(&mut stream, login.as_ref(), *to)?,
+        Entry::Nothing | Entry::Telegram { .. } | Entry::Http2 { .. } | Entry::Web { .. } => {}
+    }
+    Ok(stream)
+}
+
 fn reach(target: &Target) -> Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&target.at, PATIENCE)?;
     stream.set_nodelay(true)?;
@@ -185,7 +207,7 @@ pub(super) fn look_in(target: &Target) -> Result {
 }
 
 /// Reads exactly the three records of a server's flight.
-fn server_flight(stream: &mut TcpStream) -> Result<Vec<u8>> {
+fn server_flight(stream: &mut Stream) -> Result<Vec<u8>> {
     let mut flight = Vec::new();
     for _ in 0..3 {
         let start = flight.len();

@@ -2,8 +2,14 @@
 
 mod connection;
 pub(crate) mod datacentre;
+mod http;
+mod http2;
 mod message;
+mod path;
+mod stream;
 mod target;
+mod tls;
+mod web;
 
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +18,9 @@ use std::time::{Duration, Instant};
 use lab::{Error, Host, Result};
 
 pub(crate) use connection::Connection;
+pub(crate) use path::{DELAY, Path, RATE};
 pub(crate) use target::{Login, Target};
+pub(crate) use tls::Tls;
 
 /// How many clients make connections at the same time.
 pub(crate) const CLIENTS: usize = 16;
@@ -97,7 +105,7 @@ pub(crate) fn look_in(user: &Host, targets: Vec<Target>) -> Result<usize> {
 /// many connections, made one at a time, each way in turn.
 pub(crate) fn delay(user: &Host, this: &Target, that: &Target, count: usize) -> Result<Duration> {
     let targets = [this.clone(), that.clone()];
-    let mut took = user.run(async move || {
+    let each = move |_| {
         let mut took = [Vec::new(), Vec::new()];
         for turn in 0..2 * count {
             // This, that, that, this.
@@ -108,12 +116,28 @@ pub(crate) fn delay(user: &Host, this: &Target, that: &Target, count: usize) -> 
             drop(connection);
         }
         Ok(took)
-    })?;
-    let [this, that] = took.each_mut().map(|took| {
+    };
+    let (mut took, _) = on(user, 1, each)?;
+    let [this, that] = took[0].each_mut().map(|took| {
         took.sort_unstable();
         took[took.len() / 2]
     });
     Ok(this.saturating_sub(that))
+}
+
+/// Waits until a connection is answered, until then.
+pub(crate) fn answers(user: &Host, target: &Target, until: Instant) -> Result {
+    let target = target.clone();
+    let each = move |_| {
+        while let Err(error) = Connection::establish(&target) {
+            if Instant::now() > until {
+                return Err(error);
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    };
+    on(user, 1, each).map(drop)
 }
 
 /// Does something on so many threads of the user's machine.

@@ -1,16 +1,15 @@
 //! Where a user goes, and how they ask a proxy to take them to the datacentre.
 
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr};
 
 use data_encoding::BASE64;
 use lab::{Error, Result};
 use wire::mtproto::{ProxyLink, ProxySecret};
+use wire::webproxy::{Capability, WebLink, WebSecret};
 
+use super::tls::Tls;
 use crate::way::Way;
-
-/// An answer to `CONNECT` is shorter than this, in bytes.
-const HEAD: usize = 4096;
 
 /// Where to, and with which secret.
 #[derive(Clone, Debug)]
@@ -18,6 +17,8 @@ pub(crate) struct Target {
     pub(super) at: SocketAddr,
     way: Way,
     pub(super) entry: Entry,
+    /// What is around all of it, if anything.
+    pub(super) tls: Option<Tls>,
 }
 
 /// What is said to the proxy before anything else.
@@ -38,6 +39,16 @@ pub(super) enum Entry {
         login: Option<Login>,
         to: SocketAddr,
     },
+    /// The same by HTTP/2, inside TLS.
+    Http2 {
+        login: Option<Login>,
+        to: SocketAddr,
+    },
+    /// Telegram's WEB proxy, inside TLS: what opens its session, and the secret in every byte.
+    Web {
+        capability: Capability,
+        secret: ProxySecret,
+    },
 }
 
 /// A user name and a password.
@@ -47,7 +58,19 @@ pub(crate) struct Login {
     pub(crate) password: String,
 }
 
+impl Login {
+    /// As HTTP writes it.
+    pub(super) fn basic(&self) -> String {
+        let Self { name, password } = self;
+        format!("Basic {}", BASE64.encode(format!("{name}:{password}").as_bytes()))
+    }
+}
+
 impl Target {
+    fn new(at: SocketAddr, way: Way, entry: Entry) -> Self {
+        Self { at, way, entry, tls: None }
+    }
+
     /// Reads a link of a Telegram proxy.
     pub(crate) fn link(text: &str) -> Result<Self> {
         let bad = |why: &dyn ToString| Error::Unexpected(format!("{text}: {}", why.to_string()));
@@ -60,31 +83,62 @@ impl Target {
             ProxySecret::FakeTls(..) => Way::FakeTls,
         };
         let entry = Entry::Telegram { secret: link.secret, link: text.to_owned() };
-        Ok(Self { at: SocketAddr::new(ip, link.port.get()), way, entry })
+        Ok(Self::new(SocketAddr::new(ip, link.port.get()), way, entry))
     }
 
     /// Straight to the datacentre.
     pub(crate) fn straight_to(at: SocketAddr) -> Self {
-        Self { at, way: Way::Straight, entry: Entry::Nothing }
+        Self::new(at, Way::Straight, Entry::Nothing)
     }
 
     /// To a port that is forwarded to the datacentre.
     pub(crate) fn forwarded(at: SocketAddr) -> Self {
-        Self { at, way: Way::Forward, entry: Entry::Nothing }
+        Self::new(at, Way::Forward, Entry::Nothing)
     }
 
     pub(crate) fn socks5(at: SocketAddr, login: Option<Login>, to: SocketAddr) -> Self {
-        Self { at, way: Way::Socks5, entry: Entry::Socks5 { login, to } }
+        Self::new(at, Way::Socks5, Entry::Socks5 { login, to })
     }
 
     pub(crate) fn connect(at: SocketAddr, login: Option<Login>, to: SocketAddr) -> Self {
-        Self { at, way: Way::Connect, entry: Entry::Connect { login, to } }
+        Self::new(at, Way::Connect, Entry::Connect { login, to })
     }
 
     /// By way of a Shadowsocks client of the user's own, which takes SOCKS5 at this address.
     pub(crate) fn shadowsocks(client: SocketAddr, to: SocketAddr) -> Self {
-        let entry = Entry::Socks5 { login: None, to };
-        Self { at: client, way: Way::Shadowsocks, entry }
+        Self::new(client, Way::Shadowsocks, Entry::Socks5 { login: None, to })
+    }
+
+    /// To a port where TLS is taken off, and the rest forwarded to the datacentre.
+    pub(crate) fn tls_forwarded(at: SocketAddr, tls: Tls) -> Self {
+        Self { tls: Some(tls), ..Self::new(at, Way::TlsForward, Entry::Nothing) }
+    }
+
+    pub(crate) fn tls_connect(
+        at: SocketAddr,
+        tls: Tls,
+        login: Option<Login>,
+        to: SocketAddr,
+    ) -> Self {
+        let entry = Entry::Connect { login, to };
+        Self { tls: Some(tls), ..Self::new(at, Way::TlsConnect, entry) }
+    }
+
+    pub(crate) fn http2(at: SocketAddr, tls: Tls, login: Option<Login>, to: SocketAddr) -> Self {
+        Self { tls: Some(tls), ..Self::new(at, Way::Http2, Entry::Http2 { login, to }) }
+    }
+
+    /// Reads a link of a WEB proxy, which names no port.
+    pub(crate) fn web(at: SocketAddr, tls: Tls, link: &str) -> Result<Self> {
+        let link: WebLink =
+            link.parse().map_err(|error| Error::Unexpected(format!("{link}: {error}")))?;
+        let capability = Capability::of(&link.address, &link.secret);
+        let secret = match link.secret {
+            WebSecret::Plain(key) => ProxySecret::Plain(key),
+            WebSecret::Padded(key) => ProxySecret::Padded(key),
+        };
+        let entry = Entry::Web { capability, secret };
+        Ok(Self { tls: Some(tls), ..Self::new(at, Way::Web, entry) })
     }
 
     pub(crate) const fn way(&self) -> Way {
@@ -93,7 +147,12 @@ impl Target {
 
     /// The same at another port.
     pub(crate) fn at_port(&self, port: u16) -> Self {
-        Self { at: SocketAddr::new(self.at.ip(), port), ..self.clone() }
+        self.by_way_of(SocketAddr::new(self.at.ip(), port))
+    }
+
+    /// The same, but it is gone to at another address.
+    pub(crate) fn by_way_of(&self, at: SocketAddr) -> Self {
+        Self { at, ..self.clone() }
     }
 
     pub(crate) const fn at(&self) -> SocketAddr {
@@ -103,14 +162,20 @@ impl Target {
     /// The secret of a Telegram proxy.
     pub(super) const fn secret(&self) -> Option<&ProxySecret> {
         match &self.entry {
-            Entry::Telegram { secret, .. } => Some(secret),
-            Entry::Nothing | Entry::Socks5 { .. } | Entry::Connect { .. } => None,
+            Entry::Telegram { secret, .. } | Entry::Web { secret, .. } => Some(secret),
+            Entry::Nothing | Entry::Socks5 { .. } | Entry::Connect { .. } | Entry::Http2 { .. } => {
+                None
+            }
         }
     }
 }
 
 /// Asks a SOCKS5 proxy, as RFC 1928 and 1929 say.
-pub(super) fn socks5(stream: &mut TcpStream, login: Option<&Login>, to: SocketAddr) -> Result {
+pub(super) fn socks5(
+    stream: &mut (impl Read + Write),
+    login: Option<&Login>,
+    to: SocketAddr,
+) -> Result {
     let refused = |what: &str| Error::Unexpected(format!("SOCKS5: {what}"));
     let method = if login.is_some() { 2 } else { 0 };
     stream.write_all(&[5, 1, method])?;
@@ -150,26 +215,4 @@ fn address(of: SocketAddr) -> Vec<u8> {
     };
     bytes.extend(of.port().to_be_bytes());
     bytes
-}
-
-/// Asks an HTTP proxy for a tunnel. The datacentre says nothing unasked, so what comes is the
-/// proxy's answer and nothing else.
-pub(super) fn connect(stream: &mut TcpStream, login: Option<&Login>, to: SocketAddr) -> Result {
-    let login = login.map_or_else(String::new, |Login { name, password }| {
-        let pair = BASE64.encode(format!("{name}:{password}").as_bytes());
-        format!("Proxy-Authorization: Basic {pair}\r\n")
-    });
-    stream.write_all(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{login}\r\n").as_bytes())?;
-    let (mut answer, mut have) = ([0; HEAD], 0);
-    while !answer[..have].ends_with(b"\r\n\r\n") {
-        match stream.read(&mut answer[have..])? {
-            0 => return Err(Error::Unexpected("CONNECT: no whole answer".to_owned())),
-            got => have += got,
-        }
-    }
-    let said = String::from_utf8_lossy(&answer[..have]);
-    if said.split(' ').nth(1) == Some("200") {
-        return Ok(());
-    }
-    Err(Error::Unexpected(format!("CONNECT: {}", said.lines().next().unwrap_or_default())))
 }

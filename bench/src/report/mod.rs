@@ -1,7 +1,9 @@
 //! The pages that come out.
 
 mod relay;
+mod table;
 mod telegram;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};

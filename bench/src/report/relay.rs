@@ -2,17 +2,19 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use super::table::{self, Against, Goal, Limit};
 use super::{Report, interval};
 use crate::accept;
 use crate::figures::{Metric, Of, Summary};
 use crate::load::CLIENTS;
 use crate::relay::{MEMORY_ROUNDS, Options};
-use crate::subject::{OURS, SPLICE, Subject};
+use crate::subject::{OURS, SPLICE};
 use crate::visit::{ALONE, Amounts, FIRST_BYTES, STALLED, STREAMS};
 use crate::way::Way;
 
 /// What every proxy's CPU is compared with.
 const FLOOR: Of = (Way::Forward, SPLICE);
+const AGAINST: Against = Against { floor: FLOOR, metrics: &[Metric::DownCpu, Metric::UpCpu] };
 const MB_PER_MIB: f64 = 1.048_576;
 
 /// The tables, and their columns.
@@ -34,14 +36,6 @@ const TABLES: [(&str, &[Metric]); 3] = [
     ),
 ];
 
-/// What we want to reach, in words, as a limit, and what was reached.
-struct Goal {
-    measure: String,
-    limit: f64,
-    unit: &'static str,
-    reached: Option<Summary>,
-}
-
 impl Display for Report<'_, Options> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
@@ -56,9 +50,9 @@ impl Display for Report<'_, Options> {
             options.rounds.min(options.rival_rounds),
             options.rounds.min(MEMORY_ROUNDS)
         )?;
-        self.goals(f)?;
+        table::goals(f, self.all_goals())?;
         for (title, metrics) in TABLES {
-            self.table(f, title, metrics)?;
+            self.table(f, title, metrics, &AGAINST)?;
         }
         self.accepting(f)?;
         write!(f, "{}", method(options.amounts(), options.accepts))?;
@@ -68,24 +62,11 @@ impl Display for Report<'_, Options> {
 }
 
 impl Report<'_, Options> {
-    fn goals(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n## Goals\n\n| measure | goal | reached | |\n|---|--:|--:|---|")?;
-        for Goal { measure, limit, unit, reached } in self.all_goals() {
-            let (reached, verdict) = match reached {
-                Some(reached) if reached.median <= limit => (interval(reached), "yes"),
-                Some(reached) => (interval(reached), "**no**"),
-                None => ("not measured".to_owned(), ""),
-            };
-            writeln!(f, "| {measure} | ≤ {limit}{unit} | {reached} | {verdict} |")?;
-        }
-        Ok(())
-    }
-
     fn all_goals(&self) -> Vec<Goal> {
         let ours = |way, metric| self.figures.summary((way, OURS), metric);
         let mut goals = Vec::new();
         let mut goal = |measure: String, limit, unit, reached| {
-            goals.push(Goal { measure, limit, unit, reached });
+            goals.push(Goal { measure, limit: Limit::AtMost(limit), unit, reached });
         };
         for (way, limit) in
             [(Way::Socks5, 0.75), (Way::Connect, 0.75), (Way::Padded, 1.0), (Way::FakeTls, 2.0)]
@@ -118,48 +99,6 @@ impl Report<'_, Options> {
         goals
     }
 
-    fn table(&self, f: &mut Formatter<'_>, title: &str, metrics: &[Metric]) -> fmt::Result {
-        writeln!(f, "\n## {title}\n")?;
-        write!(f, "| |")?;
-        for metric in metrics {
-            write!(f, " {} |", metric.name())?;
-            if compared(*metric) {
-                write!(f, " × |")?;
-            }
-        }
-        let columns = metrics.len() + metrics.iter().filter(|metric| compared(**metric)).count();
-        writeln!(f, "\n|---|{}", "--:|".repeat(columns))?;
-        let known = |subject: &'_ Subject| {
-            let name = subject.name;
-            subject.ways().map(move |way| (way, name)).collect::<Vec<_>>()
-        };
-        let all = self.subjects.iter().flat_map(known).filter(|(way, _)| *way != Way::Plain);
-        for of in all.chain([(Way::Straight, ALONE)]) {
-            self.row(f, of, metrics)?;
-        }
-        Ok(())
-    }
-
-    fn row(&self, f: &mut Formatter<'_>, of: Of, metrics: &[Metric]) -> fmt::Result {
-        let (way, name) = of;
-        if way == Way::Straight && self.figures.summary(of, metrics[0]).is_none() {
-            return Ok(());
-        }
-        write!(f, "| {name}, {} |", way.name())?;
-        for &metric in metrics {
-            match self.figures.summary(of, metric) {
-                Some(summary) => write!(f, " {} |", interval(summary))?,
-                None if way == Way::Straight => write!(f, " |")?,
-                None => write!(f, " failed |")?,
-            }
-            if compared(metric) {
-                let ratio = self.figures.ratio(of, FLOOR, metric).map(interval);
-                write!(f, " {} |", ratio.unwrap_or_default())?;
-            }
-        }
-        writeln!(f)
-    }
-
     fn accepting(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -184,11 +123,6 @@ impl Report<'_, Options> {
         }
         Ok(())
     }
-}
-
-/// What is shown against the floor too.
-fn compared(metric: Metric) -> bool {
-    matches!(metric, Metric::DownCpu | Metric::UpCpu)
 }
 
 fn method(Amounts { mib, idle, handshakes, .. }: Amounts, accepts: usize) -> String {

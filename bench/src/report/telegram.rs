@@ -37,7 +37,7 @@ impl Display for Report<'_, Options> {
         let titled = Way::TELEGRAM.into_iter().zip(["plain", "dd", "ee (fake TLS)"]);
         for (way, title) in titled.filter(|(way, _)| options.forms.contains(way)) {
             writeln!(f, "\n## {title}\n")?;
-            self.table(f, way)?;
+            self.form(f, way)?;
         }
         self.alone(f)?;
         write!(f, "{}", method(options.amounts()))?;
@@ -48,7 +48,7 @@ impl Display for Report<'_, Options> {
 }
 
 impl Report<'_, Options> {
-    fn table(&self, f: &mut Formatter<'_>, way: Way) -> fmt::Result {
+    fn form(&self, f: &mut Formatter<'_>, way: Way) -> fmt::Result {
         let names: Vec<&str> = self.subjects.iter().map(|subject| subject.name).collect();
         writeln!(f, "| | {} |\n|---|{}", names.join(" | "), "--:|".repeat(names.len()))?;
         for metric in METRICS {

@@ -10,38 +10,83 @@ use lab::{Error, Host, Result};
 use serde_json::Value;
 
 use super::{PORT, Running, Subject, said};
-use crate::load::{Login, Target};
+use crate::certificate::{Certificate, NAME as DOMAIN};
+use crate::load::{Login, Target, Tls};
 use crate::world::World;
 
 /// What it is called in the reports.
 pub(crate) const NAME: &str = "jaryq";
 
+/// Where it has to be for apps that dial no other port.
+const HTTPS: u16 = 443;
+
 pub(super) fn prepare(program: &Path, world: &World) -> Result<Subject> {
+    let (mut subject, state) = start_from(program, world, PORT, &[])?;
+    let telegram = telegram(&subject, &world.server)?;
+    let links = web(&subject, &state, &["--cleartext"], world)?;
+    let (socks5, login) = log_in(&links, "socks5://")?;
+    let (http, same) = log_in(&links, "http://")?;
+    let at = |text: &str| text.parse::<SocketAddr>().map_err(|_| none(&links));
+    let to = world.datacentre();
+    subject.targets = telegram;
+    subject.targets.push(Target::socks5(at(socks5)?, Some(login), to));
+    subject.targets.push(Target::connect(at(http)?, Some(same), to));
+    Ok(subject)
+}
+
+/// With a website of its own.
+pub(super) fn prepare_tls(
+    program: &Path,
+    world: &World,
+    certificate: &Certificate,
+) -> Result<Subject> {
+    let Certificate { chain, key, .. } = certificate;
+    let [chain, key] = [chain, key].map(|file| file.display().to_string());
+    let own = ["--domain", DOMAIN, "--certificate", &chain, "--key", &key];
+    let (mut subject, state) = start_from(program, world, HTTPS, &own)?;
+    telegram(&subject, &world.server)?;
+    let links = web(&subject, &state, &[], world)?;
+    let (_, login) = log_in(&links, "https://")?;
+    let (at, to) = (SocketAddr::from((world.server.v4(), HTTPS)), world.datacentre());
+    let tls = |protocol| Tls::new(&certificate.roots, protocol);
+    subject.targets = vec![
+        Target::tls_connect(at, tls("http/1.1")?, Some(login.clone()), to),
+        Target::http2(at, tls("h2")?, Some(login), to),
+    ];
+    if let Some(link) = links.iter().find(|link| link.starts_with("tg://webproxy?")) {
+        subject.targets.push(Target::web(at, tls("http/1.1")?, link)?);
+    }
+    Ok(subject)
+}
+
+/// Ready but for its targets; and where it keeps its keys.
+fn start_from(program: &Path, world: &World, port: u16, own: &[&str]) -> Result<(Subject, String)> {
     let program = program
         .canonicalize()
         .map_err(|_| Error::Missing(format!("no {} (cargo build --release)", program.display())))?;
-    let server = &world.server;
-    let folder = server.folder()?;
+    let folder = world.server.folder()?;
     let state = folder.join("state").display().to_string();
-    let (address, port) = (server.v4().to_string(), PORT.to_string());
-    let arguments = ["up", "--json", "--state", &state, "--address", &address, "--ports", &port]
-        .map(str::to_owned);
-    let mut subject = Subject {
+    let (address, port) = (world.server.v4().to_string(), port.to_string());
+    let before = ["up", "--json", "--state", &state, "--address", &address];
+    let arguments = [&before[..], own, &["--ports", &port]].concat();
+    let key = if own.is_empty() { "web --cleartext" } else { "web" };
+    let own = own.join(" ");
+    let subject = Subject {
         name: NAME,
         version: said(&program, &["--version"])?,
-        settings: "# jaryq key new --for web --cleartext\n\
-                   # jaryq up --json --state DIR --address ADDRESS --ports 8443\n"
-            .to_owned(),
+        settings: format!(
+            "# jaryq key new --for {key}\n\
+             # jaryq up --json --state DIR --address ADDRESS {own} --ports {port}\n"
+        )
+        .replace("  ", " "),
         program,
-        arguments: arguments.into(),
+        arguments: arguments.into_iter().map(str::to_owned).collect(),
         user: None,
         helper: None,
         folder,
         targets: Vec::new(),
     };
-    subject.targets = telegram(&subject, server)?;
-    subject.targets.extend(web(&subject, &state, world)?);
-    Ok(subject)
+    Ok((subject, state))
 }
 
 /// The same with the same keys, without root and so with a listener of the usual kind: as root, even
@@ -79,26 +124,29 @@ fn telegram(subject: &Subject, server: &Host) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
-/// Makes a key for browsers and other apps, and reads what is printed for it.
-fn web(subject: &Subject, state: &str, world: &World) -> Result<[Target; 2]> {
+/// Makes a key for browsers and other apps; gives the links that are printed for it.
+fn web(subject: &Subject, state: &str, more: &[&str], world: &World) -> Result<Vec<String>> {
     let mut command = Command::new(&subject.program);
-    command.args(["key", "new", "--for", "web", "--cleartext", "--json", "--state", state]);
+    command.args(["key", "new", "--for", "web", "--json", "--state", state]).args(more);
     command.stdout(Stdio::piped());
     let output = world.server.output(command)?;
     let mut links = Vec::new();
     strings(&json(&String::from_utf8_lossy(&output.stdout))?, &mut links);
-    let find = |scheme| {
-        let url = links.iter().find_map(|link| link.strip_prefix(scheme));
-        let (login, at) = url?.split_once('@')?;
+    Ok(links)
+}
+
+/// Where the link of this kind leads that names a user, and that user.
+fn log_in<'l>(links: &'l [String], scheme: &str) -> Result<(&'l str, Login)> {
+    let found = links.iter().find_map(|link| {
+        let (login, at) = link.strip_prefix(scheme)?.split_once('@')?;
         let (name, password) = login.split_once(':')?;
-        let login = Login { name: name.to_owned(), password: password.to_owned() };
-        Some((at.parse::<SocketAddr>().ok()?, Some(login)))
-    };
-    let none = || Error::Unexpected(format!("a key for the web has the links {links:?}"));
-    let (socks5, login) = find("socks5://").ok_or_else(none)?;
-    let (http, same) = find("http://").ok_or_else(none)?;
-    let to = world.datacentre();
-    Ok([Target::socks5(socks5, login, to), Target::connect(http, same, to)])
+        Some((at, Login { name: name.to_owned(), password: password.to_owned() }))
+    });
+    found.ok_or_else(|| none(links))
+}
+
+fn none(links: &[String]) -> Error {
+    Error::Unexpected(format!("a key for the web has the links {links:?}"))
 }
 
 fn json(line: &str) -> Result<Value> {

@@ -8,6 +8,7 @@ mod haproxy;
 mod jaryq;
 mod microsocks;
 mod mtprotoproxy;
+mod nghttpx;
 mod shadowsocks;
 mod squid;
 mod telemt;
@@ -25,12 +26,13 @@ use std::time::{Duration, Instant};
 
 use lab::{Error, Host, Result};
 
-use crate::load::{Connection, Login, Target};
+use crate::certificate::Certificate;
+use crate::load::{self, Login, Target};
 use crate::process::Tree;
 use crate::way::Way;
 use crate::world::World;
 
-pub(crate) use haproxy::SPLICE;
+pub(crate) use haproxy::{NAME as FLOOR, SPLICE};
 pub(crate) use jaryq::{NAME as OURS, on_all_ports, with_plain_listener};
 
 /// Where every proxy listens.
@@ -63,11 +65,15 @@ pub(crate) enum Kind {
     V2ray,
     Mtprotoproxy,
     Telemt,
+    Nghttpx,
 }
 
 impl Kind {
     /// Proxies for Telegram's own protocol.
     pub(crate) const TELEGRAM: [Self; 2] = [Self::Mtprotoproxy, Self::Telemt];
+    /// Those that take TLS off.
+    pub(crate) const TLS: [Self; 3] = [Self::Haproxy, Self::Squid, Self::Nghttpx];
+    /// Those for everything without it.
     pub(crate) const ALL: [Self; 9] = [
         Self::Haproxy,
         Self::Squid,
@@ -91,22 +97,29 @@ impl Kind {
             Self::V2ray => "v2ray",
             Self::Mtprotoproxy => "mtprotoproxy",
             Self::Telemt => "telemt",
+            Self::Nghttpx => "nghttpx",
         }
     }
 
     /// What its program is called where it is installed; no distribution has the last two.
     const fn program(self) -> Option<&'static str> {
         match self {
-            Self::Haproxy | Self::Squid | Self::Microsocks | Self::Tinyproxy | Self::V2ray => {
-                Some(self.name())
-            }
+            Self::Haproxy
+            | Self::Squid
+            | Self::Microsocks
+            | Self::Tinyproxy
+            | Self::V2ray
+            | Self::Nghttpx => Some(self.name()),
             Self::Dante => Some("danted"),
             Self::Shadowsocks => Some("ss-server"),
             Self::Mtprotoproxy | Self::Telemt => None,
         }
     }
 
-    fn prepare(self, program: &Path, python: &Path, world: &World) -> Result<Vec<Subject>> {
+    fn prepare(self, program: &Path, wanted: &Wanted<'_>, world: &World) -> Result<Vec<Subject>> {
+        if let Some(certificate) = wanted.certificate {
+            return self.prepare_tls(program, world, certificate).map(|subject| vec![subject]);
+        }
         Ok(match self {
             Self::Haproxy => haproxy::prepare(program, world)?.into(),
             Self::Squid => vec![squid::prepare(program, world)?],
@@ -115,9 +128,28 @@ impl Kind {
             Self::Shadowsocks => vec![shadowsocks::prepare(program, world)?],
             Self::Tinyproxy => vec![tinyproxy::prepare(program, world)?],
             Self::V2ray => vec![v2ray::prepare(program, world)?],
-            Self::Mtprotoproxy => vec![mtprotoproxy::prepare(python, program, world)?],
+            Self::Mtprotoproxy => vec![mtprotoproxy::prepare(wanted.python, program, world)?],
             Self::Telemt => vec![telemt::prepare(program, world)?],
+            Self::Nghttpx => return Err(self.is_not_for("anything without TLS")),
         })
+    }
+
+    fn prepare_tls(
+        self,
+        program: &Path,
+        world: &World,
+        certificate: &Certificate,
+    ) -> Result<Subject> {
+        match self {
+            Self::Haproxy => haproxy::prepare_tls(program, world, certificate),
+            Self::Squid => squid::prepare_tls(program, world, certificate),
+            Self::Nghttpx => nghttpx::prepare_tls(program, world, certificate),
+            _ => Err(self.is_not_for("TLS")),
+        }
+    }
+
+    fn is_not_for(self, what: &str) -> Error {
+        Error::Unexpected(format!("{} is not for {what}", self.name()))
     }
 }
 
@@ -125,8 +157,10 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(name: &str) -> std::result::Result<Self, String> {
-        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| format!("'{name}' is none of {}", Self::ALL.map(Self::name).join(", ")))
+        let mut all = Self::ALL.into_iter().chain([Self::Nghttpx]);
+        let names = || all.clone().map(Self::name).collect::<Vec<_>>().join(", ");
+        let none = format!("'{name}' is none of {}", names());
+        all.find(|kind| kind.name() == name).ok_or(none)
     }
 }
 
@@ -165,12 +199,18 @@ pub(crate) struct Wanted<'a> {
     /// What the command line names.
     pub(crate) rivals: &'a [Rival],
     pub(crate) python: &'a Path,
+    /// Where everybody is to take TLS off, what they show.
+    pub(crate) certificate: Option<&'a Certificate>,
 }
 
 impl Wanted<'_> {
     /// Ours and those of the rivals that are to be had; and the names of those that are not.
     pub(crate) fn prepare(&self, world: &World) -> Result<(Vec<Subject>, Vec<&'static str>)> {
-        let mut subjects = vec![jaryq::prepare(self.jaryq, world)?];
+        let ours = match self.certificate {
+            Some(certificate) => jaryq::prepare_tls(self.jaryq, world, certificate)?,
+            None => jaryq::prepare(self.jaryq, world)?,
+        };
+        let mut subjects = vec![ours];
         let mut missing = Vec::new();
         for &kind in self.kinds {
             let given = self.rivals.iter().find(|rival| rival.kind == kind);
@@ -186,7 +226,7 @@ impl Wanted<'_> {
                     }
                 },
             };
-            subjects.extend(kind.prepare(&program, self.python, world)?);
+            subjects.extend(kind.prepare(&program, self, world)?);
         }
         Ok((subjects, missing))
     }
@@ -222,16 +262,7 @@ impl Subject {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             running.0.push(world.user.spawn(command)?);
         }
-        let target = target.clone();
-        world.user.run(async move || {
-            while let Err(error) = Connection::establish(&target) {
-                if started.elapsed() > PATIENCE {
-                    return Err(error);
-                }
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            Ok(())
-        })?;
+        load::answers(&world.user, target, started + PATIENCE)?;
         Ok((running, started.elapsed()))
     }
 
