@@ -3,12 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use lab::website::{certificate, curl};
-use lab::{Blockade, Host, Relay, Result, country, phone};
-use serde_json::Value;
+use lab::{Blockade, Host, Relay, Result, Website, country, need, phone};
+use serde_json::{Value, json};
 
 const NAME: &str = "*.orchard.example";
 const SITE: &str = "Apple orchards of Almaty";
@@ -214,4 +215,83 @@ fn the_doctor_sees_what_browsers_would_refuse() -> Result {
         assert!(said.of("port 443").contains("warning"), "{}", said.of("port 443"));
         Ok(())
     })
+}
+
+/// A real certificate authority on this host, which is called so; where it is asked, and whom one has
+/// to trust in asking it.
+fn authority(host: &Host, name: &str) -> Result<[String; 2]> {
+    need("pebble")?;
+    host.call(name)?;
+    let files = certificate(host, name, &["rsa:2048", "-addext", "basicConstraints=CA:FALSE"])?;
+    let [own, key] = files.map(|path| path.display().to_string());
+    let config = json!({"pebble": {
+        "listenAddress": "0.0.0.0:14000",
+        "managementListenAddress": "127.0.0.1:15000",
+        "certificate": own,
+        "privateKey": key,
+        "httpPort": 80,
+        "tlsPort": 443,
+    }});
+    let file = host.folder()?.join("pebble.json");
+    fs::write(&file, config.to_string()).expect("written");
+    let mut command = Command::new("pebble");
+    command.arg("-config").arg(&file).env("PEBBLE_VA_NOSLEEP", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let _ = host.spawn(command)?;
+    let directory = format!("https://{name}:14000/dir");
+    for _ in 0..200 {
+        if curl(host, &[&directory])?.is_ok() {
+            break;
+        }
+        sleep(Duration::from_millis(50));
+    }
+    Ok([directory, own])
+}
+
+#[test]
+fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_before() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let [directory, roots] = authority(&world.web, "authority.example")?;
+        let name = "relay.orchard.example";
+        world.server.call(name)?;
+        let from = ["--acme-directory", &directory, "--acme-roots", &roots];
+        let flags = [&["--domain", name, "--certificate", "public"], from.as_slice()].concat();
+        let relay = Relay::on(&world.server).arguments(&flags).start()?;
+        let said = relay.notice("certificate-public", Duration::ZERO)?;
+        assert!(text(&said["text"]).contains(name) && text(&said["text"]).contains("public lists"));
+        relay.notice("certificate-issued", Duration::from_secs(60))?;
+        drop(relay);
+        // Port 443 is needed for that, and whose it is is said.
+        let _other = Website::https(&world.server, 443, "other.example")?;
+        let relay = Relay::on(&world.server).arguments(&flags).start()?;
+        let said = relay.notice("certificate-port", Duration::ZERO)?;
+        assert!(text(&said["text"]).contains("python3"), "{said}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_changed_domain_waits_for_the_next_start_and_the_relay_says_so() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let file = server.folder()?.join("jaryq.toml");
+        let written = |domain: &str| {
+            let text = format!("ports = \"443,8443\"\ndomain = [\"{domain}\"]\n");
+            fs::write(&file, text).expect("written");
+        };
+        written("a.orchard.example");
+        let relay = Relay::on(&server).settings(&file).start()?;
+        assert_eq!(relay.ready()["house"]["host"], "a.orchard.example");
+        written("b.orchard.example");
+        let said = relay.notice("needs-restart", Duration::from_secs(10))?;
+        assert!(text(&said["text"]).contains("domain"), "{said}");
+        let key = relay.new_key()?;
+        assert!(key.link(lab::relay::Form::FakeTls)?.contains(&hex("a.orchard.example")));
+        Ok(())
+    })
+}
+
+fn hex(name: &str) -> String {
+    name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
