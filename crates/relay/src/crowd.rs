@@ -1,16 +1,19 @@
-//! How many there are at the same time, in all and from one source.
+//! How many there are at the same time, in all, from one source, and from one network.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::sources::Source;
+use crate::sources::{Network, Source};
 
 /// A room with a bounded number of places.
 pub(crate) struct Crowd {
     most: usize,
     most_per_source: usize,
+    /// For those who have very many sources: a quarter of all, if one source may not have more.
+    most_per_network: usize,
     now: Arc<Mutex<Now>>,
 }
 
@@ -20,6 +23,7 @@ struct Now {
     next: u64,
     all: BTreeMap<u64, (Source, Arc<Notify>)>,
     by_source: HashMap<Source, BTreeSet<u64>>,
+    by_network: HashMap<Network, BTreeSet<u64>>,
 }
 
 /// Somebody's place, free again when it is dropped.
@@ -31,23 +35,32 @@ pub(crate) struct Place {
 
 impl Crowd {
     pub(crate) fn new(most: usize, most_per_source: usize) -> Self {
-        Self { most, most_per_source, now: Arc::default() }
+        let most_per_network = most_per_source.max(most / 4);
+        Self { most, most_per_source, most_per_network, now: Arc::default() }
     }
 
     /// A place, if there is one left.
     pub(crate) fn admit(&self, source: Source) -> Option<Place> {
         let mut now = lock(&self.now);
-        let is_full = now.all.len() >= self.most || now.here(source) >= self.most_per_source;
+        let is_full = now.all.len() >= self.most || self.has_its_share(&now, source).is_some();
         (!is_full).then(|| self.give(&mut now, source))
     }
 
+    /// Those who are there already from a source, or from its network, if they are as many as may be.
+    fn has_its_share<'a>(&self, now: &'a Now, source: Source) -> Option<&'a BTreeSet<u64>> {
+        let source_full =
+            now.by_source.get(&source).filter(|here| here.len() >= self.most_per_source);
+        let network = now.by_network.get(&source.into());
+        source_full.or_else(|| network.filter(|here| here.len() >= self.most_per_network))
+    }
+
     /// A place, from which whoever has had it longest is pushed out if there is none left: of the same
-    /// source if that has its share, else of all. So those who only take up places have them as long
+    /// source or network if that has its share, else of all. So those who only take up places have them as long
     /// as nobody else wants them, and who is quick gets through.
     pub(crate) fn press_in(&self, source: Source) -> Place {
         let mut now = lock(&self.now);
-        let oldest = if now.here(source) >= self.most_per_source {
-            now.by_source.get(&source).and_then(BTreeSet::first).copied()
+        let oldest = if let Some(here) = self.has_its_share(&now, source) {
+            here.first().copied()
         } else if now.all.len() >= self.most {
             now.all.first_key_value().map(|(number, _)| *number)
         } else {
@@ -64,25 +77,27 @@ impl Crowd {
         now.next += 1;
         now.all.insert(number, (source, Arc::clone(&out)));
         now.by_source.entry(source).or_default().insert(number);
+        now.by_network.entry(source.into()).or_default().insert(number);
         Place { number, out, now: Arc::clone(&self.now) }
     }
 }
 
 impl Now {
-    fn here(&self, source: Source) -> usize {
-        self.by_source.get(&source).map_or(0, BTreeSet::len)
-    }
-
     /// Takes somebody's place away, if they still have it.
     fn remove(&mut self, number: u64) -> Option<Arc<Notify>> {
         let (source, out) = self.all.remove(&number)?;
-        if let Some(here) = self.by_source.get_mut(&source) {
-            here.remove(&number);
-            if here.is_empty() {
-                self.by_source.remove(&source);
-            }
-        }
+        leave(&mut self.by_source, &source, number);
+        leave(&mut self.by_network, &source.into(), number);
         Some(out)
+    }
+}
+
+fn leave<K: Eq + Hash>(all: &mut HashMap<K, BTreeSet<u64>>, from: &K, number: u64) {
+    if let Some(here) = all.get_mut(from) {
+        here.remove(&number);
+        if here.is_empty() {
+            all.remove(from);
+        }
     }
 }
 
@@ -149,5 +164,20 @@ mod tests {
         assert!(crowd.admit(source(4)).is_none(), "three in all");
         drop(second);
         assert!(crowd.admit(source(4)).is_some(), "a place is free again");
+    }
+
+    #[test]
+    fn who_has_very_many_addresses_has_a_quarter_of_the_places() {
+        let crowd = Crowd::new(100, 2);
+        let six = |net: u16, n: u16| IpAddr::from([0x2001, 0xdb8, net, n, 0, 0, 0, 1]).into();
+        let mut places: Vec<Place> = (0..90).filter_map(|n| crowd.admit(six(1, n))).collect();
+        assert_eq!(places.len(), 25);
+        places.extend(crowd.admit(six(2, 0)));
+        assert_eq!(places.len(), 26, "another network has its own");
+        drop((0..200).map(|n| crowd.press_in(six(1, n))).collect::<Vec<_>>());
+        assert_eq!(crowd.count(), 1, "and nobody was pushed out of those");
+        drop(places);
+        let now = lock(&crowd.now);
+        assert_eq!((now.all.len(), now.by_source.len(), now.by_network.len()), (0, 0, 0));
     }
 }

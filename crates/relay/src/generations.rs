@@ -30,6 +30,11 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.young.get(key).or_else(|| self.old.get(key))
     }
 
+    /// Takes something out.
+    pub(crate) fn remove(&mut self, key: &K) -> Option<V> {
+        self.young.remove(key).or_else(|| self.old.remove(key))
+    }
+
     /// Puts something in; what had to go for it comes out.
     pub(crate) fn insert(&mut self, key: K, value: V) -> HashMap<K, V> {
         let mut gone = HashMap::new();
@@ -59,6 +64,11 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         }
         self.young.get_mut(&key).expect("it is young by now")
     }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +87,7 @@ mod tests {
                 assert_eq!(map.get(&key), Some(&mut value.clone()), "{key}");
             }
         }
-        assert!(map.young.len() + map.old.len() <= 8);
+        assert!(map.len() <= 8);
     }
 
     #[test]
@@ -90,6 +100,6 @@ mod tests {
             assert!(map.get(&0).is_some(), "after {key}");
         }
         assert!(map.get(&1).is_none());
-        assert!(map.young.len() + map.old.len() <= 20);
+        assert!(map.len() <= 20);
     }
 }

@@ -123,7 +123,8 @@ pub struct Limits {
     /// Connections that have not shown a key yet at the same time; for the next one, the one that has
     /// taken longest is treated as if it were too slow. Without a mask, as many more are drained.
     pub arrivals: usize,
-    /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be.
+    /// The same, from one address (IPv4) or one /64 (IPv6), behind which thousands of people may be. From
+    /// one /48 (IPv6) as many, or a quarter of all if that is more; this goes for strangers too.
     pub arrivals_per_source: usize,
     /// Connections that are carried to the mask host at the same time; more are closed at once. And as
     /// many without a key at the port that speaks in clear; for the next one, the one that has been

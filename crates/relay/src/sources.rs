@@ -26,14 +26,33 @@ impl Source {
 
 impl From<IpAddr> for Source {
     fn from(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(six) => Ipv6Addr::from(u128::from(six) >> 64 << 64).into(),
-            four => four,
-        })
+        Self(first(address.to_canonical(), 64))
     }
 }
 
-/// How many addresses are remembered at least.
+/// Where sources come from that one party may have all of: an IPv4 address, behind which a carrier puts
+/// thousands of people, or an IPv6 /48, which is what one server or line is given at most (RFC 6177).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Network(IpAddr);
+
+impl From<Source> for Network {
+    fn from(Source(address): Source) -> Self {
+        Self(first(address, 48))
+    }
+}
+
+/// The first address of an IPv6 prefix of so many bits; an IPv4 address as it is.
+fn first(address: IpAddr, bits: u32) -> IpAddr {
+    match address {
+        IpAddr::V6(six) => {
+            Ipv6Addr::from_bits(six.to_bits() >> (128 - bits) << (128 - bits)).into()
+        }
+        four => four,
+    }
+}
+
+/// How many addresses are remembered at least, of those from which people came with a key, and again of
+/// all others.
 const SOURCES: usize = 32_768;
 /// How many keys are remembered for any address.
 const RECENT: usize = 64;
@@ -87,7 +106,10 @@ pub(crate) struct Allowance {
 pub(crate) struct Sources(Mutex<Known>);
 
 struct Known {
-    records: Generations<Source, Record>,
+    /// Addresses from which somebody came with a key.
+    people: Generations<Source, Record>,
+    /// All others, apart from these: who has any number of addresses makes only strangers forgotten.
+    strangers: Generations<Source, Record>,
     /// How many keys are remembered in all.
     recent: usize,
     /// [`MOST_RECENT`].
@@ -96,7 +118,8 @@ struct Known {
 
 impl Default for Known {
     fn default() -> Self {
-        Self { records: Generations::new(SOURCES), recent: 0, most_recent: MOST_RECENT }
+        let [people, strangers] = [(); 2].map(|()| Generations::new(SOURCES));
+        Self { people, strangers, recent: 0, most_recent: MOST_RECENT }
     }
 }
 
@@ -105,7 +128,7 @@ impl Sources {
     /// nearest first, then of all others, the last one first. `which` of them, counted from 0.
     pub(crate) fn recent(&self, source: Source, port: u16, which: Range<usize>) -> Vec<KeyId> {
         let known = self.lock();
-        let Some(Record { recent, .. }) = known.records.peek(&source) else { return Vec::new() };
+        let Some(Record { recent, .. }) = known.people.peek(&source) else { return Vec::new() };
         let is_near = |seen: &&Seen| seen.port.abs_diff(port) < NEAR;
         let mut near: Vec<&Seen> = recent.iter().rev().filter(is_near).take(RECENT).collect();
         near.sort_by_key(|seen| seen.port.abs_diff(port));
@@ -142,7 +165,7 @@ impl Sources {
     pub(crate) fn welcome(&self, source: Source, key: KeyId, port: u16, tried: usize) {
         let mut known = self.lock();
         let has_room = known.recent < known.most_recent;
-        let record = known.record(source);
+        let record = known.person(source);
         record.budget = (record.budget + tried + TRUST).min(MOST);
         let before = record.recent.len();
         if let Some(at) = record.recent.iter().rposition(|seen| seen.key == key) {
@@ -163,9 +186,17 @@ impl Sources {
 
 impl Known {
     fn record(&mut self, source: Source) -> &mut Record {
-        let Self { records, recent, .. } = self;
+        if self.people.peek(&source).is_some() {
+            return self.person(source);
+        }
+        self.strangers.get_or_insert(source, Record::new, drop)
+    }
+
+    fn person(&mut self, source: Source) -> &mut Record {
+        let Self { people, strangers, recent, .. } = self;
         let forget = |record: Record| *recent -= record.recent.len();
-        records.get_or_insert(source, Record::new, forget)
+        let as_stranger = || strangers.remove(&source).unwrap_or_else(Record::new);
+        people.get_or_insert(source, as_stranger, forget)
     }
 }
 
@@ -249,9 +280,24 @@ mod tests {
         let counted = |known: &Known| known.recent;
         assert_eq!(counted(&sources.lock()), 12_000 + RECENT);
         for other in (0u32..).take(2 * SOURCES) {
+            sources.welcome(IpAddr::from(other.to_be_bytes()).into(), key(0), 1, 0);
+        }
+        let known = sources.lock();
+        assert_eq!(counted(&known), known.people.len(), "the first ones are forgotten");
+    }
+
+    #[test]
+    fn strangers_from_any_number_of_addresses_do_not_make_it_forget_where_people_come_from() {
+        let sources = Sources::default();
+        sources.spend(source(1), 1000, 7);
+        sources.welcome(source(1), key(1), 1, 0);
+        let known = Allowance { budget: BUDGET - 1000 + TRUST, bucket: 7 };
+        for other in (0u32..).take(3 * SOURCES) {
             sources.allowance(IpAddr::from(other.to_be_bytes()).into());
         }
-        assert_eq!(counted(&sources.lock()), 0, "all of them are forgotten");
+        assert_eq!(sources.recent(source(1), 1, 0..64), [key(1)]);
+        assert_eq!(sources.allowance(source(1)), known);
+        assert!(sources.lock().strangers.len() <= 2 * SOURCES);
     }
 
     #[test]
@@ -260,5 +306,9 @@ mod tests {
         assert_eq!(source("2001:db8::1"), source("2001:db8::ffff:2"));
         assert_ne!(source("2001:db8::1"), source("2001:db8:0:1::1"));
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+        let network = |text| Network::from(source(text));
+        assert_eq!(network("2001:db8:0:1::1"), network("2001:db8:0:ffff::1"));
+        assert_ne!(network("2001:db8:0:1::1"), network("2001:db8:1:1::1"));
+        assert_ne!(network("192.0.2.1"), network("192.0.2.2"));
     }
 }
