@@ -216,8 +216,8 @@ impl Keyring {
         self.buckets.iter().flatten()
     }
 
-    /// Tries whole buckets, from the one numbered `from` on and around, as long as that makes no more
-    /// than `most` keys in not more than `buckets` buckets.
+    /// Tries whole buckets, from the one numbered `from` on and around: the first one, and others as
+    /// long as that makes no more than `most` keys in not more than `buckets` buckets.
     pub(crate) fn try_part(
         &self,
         from: usize,
@@ -228,7 +228,8 @@ impl Keyring {
         let mut part = Part { found: None, tried: 0, buckets: 0 };
         while part.buckets < buckets && part.found.is_none() {
             let bucket = &self.buckets[(from + part.buckets) % self.buckets.len()];
-            if part.tried + bucket.len() > most {
+            // The first one may be larger than that: with very many keys, all of them are.
+            if part.buckets > 0 && part.tried + bucket.len() > most {
                 break;
             }
             part.found = bucket.iter().find(|entry| fits(&entry.secret)).copied();
@@ -294,6 +295,18 @@ mod tests {
         let part =
             keyring.try_part(0, BUCKETS.into(), ids.len(), |secret| *secret == wanted.secret);
         assert_eq!(part.found.as_ref(), Some(wanted));
+    }
+
+    #[test]
+    fn a_bucket_with_more_keys_than_may_be_tried_at_once_is_tried_alone() {
+        let House { ids, keyring, .. } = house(3000);
+        let (mut from, mut tried) = (0, 0);
+        while from < usize::from(BUCKETS) {
+            let part = keyring.try_part(from, usize::from(BUCKETS) - from, 1, |_| false);
+            assert!(part.buckets > 0, "it stops at bucket {from}");
+            (from, tried) = (from + part.buckets, tried + part.tried);
+        }
+        assert_eq!(tried, ids.len());
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::waits::{End, Figures, Waits};
 
 /// How many keys that were lately seen from an address are tried at once; the others wait.
 const AT_ONCE: usize = 64;
-/// How many keys are tried in one turn: less than a millisecond's work. A bucket may not have more.
+/// How many keys are tried in one turn: less than a millisecond's work. If a bucket has more, which it
+/// has from about 400,000 keys on, it is one turn.
 const TURN: usize = 512;
 /// The trial takes one part in so many of one core's time.
 const SHARE: u32 = 10;
@@ -262,19 +263,20 @@ impl Finder {
             let mut likely = recent.iter().filter_map(|id| keyring.entry(*id));
             let found = likely.find(|entry| lock.fits(&entry.secret)).copied();
             self.spend(source, tried, recent.len(), 0);
-            if found.is_some() || most == 0 {
+            if found.is_some() {
                 return Turn::Done(found);
             }
             if !recent.is_empty() {
                 return Turn::GoOn;
             }
         }
+        if most == 0 {
+            return Turn::Done(None);
+        }
         let part = keyring.try_part(allowance.bucket, *left, most, |secret| lock.fits(secret));
         *left -= part.buckets;
         self.spend(source, tried, part.tried, part.buckets);
-        // No bucket fits any more into what may be tried for this address.
-        let is_done = part.found.is_some() || part.buckets == 0 || *left == 0;
-        if is_done { Turn::Done(part.found) } else { Turn::GoOn }
+        if part.found.is_some() || *left == 0 { Turn::Done(part.found) } else { Turn::GoOn }
     }
 
     fn spend(&self, source: Source, tried: &mut usize, now: usize, buckets: usize) {
