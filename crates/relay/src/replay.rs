@@ -72,12 +72,33 @@ impl Replays {
 
     /// Flushes what was written to the disk, waiting for it.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        for memory in [&self.hellos, &self.flights] {
-            let written = memory.lock().unwrap_or_else(PoisonError::into_inner).unflushed();
-            for file in written {
-                file.sync_data()?;
-            }
-        }
-        Ok(())
+        let unflushed = [&self.hellos, &self.flights]
+            .map(|memory| memory.lock().unwrap_or_else(PoisonError::into_inner).unflushed());
+        let flushed = unflushed.iter().flatten().map(|file| file.sync_data());
+        // One that cannot be flushed keeps none of the others from the disk.
+        flushed.fold(Ok(()), Result::and)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tally::Counters;
+    use std::fs::File;
+    use std::sync::Arc;
+    use wire::derive::{FleetKey, RelayId};
+
+    #[test]
+    fn a_file_that_cannot_be_flushed_keeps_none_of_the_others_from_the_disk() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (notices, _receiver) = Notices::new(Arc::<Counters>::default());
+        let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
+        let replays = Replays::open(&key, Some(folder.path()), &notices);
+        assert!(replays.is_new_flight(&[1; 16], &notices));
+        let device = Arc::new(File::open("/dev/null").expect("a device, which has no disk"));
+        replays.hellos.lock().expect("free").unflushed.push(device);
+        assert!(replays.flush().is_err(), "it is said");
+        assert!(replays.flights.lock().expect("free").unflushed.is_empty(), "and goes on");
+        assert!(replays.flush().is_ok());
     }
 }

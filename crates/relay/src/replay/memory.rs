@@ -34,7 +34,7 @@ pub(super) struct Memory {
     in_past: usize,
     present: Present,
     /// Files that were written to since the last flush.
-    unflushed: Vec<Arc<File>>,
+    pub(super) unflushed: Vec<Arc<File>>,
 }
 
 /// A slice to which nothing is added any more.
