@@ -11,7 +11,7 @@ use wire::classify::MAX_FIRST;
 use wire::tls::hello::{Prefix, prefix};
 
 use crate::crowd::Place;
-use crate::decoy::{Caller, Shadow};
+use crate::decoy::{Caller, Shadow, Timing};
 use crate::patience::Patience;
 use crate::search::Found;
 use crate::sources::Source;
@@ -149,15 +149,17 @@ impl<'a> Arrival<'a> {
     /// may answer that at once. It may be the first part of a person's plain or padded flight: the
     /// mask host sees less than 64 random bytes then, which say nothing, and never those of somebody
     /// who is known to send pieces.
-    fn timing(&self) -> (Instant, Instant) {
+    fn timing(&self) -> Timing {
         let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
         let patience = self.shared.patiences.with(self.source);
-        let counts = self.heard + patience.time();
-        match patience {
-            Patience::Much if !self.first.is_empty() => (counts, counts),
-            _ if is_hello => (self.accepted + SETTLE, counts),
-            _ => (self.heard, counts),
-        }
+        let held = patience.time();
+        let counts = self.heard + held;
+        let from = match patience {
+            Patience::Much if !self.first.is_empty() => counts,
+            _ if is_hello => self.accepted + SETTLE,
+            _ => self.heard,
+        };
+        Timing { from, counts, held }
     }
 
     /// A key opened what came, and it is new.

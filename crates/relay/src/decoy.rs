@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -112,7 +113,7 @@ pub(crate) enum Shadow<'a> {
 pub(crate) struct Listener {
     mask: TcpStream,
     /// How long it took to get there.
-    connect: std::time::Duration,
+    connect: Duration,
     /// How many of the caller's bytes it has heard.
     told: usize,
     /// When it had heard the last of them.
@@ -123,15 +124,10 @@ pub(crate) struct Listener {
 }
 
 impl<'a> Shadow<'a> {
-    /// From `from` on, has the mask host listen to `first`; done when it has answered or has had
-    /// enough, but not before `counts`. May be broken off, and called again with more.
-    pub(crate) async fn listen(
-        &mut self,
-        caller: Caller<'a>,
-        first: &[u8],
-        (from, counts): (Instant, Instant),
-    ) {
-        wait_until(from).await;
+    /// Has the mask host listen to `first`; done when it has answered or has had enough, and that
+    /// counts. May be broken off, and called again with more.
+    pub(crate) async fn listen(&mut self, caller: Caller<'a>, first: &[u8], timing: Timing) {
+        wait_until(timing.from).await;
         if let Self::NotYet = self {
             *self = Self::Calling(Box::pin(caller.call()));
         }
@@ -146,9 +142,9 @@ impl<'a> Shadow<'a> {
                 listener.heard = Instant::now();
             }
             let _ = listener.mask.readable().await;
-            listener.answered.get_or_insert_with(Instant::now);
         }
-        wait_until(counts).await;
+        let answered = *listener.answered.get_or_insert_with(Instant::now);
+        wait_until(timing.counts.min(answered + timing.held)).await;
     }
 
     async fn meet(
@@ -164,6 +160,17 @@ impl<'a> Shadow<'a> {
             Self::Nobody => None,
         }
     }
+}
+
+/// When the mask host has its say.
+#[derive(Clone, Copy)]
+pub(crate) struct Timing {
+    /// From when on it hears what was said.
+    pub from: Instant,
+    /// From when on its answer counts,
+    pub counts: Instant,
+    /// or so long after it has come: whoever goes on byte by byte does not wait for it longer.
+    pub held: Duration,
 }
 
 /// On whose behalf the mask host is called.
@@ -228,7 +235,6 @@ fn leads_back(dialled: SocketAddr, mask: &TcpStream) -> bool {
 mod tests {
     use super::*;
     use crate::{CourseSettings, Keys, Relay, Settings};
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use wire::derive::{Epoch, FleetKey, KeyId, RelayId};
@@ -296,5 +302,21 @@ mod tests {
         let waits = relay.waits();
         let gave_up = relay.0.finder.this_minute().gave_up.count;
         assert_eq!((waits.waiting, gave_up), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_byte_by_byte_does_not_put_the_answer_off() {
+        let (_relay, address) = relay(1).await;
+        let mut stranger = TcpStream::connect(address).await.expect("it listens");
+        let mut said = 0;
+        // After 64 bytes, whatever they are, nothing is waited for.
+        while said < 60 {
+            stranger.write_all(&[7]).await.expect("it reads");
+            said += 1;
+            if timeout(Duration::from_millis(10), stranger.readable()).await.is_ok() {
+                break;
+            }
+        }
+        assert!(said < 40, "the answer came after {said} bytes");
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::arrival::Arrival;
 use crate::connection::is_new;
-use crate::decoy::Caller;
+use crate::decoy::{Caller, Timing};
 use crate::pump;
 use crate::search::{Found, Wait};
 use crate::tally::Counter;
@@ -55,10 +55,11 @@ async fn wait_in_company(arrival: &mut Arrival<'_>, wait: &mut Wait) -> Option<F
     let Arrival { shared, source, dialled, stream, first, shadow, .. } = arrival;
     let caller = Caller { shared, source: *source, dialled: *dialled };
     let now = Instant::now();
+    let timing = Timing { from: now, counts: now + HOLD, held: HOLD };
     tokio::select! {
         biased;
         found = wait.end() => found,
-        () = shadow.listen(caller, first, (now, now + HOLD)), if shared.has_mask() => None,
+        () = shadow.listen(caller, first, timing), if shared.has_mask() => None,
         _ = pump::end_of(stream) => None,
     }
 }
