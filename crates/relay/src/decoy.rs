@@ -9,15 +9,21 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wire::classify::{MAX_FIRST, Shape, classify};
-use wire::tls::hello::{Prefix, prefix};
+use wire::tls::answer;
+use wire::tls::hello::{ClientHello, Prefix, X25519, prefix};
 
 use crate::arrival::Arrival;
 use crate::connection::opens;
+use crate::course::Course;
 use crate::crowd::Place;
+use crate::mask::Mask;
 use crate::mask::likeness::Pace;
 use crate::search::Hints;
 use crate::sources::Source;
 use crate::{Notice, Shared, pump};
+
+/// How long a server's hello is at most, in bytes: with a share of X25519MLKEM768 it has 1,200.
+const LONGEST_ANSWER: usize = 2048;
 
 /// Entertains a stranger until one side has had enough.
 pub(crate) async fn entertain(arrival: Arrival<'_>) {
@@ -48,7 +54,8 @@ async fn carry(arrival: Arrival<'_>) {
     drop(place);
     let Some(mut shadow) = shadow.meet(shared, source, dialled).await else { return };
     let mask = &shadow.mask;
-    let is_hello = matches!(classify(&first), Shape::Hello(_));
+    let course = shared.course.load_full();
+    let is_telling = is_telling(&first, &course);
     // It may have heard everything, and answered, while a key was looked for.
     let heard = if shadow.told < first.len() { Instant::now() } else { shadow.heard };
     let answered = shadow.answered;
@@ -84,17 +91,37 @@ async fn carry(arrival: Arrival<'_>) {
     };
     let answering = async {
         mask.readable().await?;
-        let mut head = [0; 6];
-        // A server's hello, and not an alert.
-        if is_hello && mask.peek(&mut head).await.is_ok() && (head[0], head[5]) == (0x16, 2) {
-            let answer = answered.unwrap_or_else(Instant::now) - heard;
-            shared.course.load().likeness.note(Pace { connect, answer });
+        let answered = answered.unwrap_or_else(Instant::now);
+        if is_telling
+            && let Some(answer) = answered.checked_duration_since(heard)
+            && answers_with_a_hello(mask).await
+        {
+            course.likeness.note(Pace { connect, answer });
         }
         Ok(())
     };
     let limits = &shared.limits;
     let talk = pump::forward(stream, mask, opening, answering, limits.mask_bytes, flow);
     let _ = timeout(limits.mask_time, talk).await;
+}
+
+/// Whether the mask host has as much to do for this hello as for an app's: who could have it answer
+/// others sooner would make fake TLS quicker than the website.
+fn is_telling(first: &[u8], course: &Course) -> bool {
+    let Shape::Hello(record) = classify(first) else { return false };
+    let Some(hello) = ClientHello::read(record) else { return false };
+    let is_named = |mask: &Mask| {
+        mask.server_name().is_none() || hello.server_name.is_some_and(|name| mask.is_named(name))
+    };
+    !hello.resumes && hello.share(X25519).is_some() && course.mask.as_ref().is_some_and(is_named)
+}
+
+/// Whether what has come from the mask host begins with a hello of TLS 1.3: no alert, and no wish for
+/// another hello.
+async fn answers_with_a_hello(mask: &TcpStream) -> bool {
+    let mut head = vec![0; LONGEST_ANSWER];
+    let length = mask.peek(&mut head).await.unwrap_or(0);
+    matches!(answer::hello(&head[..length]), Ok(Some(_)))
 }
 
 /// How far the mask host has been asked along.
@@ -238,16 +265,23 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
     use wire::derive::{Epoch, FleetKey, KeyId, RelayId};
-    use wire::tls::hello::X25519;
     use wire::tls::offer;
 
     /// How long the website takes.
     const TAKES: Duration = Duration::from_millis(80);
-    /// How a server's hello begins.
-    const ANSWER: [u8; 6] = [0x16, 3, 3, 0, 1, 2];
+    /// A server's hello: X25519, TLS 1.3.
+    const ANSWER: &[u8] = &[
+        0x16, 3, 3, 0, 63, 2, 0, 0, 59, 3, 3, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5,
+        5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 0, 0x13, 1, 0, 0, 0x13, 0, 0x2b, 0, 2, 3, 4, 0,
+        0x33, 0, 9, 0, 0x1d, 0, 5, 1, 2, 3, 4, 5,
+    ];
+
+    async fn relay(keys: u64) -> (Relay, SocketAddr) {
+        relay_before(ANSWER, keys).await
+    }
 
     /// A relay with so many keys before a website that takes its time.
-    async fn relay(keys: u64) -> (Relay, SocketAddr) {
+    async fn relay_before(answer: &'static [u8], keys: u64) -> (Relay, SocketAddr) {
         let site = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let mask = site.local_addr().expect("an address").to_string().parse().expect("a mask");
         tokio::spawn(async move {
@@ -255,7 +289,7 @@ mod tests {
                 tokio::spawn(async move {
                     let _ = stream.read(&mut [0; 4096]).await;
                     tokio::time::sleep(TAKES).await;
-                    let _ = stream.write_all(&ANSWER).await;
+                    let _ = stream.write_all(answer).await;
                     let _ = stream.read(&mut [0; 4096]).await;
                 });
             }
@@ -281,11 +315,54 @@ mod tests {
             let mut stranger = TcpStream::connect(address).await.expect("it listens");
             let hello = offer::record("example.org", X25519);
             stranger.write_all(&hello).await.expect("it reads");
-            let mut heard = ANSWER.map(|_| 0);
+            let mut heard = [0; ANSWER.len()];
             stranger.read_exact(&mut heard).await.expect("an answer");
             assert_eq!(heard, ANSWER);
             let pace = relay.0.course.load().likeness.pace().expect("it was noted");
             assert!(pace.answer >= TAKES, "{keys} keys: {pace:?}");
+        }
+    }
+
+    /// The same hello from somebody who was there before.
+    fn resuming(hello: &[u8]) -> Vec<u8> {
+        let number = |at: usize| usize::from(u16::from_be_bytes([hello[at], hello[at + 1]]));
+        let ciphers = 44 + usize::from(hello[43]);
+        let compression = ciphers + 2 + number(ciphers);
+        let extensions = compression + 1 + usize::from(hello[compression]);
+        let mut resuming = [hello, &[0, 0x29, 0, 0]].concat();
+        for at in [3, 7, extensions] {
+            let longer = u16::try_from(number(at) + 4).expect("short");
+            resuming[at..at + 2].copy_from_slice(&longer.to_be_bytes());
+        }
+        resuming
+    }
+
+    #[tokio::test]
+    async fn no_hello_that_is_answered_sooner_than_an_apps_teaches_the_pace() {
+        let hello = offer::record("example.org", X25519);
+        let mut without_share = hello.clone();
+        let share = hello.windows(4).position(|four| four == [0, 0x1d, 0, 32]).expect("a share");
+        without_share[share + 1] = 0x17;
+        let refusal: &[u8] = &[0x15, 3, 3, 0, 2, 2, 40];
+        // TLS 1.2 has none of these extensions.
+        let old: &[u8] = &const {
+            let mut old = [0; 47];
+            old.copy_from_slice(ANSWER.split_at(47).0);
+            (old[4], old[8]) = (42, 38);
+            old
+        };
+        for (answer, hello) in [
+            (refusal, hello.clone()),
+            (old, hello.clone()),
+            (ANSWER, resuming(&hello)),
+            (ANSWER, without_share),
+        ] {
+            let (relay, address) = relay_before(answer, 1).await;
+            let mut stranger = TcpStream::connect(address).await.expect("it listens");
+            stranger.write_all(&hello).await.expect("it reads");
+            let mut heard = vec![0; answer.len()];
+            stranger.read_exact(&mut heard).await.expect("an answer");
+            assert_eq!(relay.0.course.load().likeness.pace(), None, "{hello:?}: {answer:?}");
         }
     }
 
@@ -294,7 +371,7 @@ mod tests {
         let (relay, address) = relay(5_000).await;
         let mut stranger = TcpStream::connect(address).await.expect("it listens");
         stranger.write_all(&[7; 10]).await.expect("it reads");
-        let mut heard = ANSWER.map(|_| 0);
+        let mut heard = [0; ANSWER.len()];
         stranger.read_exact(&mut heard).await.expect("an answer");
         // The rest comes when the website has the stranger.
         stranger.write_all(&[7; 90]).await.expect("it reads");

@@ -80,6 +80,9 @@ pub struct ClientHello<'a> {
     pub server_name: Option<&'a str>,
     /// The key shares on offer, each a group, a length and a key.
     shares: &'a [u8],
+    /// Whether the client would go on with an earlier session (RFC 8446, section 4.2.11), to which a
+    /// server need sign nothing.
+    pub resumes: bool,
 }
 
 impl<'a> ClientHello<'a> {
@@ -92,14 +95,22 @@ impl<'a> ClientHello<'a> {
         let session_id = fields.short_list()?;
         let ciphers = fields.list()?;
         let _compression = fields.short_list()?;
-        let mut hello =
-            Self { record, random, session_id, ciphers, server_name: None, shares: &[] };
+        let mut hello = Self {
+            record,
+            random,
+            session_id,
+            ciphers,
+            server_name: None,
+            shares: &[],
+            resumes: false,
+        };
         let mut extensions = Fields(fields.list()?);
         while !extensions.0.is_empty() {
             let kind = extensions.number()?;
             let mut body = Fields(extensions.list()?);
             match kind {
                 0x0000 => hello.server_name = server_name(&mut body),
+                0x0029 => hello.resumes = true,
                 0x0033 => hello.shares = body.list()?,
                 _ => {}
             }
@@ -198,6 +209,13 @@ mod tests {
         assert!(hello.offers(0x1301) && !hello.offers(0x1302));
         assert_eq!(hello.share(X25519), Some(&[3; 8][..]));
         assert_eq!(hello.share(X25519_MLKEM768), None);
+        assert!(!hello.resumes);
+        // The same length, but of another kind.
+        let shares = bytes.windows(4).position(|four| four == [0, 0x33, 0, 0x13]).expect("there");
+        let mut bytes = bytes.clone();
+        bytes[shares + 1] = 0x29;
+        let resuming = ClientHello::read(&bytes).expect("a hello");
+        assert!(resuming.resumes);
     }
 
     #[test]
