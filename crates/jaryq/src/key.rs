@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use front::pages::Openings;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -203,11 +203,29 @@ async fn link_maker(store: &Store, port: Option<NonZeroU16>) -> anyhow::Result<O
     let Some(face) = Face::load(store).await? else {
         return Ok(None);
     };
+    if let Some(port) = port {
+        is_the_relays(&face, port.get())?;
+    }
     let maker = LinkMaker::new(face, &store.identity().await?)?;
     Ok(Some(match port {
         None => maker,
         Some(port) => maker.with_port(port)?,
     }))
+}
+
+/// Fails for a port that a relay on all ports leaves to others.
+fn is_the_relays(face: &Face, port: u16) -> anyhow::Result<()> {
+    if !face.all_ports || face.ports.contains(&port) || face.bucket_ports.contains(&port) {
+        return Ok(());
+    }
+    if ports::is_never_taken(port) {
+        bail!("the relay never answers on port {port}, which is ssh's, DHCP's or network time's");
+    }
+    let holders = ports::holders().context("cannot tell which ports are other programs'")?;
+    if holders.iter().any(|holder| holder.at.port() == port) {
+        bail!("the relay does not answer on port {port}: another program listens there");
+    }
+    Ok(())
 }
 
 fn list(keys: &[Key], printer: &Printer) {
@@ -238,4 +256,28 @@ pub(crate) fn day(unix: i64) -> String {
     let mut time = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
     time.truncate("2026-11-23".len());
     time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_relay_on_all_ports_has_none_that_another_program_has_or_that_is_never_taken() {
+        let face = |all: bool| {
+            let face = json!({
+                "addresses": ["203.0.113.5"], "ports": [443, 123], "all_ports": all, "mode": "all",
+                "mask": null,
+            });
+            serde_json::from_value::<Face>(face).expect("a face")
+        };
+        let other = TcpListener::bind("0.0.0.0:0").expect("a port");
+        let port = other.local_addr().expect("an address").port();
+        let has = |all, port| is_the_relays(&face(all), port);
+        assert!(has(true, 22).is_err() && has(true, port).is_err());
+        assert!(has(true, 443).is_ok() && has(true, 123).is_ok(), "it says that it has these");
+        assert!(has(false, port).is_ok(), "others are looked for in its list");
+        assert!(has(true, 1).is_ok(), "nobody has that");
+    }
 }

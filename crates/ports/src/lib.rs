@@ -67,4 +67,5 @@ pub use datagrams::{Datagrams, Flow};
 pub use holders::{Holder, Program, holders};
 pub use list::{BadPortList, PortList};
 pub use mode::Mode;
+pub use never::is_never_taken;
 pub use open::{Answers, Change, Mechanism, Ports, Settings, Trouble};

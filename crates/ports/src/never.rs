@@ -38,6 +38,13 @@ impl Watch {
     }
 }
 
+/// Whether a port is never taken, as far as that is known without looking at other processes: ssh's, as
+/// it is configured and as this session came in, DHCP's, and network time's.
+#[must_use]
+pub fn is_never_taken(port: u16) -> bool {
+    certain().any(|never| never == port)
+}
+
 /// Those that are known without looking at other processes.
 pub(crate) fn certain() -> impl Iterator<Item = u16> {
     ALWAYS.into_iter().chain(session()).chain(configured(Path::new("/etc/ssh")))
