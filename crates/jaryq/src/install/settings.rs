@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use toml_edit::{DocumentMut, Item};
 
 use super::STATE;
 use crate::args::{Place, Service};
@@ -14,8 +15,7 @@ use crate::doors::as_written;
 const HEAD: &str = "# Settings of jaryq; README.md says what there is. What was changed takes effect \
 with\n# 'systemctl reload jaryq'.\n";
 
-/// The file's new text: what was asked for, and for the rest what the file says already. If nothing
-/// was asked for, a file stays as it is.
+/// The file's new text: as it is, but for what was asked for.
 pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
     let old = match fs::read_to_string(path) {
         Ok(old) => Some(old),
@@ -28,23 +28,48 @@ pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
 fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
     service.house.settle()?;
     let asked = written(&service);
-    if let Some(old) = old {
-        // A file that cannot be read would only end the service.
-        let mut place = Place::default();
-        fill_from(&old, &mut place, &mut service)?;
-        if let Some(state) = place.state.filter(|state| state != Path::new(STATE)) {
-            bail!(
-                "the keys are to be in {}, but a service keeps them in {STATE}; move them there and \
-                 remove this setting",
-                state.display()
-            );
-        }
-        if asked.is_empty() {
-            return Ok(old);
-        }
+    let Some(old) = old else {
+        service.house.check()?;
+        return Ok(format!("{HEAD}{asked}"));
+    };
+    // A file that cannot be read would only end the service.
+    let mut place = Place::default();
+    fill_from(&old, &mut place, &mut service)?;
+    if let Some(state) = place.state.filter(|state| state != Path::new(STATE)) {
+        bail!(
+            "the keys are to be in {}, but a service keeps them in {STATE}; move them there and \
+             remove this setting",
+            state.display()
+        );
     }
     service.house.check()?;
-    Ok(format!("{HEAD}{}", written(&service)))
+    let mut file: DocumentMut = old.parse()?;
+    if file.is_empty() {
+        // Comments alone: what is asked for comes after them.
+        let end = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+        return Ok(format!("{old}{end}{asked}"));
+    }
+    for (name, item) in asked.parse::<DocumentMut>()?.into_table() {
+        put(&mut file, &name, item);
+    }
+    Ok(file.to_string())
+}
+
+/// Sets one thing in a file, with the comments that it has there.
+fn put(file: &mut DocumentMut, name: &str, mut item: Item) {
+    let Some(old) = file.get_mut(name) else {
+        file.insert(name, item);
+        return;
+    };
+    match (&*old, &mut item) {
+        (Item::Value(old), Item::Value(new)) => *new.decor_mut() = old.decor().clone(),
+        (Item::Table(old), Item::Table(new)) => {
+            *new.decor_mut() = old.decor().clone();
+            new.set_position(old.position());
+        }
+        _ => {}
+    }
+    *old = item;
 }
 
 /// Settings as the file has them.
@@ -128,12 +153,30 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_stays_as_the_file_says() {
-        let old = "# mine\nports = 443\nmask = \"a.example\"\n".to_owned();
-        let same = merge(Service::default(), Some(old.clone())).expect("a good file");
+        let old = "# mine\nports = 443 # since May\n\nmask = \"a.example\" # hers\n\n[datacentres]\n\
+                   2 = \"192.0.2.1\" # a test\n# the end\n";
+        let same = merge(Service::default(), Some(old.to_owned())).expect("a good file");
         assert_eq!(same, old);
-        let mask = Service { mask: "b.example".parse().ok(), ..Service::default() };
-        let changed = merge(mask, Some(old)).expect("a good file");
-        assert!(changed.contains("ports = \"443\"\nmask = \"b.example:443\"\n"), "{changed}");
+        let asked = Service {
+            mask: "b.example".parse().ok(),
+            metrics: "9464".parse().ok(),
+            ..Service::default()
+        };
+        let changed = merge(asked, Some(old.to_owned())).expect("a good file");
+        let expected =
+            old.replace("\"a.example\" # hers\n", "\"b.example:443\" # hers\nmetrics = 9464\n");
+        assert_eq!(changed, expected);
         assert!(merge(Service::default(), Some("port = 1".to_owned())).is_err());
+    }
+
+    #[test]
+    fn in_a_file_of_comments_alone_they_come_first() {
+        let old = include_str!("../../../../packaging/jaryq.toml");
+        let merged = merge(asked(), Some(old.to_owned())).expect("a good file");
+        assert_eq!(merged, format!("{old}{}", written(&asked())));
+        let cut = merge(asked(), Some(old.trim_end().to_owned())).expect("a good file");
+        assert_eq!(cut, merged);
+        let again = merge(asked(), Some(merged.clone())).expect("a good file");
+        assert_eq!(again, merged);
     }
 }
