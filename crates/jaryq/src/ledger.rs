@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 use store::{Counted, Store, Unwritten};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use wire::tally::Day;
 
 /// How often it is written down. Whoever is killed loses what was counted since: ten seconds at
 /// most, of which one is for the writing itself.
 const EVERY: Duration = Duration::from_secs(9);
+/// How often that is tried at the end, and the pause between: another program may have the store, and
+/// each time waits for it already.
+const TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 /// How often it is said that it cannot be.
 const COMPLAIN: Duration = Duration::from_secs(60);
 /// The note that tells the other commands what there is now.
@@ -94,8 +98,8 @@ impl Writer {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let is_last = tokio::select! { _ = ticks.tick() => false, _ = &mut closed => true };
-            let written = self.write(is_last).await;
+            tokio::select! { _ = ticks.tick() => {}, _ = &mut closed => break }
+            let written = self.write(false).await;
             if let Err(error) = written
                 && self.complained.is_none_or(|when| when.elapsed() >= COMPLAIN)
             {
@@ -104,9 +108,18 @@ impl Writer {
                     "what was counted cannot be written down, and is kept in memory: {error}"
                 ));
             }
-            if is_last {
-                return;
+        }
+        let mut written = self.write(true).await;
+        for _ in 1..TRIES {
+            if written.is_err() {
+                sleep(PAUSE).await;
+                written = self.write(true).await;
             }
+        }
+        if let Err(error) = written {
+            (self.complain)(&format!(
+                "what was counted last could not be written down, and is lost: {error}"
+            ));
         }
     }
 
@@ -127,7 +140,8 @@ impl Writer {
             self.relay.put_back(&Tallied { cells, ..tallied });
             return Err(error);
         }
-        self.store.thin_out().await
+        // The next start will do.
+        if is_last { Ok(()) } else { self.store.thin_out().await }
     }
 
     fn now(&self, stopped: bool) -> Now {
@@ -140,5 +154,39 @@ impl Writer {
             connections: open.map(|(protocol, count)| (protocol.name().into(), *count)).collect(),
             gauges: totals.gauges.iter().map(|gauge| (gauge.name.into(), gauge.value)).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use relay::Settings;
+    use sqlx::sqlite::SqliteConnectOptions;
+    use sqlx::{ConnectOptions, Connection};
+
+    #[tokio::test]
+    async fn at_the_end_it_is_written_also_where_another_program_has_the_store_for_a_while() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).await.expect("opens");
+        let identity = store.identity().await.expect("an identity");
+        let (relay, _notices) =
+            Relay::new(&identity.relay_key(), identity.epoch(), Settings::default());
+        let mut other = SqliteConnectOptions::new()
+            .filename(dir.path().join("jaryq.db"))
+            .connect()
+            .await
+            .expect("opens");
+        let ledger = Ledger::open(store.clone(), relay, |_: &str| {});
+        while Now::load(&store).await.expect("read").is_none() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let lock = other.begin_with("BEGIN IMMEDIATE").await.expect("it is free");
+        let close = tokio::spawn(ledger.close());
+        // Longer than it is waited for at a time.
+        sleep(Duration::from_secs(7)).await;
+        lock.commit().await.expect("nothing");
+        close.await.expect("no panic");
+        let now = Now::load(&store).await.expect("read");
+        assert!(now.is_some_and(|now| now.stopped), "it says that it has stopped");
     }
 }
