@@ -153,6 +153,31 @@ fn installed_again_it_keeps_the_settings_that_were_not_given_anew() -> Result {
     Ok(())
 }
 
+#[test]
+fn uninstalled_it_removes_the_program_if_it_has_put_it_there_and_else_leaves_it() -> Result {
+    let root = tempfile::tempdir()?;
+    let there = root.path().join("usr/local/bin/jaryq");
+    // The program there is run, as by its owner.
+    let jaryq_there = |verb: &str| -> Result {
+        let done = Command::new(&there).arg(verb).arg("--root").arg(root.path()).output()?;
+        assert!(done.status.success(), "{done:?}");
+        Ok(())
+    };
+    fs::create_dir_all(there.parent().expect("a folder"))?;
+    fs::copy(program()?, &there)?;
+    jaryq_there("install")?;
+    jaryq_there("uninstall")?;
+    assert!(there.exists(), "its owner has put it there");
+
+    fs::remove_file(&there)?;
+    assert!(jaryq(root.path(), &["install"])?.status.success());
+    // For other settings, as a rule.
+    jaryq_there("install")?;
+    jaryq_there("uninstall")?;
+    assert!(!there.exists(), "it was put there with the service");
+    Ok(())
+}
+
 /// The capabilities of a process: those in effect, and those that it could take.
 fn capabilities(process: &str) -> Result<[u64; 2]> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;

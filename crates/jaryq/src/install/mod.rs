@@ -29,6 +29,9 @@ const STATE: &str = "/var/lib/jaryq";
 
 /// Where a program already is as services want it, and need not be copied.
 const SYSTEM: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
+/// What a unit begins with whose program was copied: only then is it ours to remove.
+const COPIED: &str =
+    "# 'jaryq install' has put the program there, and 'jaryq uninstall' removes it.\n";
 
 /// The machine, or a folder that stands for one and in which nothing is started.
 struct Machine<'a>(Option<&'a Path>);
@@ -118,16 +121,20 @@ pub(crate) fn install(
     // Before anything is changed.
     let settings = settings::merged(service, &machine.path(SETTINGS))?;
     let program = env::current_exe().context("cannot tell where this program is")?;
-    let stays = SYSTEM.iter().any(|folder| program.parent() == Some(Path::new(folder)));
-    let (installed, unit) = if stays && root.is_none() {
-        let path = program.display().to_string();
-        let unit = UNIT.replace(BINARY, &path);
+    let stays = SYSTEM.iter().find(|folder| program.parent() == Some(&machine.path(folder)));
+    let (installed, unit) = if let Some(folder) = stays {
+        let name = program.file_name().unwrap_or_default().display();
+        let path = format!("{folder}/{name}");
+        // What an earlier install has put there is changed by itself as a rule.
+        let before = fs::read_to_string(machine.path(UNIT_PATH)).unwrap_or_default();
+        let copied = if path == BINARY && before.starts_with(COPIED) { COPIED } else { "" };
+        let unit = format!("{copied}{}", UNIT.replace(BINARY, &path));
         (path, unit)
     } else {
         let content =
             fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
         machine.write(BINARY, &content, 0o755)?;
-        (BINARY.to_owned(), UNIT.to_owned())
+        (BINARY.to_owned(), format!("{COPIED}{UNIT}"))
     };
     machine.write(SETTINGS, settings.as_bytes(), 0o644)?;
     machine.write(USERS_PATH, USERS.as_bytes(), 0o644)?;
@@ -168,7 +175,7 @@ pub(crate) fn uninstall(root: Option<&Path>, printer: &Printer) -> anyhow::Resul
     machine.run("systemctl", &["disable", "--quiet", "--now", "jaryq"])?;
     machine.remove(UNIT_PATH)?;
     machine.remove(USERS_PATH)?;
-    if unit.contains(&format!("ExecStart={BINARY} ")) {
+    if unit.starts_with(COPIED) {
         machine.remove(BINARY)?;
     }
     machine.run("systemctl", &["daemon-reload"])?;
