@@ -83,8 +83,10 @@ impl Machine<'_> {
     /// Whether a relay that is no service runs on the service's state.
     fn has_another_relay(&self) -> bool {
         let is_service = || {
-            let asked = Command::new("systemctl").args(["is-active", "--quiet", "jaryq"]).status();
-            asked.is_ok_and(|status| status.success())
+            // Also while it starts, reloads or stops, when it is not called active.
+            let process = ["show", "--property=MainPID", "--value", "jaryq"];
+            let asked = Command::new("systemctl").args(process).output();
+            asked.is_ok_and(|said| is_process(&said.stdout))
         };
         self.0.is_none() && Running::is_marked(Path::new(STATE)).unwrap_or(false) && !is_service()
     }
@@ -105,6 +107,11 @@ impl Machine<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether this is a process's number, and not the 0 of a service that has none.
+fn is_process(said: &[u8]) -> bool {
+    str::from_utf8(said).is_ok_and(|text| text.trim().parse().is_ok_and(|process: u32| process > 0))
 }
 
 /// Makes a service of this program, with these settings, and starts it.
@@ -189,4 +196,16 @@ pub(crate) fn uninstall(root: Option<&Path>, printer: &Printer) -> anyhow::Resul
          installed again, and {SETTINGS}. To remove these too, for good: rm -r {STATE} {SETTINGS}"
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_process;
+
+    #[test]
+    fn a_service_has_a_process_while_it_starts_too_and_none_between_two_starts() {
+        for (said, is_one) in [("1234\n", true), ("0\n", false), ("\n", false), ("", false)] {
+            assert_eq!(is_process(said.as_bytes()), is_one, "{said:?}");
+        }
+    }
 }
