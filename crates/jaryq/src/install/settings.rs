@@ -28,7 +28,10 @@ pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
 fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
     service.house.settle()?;
     let asked = written(&service);
-    let Some(old) = old else { return Ok(format!("{HEAD}{asked}")) };
+    let Some(old) = old else {
+        service.house.check()?;
+        return Ok(format!("{HEAD}{asked}"));
+    };
     // A file that cannot be read would only end the service.
     let mut place = Place::default();
     fill_from(&old, &mut place, &mut service)?;
@@ -43,7 +46,8 @@ fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
     let mut file: DocumentMut = old.parse()?;
     if file.is_empty() {
         // Comments alone: what is asked for comes after them.
-        return Ok(format!("{old}{asked}"));
+        let end = if old.is_empty() || old.ends_with('\n') { "" } else { "\n" };
+        return Ok(format!("{old}{end}{asked}"));
     }
     for (name, item) in asked.parse::<DocumentMut>()?.into_table() {
         put(&mut file, &name, item);
@@ -170,6 +174,8 @@ mod tests {
         let old = include_str!("../../../../packaging/jaryq.toml");
         let merged = merge(asked(), Some(old.to_owned())).expect("a good file");
         assert_eq!(merged, format!("{old}{}", written(&asked())));
+        let cut = merge(asked(), Some(old.trim_end().to_owned())).expect("a good file");
+        assert_eq!(cut, merged);
         let again = merge(asked(), Some(merged.clone())).expect("a good file");
         assert_eq!(again, merged);
     }
