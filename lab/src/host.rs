@@ -82,7 +82,10 @@ impl Host {
     }
 
     /// Lets everybody in the lab ask `address` for names that nobody here was given.
-    pub(crate) fn name_server(&self, address: IpAddr) -> Result {
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn name_server(&self, address: IpAddr) -> Result {
         let path = self.node.warden().resolver();
         std::fs::write(path, format!("nameserver {address}\n")).doing("naming a name server")
     }

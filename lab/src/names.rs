@@ -20,6 +20,7 @@ const HEADER: usize = 12;
 #[derive(Debug)]
 pub struct NameServer {
     names: Arc<Mutex<HashMap<String, Entry>>>,
+    heard: Arc<Mutex<Vec<Vec<u8>>>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,24 +44,39 @@ impl NameServer {
         socket.set_read_timeout(Some(Duration::from_millis(50))).doing("a patience")?;
         host.name_server(at)?;
         let (names, stop) = (Arc::<Mutex<HashMap<_, _>>>::default(), Arc::<AtomicBool>::default());
+        let heard = Arc::<Mutex<Vec<Vec<u8>>>>::default();
         let thread = thread::spawn({
-            let (names, stop) = (Arc::clone(&names), Arc::clone(&stop));
+            let (names, stop, heard) = (Arc::clone(&names), Arc::clone(&stop), Arc::clone(&heard));
             move || {
                 let mut question = [0; 512];
                 while !stop.load(Ordering::Relaxed) {
                     let Ok((length, from)) = socket.recv_from(&mut question) else { continue };
+                    let mut all = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    all.push(question[..length].to_vec());
+                    drop(all);
                     if let Some(words) = answer(&names, &question[..length]) {
                         let _ = socket.send_to(&words, from);
                     }
                 }
             }
         });
-        Ok(Self { names, stop, thread: Some(thread) })
+        Ok(Self { names, heard, stop, thread: Some(thread) })
+    }
+
+    /// Every question that came, byte by byte.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Vec<u8>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on this name stands for these addresses.
     pub fn say(&self, name: &str, addresses: &[IpAddr]) {
         self.say_in_turn(name, &[addresses]);
+    }
+
+    /// From now on nothing is said about this name.
+    pub fn say_nothing(&self, name: &str) {
+        self.say_in_turn(name, &[]);
     }
 
     /// From now on this name stands for the first of these lists when it is asked for the first
@@ -98,6 +114,9 @@ fn answer(names: &Mutex<HashMap<String, Entry>>, question: &[u8]) -> Option<Vec<
     let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
     let entry = names.get_mut(&name);
     let is_known = entry.is_some();
+    if entry.as_ref().is_some_and(|entry| entry.turns.is_empty()) {
+        return None;
+    }
     let addresses = entry.map_or_else(Vec::new, |entry| {
         let asked = entry.asked.entry(kind).or_default();
         let turn = (*asked).min(entry.turns.len() - 1);

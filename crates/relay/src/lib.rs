@@ -191,6 +191,7 @@ pub(crate) struct Shared {
     dialer: Dialer,
     names: Arc<Names>,
     logins: web::Logins,
+    askers: house::Askers,
     replays: Replays,
     arrivals: Crowd,
     /// Those whom the mask host entertains.
@@ -309,6 +310,7 @@ impl Relay {
             dialer: Dialer::default(),
             names,
             logins: web::Logins::default(),
+            askers: house::Askers::default(),
             replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),

@@ -4,12 +4,15 @@ use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hickory_resolver::Resolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolverConfig};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::{RuntimeProvider, TokioRuntimeProvider};
+use hickory_resolver::proto::rr::{Name, RecordType};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -32,7 +35,14 @@ pub enum NoAddress {
 /// The names of the world, as the machine's name servers tell them. They are asked at the first
 /// name, and not before.
 #[derive(Default)]
-pub struct Names(OnceLock<Resolver<Connected>>);
+pub struct Names(OnceLock<Resolvers>);
+
+/// Both share what they know.
+struct Resolvers {
+    system: Resolver<Connected>,
+    /// Without the machine's hosts file.
+    public: Resolver<Connected>,
+}
 
 impl Names {
     /// The addresses of a name, as it stands: no search list is applied.
@@ -40,20 +50,30 @@ impl Names {
     /// # Errors
     /// When there is none, or nobody to ask.
     pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoAddress> {
-        let resolver = match self.0.get() {
-            Some(resolver) => resolver,
-            None => {
-                let new = resolver().map_err(|_| NoAddress::NoAnswer)?;
-                self.0.get_or_init(|| new)
-            }
-        };
-        match timeout(PATIENCE, resolver.lookup_ip(format!("{name}."))).await {
+        let resolvers = self.resolvers().map_err(|_| NoAddress::NoAnswer)?;
+        match timeout(PATIENCE, resolvers.system.lookup_ip(format!("{name}."))).await {
             Ok(Ok(answer)) => Ok(answer.iter().collect()),
             Ok(Err(error)) if error.is_nx_domain() || error.is_no_records_found() => {
                 Err(NoAddress::NoSuchName)
             }
             Ok(Err(_)) | Err(_) => Err(NoAddress::NoAnswer),
         }
+    }
+
+    /// What the name servers say to any question, for as long as that takes. The machine's own hosts
+    /// file is left out, and of the question only this much is passed on.
+    pub(crate) async fn ask(&self, name: Name, kind: RecordType) -> Result<Lookup, NetError> {
+        self.resolvers()?.public.lookup(name, kind).await
+    }
+
+    fn resolvers(&self) -> io::Result<&Resolvers> {
+        if let Some(resolvers) = self.0.get() {
+            return Ok(resolvers);
+        }
+        let system = resolver()?;
+        let mut public = system.clone();
+        public.set_hosts(Arc::default());
+        Ok(self.0.get_or_init(|| Resolvers { system, public }))
     }
 }
 

@@ -45,11 +45,13 @@ pub enum Protocol {
     Https,
     /// Telegram's WEB proxy: each of its streams is a connection.
     TelegramWeb,
+    /// DNS over HTTPS; a connection is one of HTTP, its bytes are those of DNS messages.
+    Doh,
 }
 
 impl Protocol {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TelegramPlain,
         Self::TelegramPadded,
         Self::TelegramFakeTls,
@@ -60,6 +62,7 @@ impl Protocol {
         Self::HttpsConnect,
         Self::Https,
         Self::TelegramWeb,
+        Self::Doh,
     ];
 
     /// A word for people and machines.
@@ -76,6 +79,7 @@ impl Protocol {
             Self::HttpsConnect => "https-connect",
             Self::Https => "https",
             Self::TelegramWeb => "telegram-web",
+            Self::Doh => "doh",
         }
     }
 
@@ -93,6 +97,7 @@ impl Protocol {
             Self::HttpsConnect => 8,
             Self::Https => 9,
             Self::TelegramWeb => 10,
+            Self::Doh => 11,
         }
     }
 

@@ -39,6 +39,11 @@ const NAMES_KNOWN_FOR: Duration = Duration::from_secs(60);
 /// How many addresses of one name are tried.
 const MOST_ADDRESSES: usize = 8;
 
+/// Whether an address is one of the public internet's, whoever has it.
+pub(crate) fn is_public(address: IpAddr) -> bool {
+    addresses::forbidden(address.to_canonical()).is_none()
+}
+
 /// What nobody is taken to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Forbidden {

@@ -43,6 +43,7 @@ use crate::sources::Source;
 use crate::tally::Counter;
 pub(crate) use bridge::Bridge;
 pub(crate) use doorways::Doorways;
+pub(crate) use names::Askers;
 
 /// The port on which websites speak without TLS.
 const PLAIN_PORT: u16 = 80;
@@ -109,6 +110,7 @@ impl House {
             dialled,
             place: Mutex::new(Some(place)),
             room: Arc::new(room),
+            questions: names::Questions::default(),
         });
         let speaks_plainly = dialled.port() == PLAIN_PORT && first.first() != Some(&HANDSHAKE);
         let visit = async {
@@ -140,6 +142,8 @@ pub(crate) struct Visitor {
     place: Mutex<Option<Place>>,
     /// Room for a connection: a tunnel that outlives the visit holds it too.
     pub room: Arc<OwnedSemaphorePermit>,
+    /// Where their questions to the names are counted.
+    questions: names::Questions,
 }
 
 impl Visitor {
