@@ -27,6 +27,7 @@ fn person() -> Person {
             user: "sb5rhrbf2m1qx".to_owned(),
             password: "9w3k7f0h2m5n8p1q4r6s7t0v2x".to_owned(),
         }),
+        dns: Some(format!("{files}/dns-query")),
         apple: Some(format!("{files}/relay.mobileconfig")),
         outline: Some(
             "ss://Y2hhY2hhMjAtaWV0Zi1wb2x5MTMwNTo5dzNrN2YwaDJt@relay-a7.example.org:443/?outline=1"
