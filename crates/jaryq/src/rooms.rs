@@ -18,6 +18,8 @@ pub(crate) const PLAIN: u16 = 80;
 /// What the files are called that a person's page leads to.
 pub(crate) const PAC: &str = "proxy.pac";
 pub(crate) const PROFILE: &str = "relay.mobileconfig";
+/// What DNS over HTTPS is called there; the relay itself answers.
+const NAMES: &str = "dns-query";
 
 /// What a key for the web is good for.
 #[derive(Clone, Serialize, Debug)]
@@ -181,6 +183,7 @@ impl Rooms<'_> {
                 user: own.user.clone(),
                 password: own.password.clone(),
             }),
+            dns: own.map(|_| format!("{}/{}/{NAMES}", self.site(), self.token(Doorway::Dns))),
             apple: own.map(|_| format!("{}/{}/{PROFILE}", self.site(), self.token(Doorway::Apple))),
             ..Person::default()
         }

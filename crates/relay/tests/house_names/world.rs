@@ -1,22 +1,44 @@
-//! A relay with a website of its own, on a host of the lab.
-#![allow(dead_code)] // Each test uses a part of it.
+//! A relay with a website of its own, and a person in a country that names do not reach.
 
 use std::net::{IpAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, mpsc};
 
 use front::{Front, Identity};
-use lab::{Error, Host, Result, need};
+use lab::{Error, Host, Lab, Network, Result, need};
 use relay::{House, Keys, NoDesk, Relay, Settings};
 use tokio::sync::oneshot;
-use wire::account::Password;
-use wire::derive::{Epoch, FleetKey, Form, KeyId, Person, RelayId, RelayKey};
+use wire::derive::{Epoch, FleetKey, KeyId, Person, RelayId, RelayKey};
 use wire::doorway::Doorway;
 
 /// The relay's name.
-pub const NAME: &str = "relay.example.org";
+const NAME: &str = "relay.example.org";
 /// Its port.
 pub const PORT: u16 = 443;
+
+/// A country from which nobody reaches the name server outside; a relay, and a site.
+pub struct World {
+    _inside: Network,
+    pub phone: Host,
+    pub server: Host,
+    pub names: Host,
+    pub web: Host,
+}
+
+impl World {
+    pub fn new(lab: &Lab) -> Result<Self> {
+        let names = lab.host("names", &["185.98.5.53"])?;
+        let inside = lab.network("inside")?;
+        inside.swallow(names.v4())?;
+        Ok(Self {
+            phone: inside.host("phone", &["5.76.1.10"])?,
+            server: lab.host("server", &["116.203.7.7"])?,
+            web: lab.host("web", &["185.98.5.5"])?,
+            _inside: inside,
+            names,
+        })
+    }
+}
 
 /// A relay that is open until this is dropped.
 pub struct Housed {
@@ -64,11 +86,6 @@ impl Housed {
     /// The secret part of an address of one of its keys.
     pub fn token(&self, doorway: Doorway, key: usize) -> String {
         doorway.token(&self.key, self.ids[key], Epoch(1))
-    }
-
-    /// The password of one of its keys.
-    pub fn password(&self, key: usize) -> Password {
-        Password(self.key.secret(Form::Web, self.ids[key], Epoch(1)))
     }
 
     /// Where one of its keys asks for names.

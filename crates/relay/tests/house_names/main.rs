@@ -1,7 +1,7 @@
 //! DNS over HTTPS: whoever has a key asks, with programs that everybody has, and nobody else can tell
 //! that there is anything to ask.
 
-mod house;
+mod world;
 
 use std::fs;
 use std::net::IpAddr;
@@ -10,33 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
-use house::{Housed, command, curl, says};
-use lab::{Error, Host, Lab, NameServer, Network, Result, Website, country};
+use lab::{Error, Host, NameServer, Result, Website, country};
 use tokio::net::TcpStream;
 use wire::doorway::Doorway;
 use wire::tally::{Day, Protocol};
-
-/// A country from which nobody reaches the name server outside; a relay, and a site.
-struct World {
-    _inside: Network,
-    phone: Host,
-    server: Host,
-    names: Host,
-    web: Host,
-}
-
-fn world(lab: &Lab) -> Result<World> {
-    let names = lab.host("names", &["185.98.5.53"])?;
-    let inside = lab.network("inside")?;
-    inside.swallow(names.v4())?;
-    Ok(World {
-        phone: inside.host("phone", &["5.76.1.10"])?,
-        server: lab.host("server", &["116.203.7.7"])?,
-        web: lab.host("web", &["185.98.5.5"])?,
-        _inside: inside,
-        names,
-    })
-}
+use world::{Housed, PORT, World, command, curl, says};
 
 /// A zone with everything that is asked for below.
 const ZONE: &str = "
@@ -159,7 +137,7 @@ fn post(host: &Host, url: &str, bytes: &[u8], more: &[&str]) -> Result<Vec<u8>> 
 #[test]
 fn curl_finds_a_site_by_way_of_the_relay() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let names = NameServer::on(&world.names)?;
         names.say("site.example.org", &[world.web.v4()]);
         let _site = Website::http(&world.web, 80, "web.test")?;
@@ -174,7 +152,7 @@ fn curl_finds_a_site_by_way_of_the_relay() -> Result {
 
         let tallied = relay.relay.take_tally(Day(0));
         let [(cell, amounts)] = &tallied.cells[..] else { panic!("{tallied:?}") };
-        assert_eq!((cell.key, cell.port), (Some(relay.ids[0]), house::PORT));
+        assert_eq!((cell.key, cell.port), (Some(relay.ids[0]), PORT));
         assert_eq!(cell.protocol, Protocol::Doh);
         assert!(amounts.connections >= 1 && amounts.up > 0 && amounts.down > amounts.up);
         Ok(())
@@ -184,7 +162,7 @@ fn curl_finds_a_site_by_way_of_the_relay() -> Result {
 #[test]
 fn every_type_is_answered_as_the_name_server_answers_it() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let _knot = knot(&world.names)?;
         let relay = Housed::on(&world.server)?;
         let direct = format!("@{}", world.names.v4());
@@ -238,7 +216,7 @@ fn every_type_is_answered_as_the_name_server_answers_it() -> Result {
 #[test]
 fn an_answer_is_wrapped_as_http_wants_it() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let _knot = knot(&world.names)?;
         let relay = Housed::on(&world.server)?;
         let (phone, url) = (&world.phone, relay.dns(0));
@@ -298,10 +276,10 @@ fn an_answer_is_wrapped_as_http_wants_it() -> Result {
 #[test]
 fn without_the_token_there_is_nothing_but_the_website() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let _knot = knot(&world.names)?;
         let relay = Housed::on(&world.server)?;
-        let origin = format!("https://{}:{}", relay.address, house::PORT);
+        let origin = format!("https://{}:{}", relay.address, PORT);
         let right = relay.token(Doorway::Dns, 0);
         let asked = question(0, "www.example.org", A);
         let query = format!("?dns={}", BASE64URL_NOPAD.encode(&asked));
@@ -352,7 +330,7 @@ fn without_the_token_there_is_nothing_but_the_website() -> Result {
 #[test]
 fn what_is_the_relays_own_networks_is_not_told() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let _knot = knot(&world.names)?;
         let relay = Housed::on(&world.server)?;
         // Of the machine's own names, the lab's are an example.
@@ -388,7 +366,7 @@ fn what_is_the_relays_own_networks_is_not_told() -> Result {
 #[test]
 fn who_asks_from_where_is_not_passed_on() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let names = NameServer::on(&world.names)?;
         let site: IpAddr = world.web.v4();
         names.say("site.example.org", &[site]);
@@ -407,7 +385,7 @@ fn who_asks_from_where_is_not_passed_on() -> Result {
 #[test]
 fn a_name_server_that_is_silent_is_waited_for_in_so_many_places_and_not_by_others() -> Result {
     country(|lab| {
-        let world = world(lab)?;
+        let world = World::new(lab)?;
         let names = NameServer::on(&world.names)?;
         names.say_nothing("slow.example.org");
         names.say("site.example.org", &[world.web.v4()]);
