@@ -110,7 +110,7 @@ impl House {
             dialled,
             place: Mutex::new(Some(place)),
             room: Arc::new(room),
-            questions: names::Counted::default(),
+            questions: names::Questions::default(),
         });
         let speaks_plainly = dialled.port() == PLAIN_PORT && first.first() != Some(&HANDSHAKE);
         let visit = async {
@@ -143,7 +143,7 @@ pub(crate) struct Visitor {
     /// Room for a connection: a tunnel that outlives the visit holds it too.
     pub room: Arc<OwnedSemaphorePermit>,
     /// Where their questions to the names are counted.
-    questions: names::Counted,
+    questions: names::Questions,
 }
 
 impl Visitor {

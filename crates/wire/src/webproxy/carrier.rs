@@ -98,6 +98,9 @@ pub struct Downlink {
     batch: Arc<Vec<u8>>,
 }
 
+/// An answer, and its number.
+pub type Numbered = (u64, Arc<Vec<u8>>);
+
 impl Downlink {
     /// A request has come that says up to which answer all has arrived; the next answer and its
     /// number. What is new is written by `transmit`, up to [`MAX_DOWN`] bytes. `None` if there is
@@ -110,7 +113,7 @@ impl Downlink {
         &mut self,
         arrived: u64,
         transmit: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Option<(u64, Arc<Vec<u8>>)>, OutOfOrder> {
+    ) -> Result<Option<Numbered>, OutOfOrder> {
         if !self.batch.is_empty() && Some(arrived) == self.arrived.checked_add(1) {
             self.arrived = arrived;
             // What a batch took is not kept by a session that has little to say.

@@ -48,9 +48,9 @@ impl Drop for Place {
 
 /// Where the questions of one connection are counted, from the first one on.
 #[derive(Default)]
-pub(crate) struct Counted(Mutex<Option<(KeyId, Arc<Meter>)>>);
+pub(crate) struct Questions(Mutex<Option<(KeyId, Arc<Meter>)>>);
 
-impl Counted {
+impl Questions {
     /// The meter for a key; a connection on which another key is shown is one of that key too.
     pub(super) fn meter(&self, visitor: &Visitor, key: KeyId) -> Arc<Meter> {
         let mut counted = lock(&self.0);

@@ -49,7 +49,7 @@ pub(super) async fn answer(question: &[u8], names: &Names, until: Instant) -> Op
             0
         }
     };
-    // Whoever has a client's network in its options keeps it: nothing of them is passed on.
+    // Of their options, a client's network among them, nothing is passed on.
     let mut is_padded = false;
     if let Some(theirs) = &asked.edns {
         is_padded = theirs.option(EdnsCode::Padding).is_some();

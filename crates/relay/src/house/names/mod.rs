@@ -32,7 +32,7 @@ use tokio::time::{Instant, timeout_at};
 use wire::doorway::Doorway;
 
 use super::Visitor;
-pub(crate) use askers::{Askers, Counted};
+pub(crate) use askers::{Askers, Questions};
 use message::Answer;
 
 /// What comes after the token in the path.
