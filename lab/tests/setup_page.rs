@@ -154,6 +154,8 @@ fn everything_but_the_house_goes_by_the_proxy_of_a_pac_file() -> Result {
             "::1",
             "fd00::1",
             "fe80::1",
+            // Its website: the proxy leads nobody to itself.
+            "relay-a7.example.org",
         ];
         let world = [
             "example.org",

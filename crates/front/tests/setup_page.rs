@@ -89,10 +89,11 @@ fn all_pages() -> Vec<Page> {
         let get = visit("GET", "", Some(&query), "");
         pages.extend(get.answer(&link(), &person(), &mut openings));
         pages.push(opened(language));
+        pages.push(front::pages::ready(language));
         while openings.open(NOW) {}
         pages.extend(get.answer(&link(), &person(), &mut openings));
     }
-    assert_eq!(pages.len(), 9);
+    assert_eq!(pages.len(), 12);
     pages
 }
 

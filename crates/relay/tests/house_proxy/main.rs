@@ -338,6 +338,48 @@ fn a_tunnel_ends_each_way_by_itself_over_http1() -> Result {
 }
 
 #[test]
+fn a_tunnel_that_nobody_reads_holds_little_and_keeps_nobody_else_waiting() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let (tls1, tls2) = (world.tls("http/1.1"), world.tls("h2"));
+        let (at, credentials, relay) = (world.at(), world.credentials(), world.relay.clone());
+        let echo = format!("{}:{ECHO}", world.lab.web.v4());
+        world.lab.phone.run(async move || {
+            // What the visitor lets come: over HTTP/2 a window of 16 MiB.
+            const WINDOW: u64 = 16 << 20;
+            let client = http2(tls2, at, Arc::default()).await?;
+            let mut client = client.ready().await.expect("ready");
+            let request = asks(Method::CONNECT, &echo, &credentials);
+            let (answer, mut up) = client.send_request(request, false).expect("sent");
+            let down = answer.await.expect("an answer").into_body();
+            up.send_data("endless".into(), false).expect("sent");
+            let taken = || relay.totals().carried.values().map(|amounts| amounts.down).sum::<u64>();
+            let mut last = 0;
+            while taken() == 0 || taken() != last {
+                last = taken();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            assert!((WINDOW..WINDOW + (512 << 10)).contains(&last), "{last} bytes");
+
+            let get = asks(Method::GET, "http://orchards.example/", &credentials);
+            let (_, _, page) = timeout(SOON, hear(&client, get)).await.expect("an answer");
+            assert!(page.contains(PAGE), "{page}");
+            let mut one = connect(tls1, at).await?;
+            let head = format!(
+                "CONNECT {echo} HTTP/1.1\r\nHost: {echo}\r\nProxy-Authorization: {credentials}\r\n\r\nhey"
+            );
+            one.write_all(head.as_bytes()).await?;
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"hey") {
+                assert!(timeout(SOON, one.read_buf(&mut heard)).await.expect("an answer")? > 0);
+            }
+            drop(down);
+            Ok(())
+        })
+    })
+}
+
+#[test]
 fn a_download_from_far_away_fills_more_than_a_mebibyte_of_line() -> Result {
     country(|lab| {
         let world = World::new(lab)?;
