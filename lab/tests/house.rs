@@ -295,3 +295,23 @@ fn a_changed_domain_waits_for_the_next_start_and_the_relay_says_so() -> Result {
 fn hex(name: &str) -> String {
     name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[test]
+fn a_copied_state_shows_the_same_certificate_elsewhere() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let plan = || Relay::on(&server).arguments(&["--domain", "a.orchard.example"]);
+        let relay = plan().start()?;
+        let shown = relay.ready()["house"]["fingerprint"].clone();
+        assert!(shown.is_string());
+        let state = relay.state().to_owned();
+        drop(relay);
+        // As root, whose everything is then.
+        let copy = server.folder()?.join("copy");
+        let copied = Command::new("cp").arg("-r").args([&state, &copy]).status();
+        assert!(copied.expect("cp runs").success());
+        let relay = plan().state(&copy).start()?;
+        assert_eq!(relay.ready()["house"]["fingerprint"], shown);
+        Ok(())
+    })
+}

@@ -118,10 +118,11 @@ impl Printer {
     }
 
     fn own(&self, links: &OwnLinks, qr: bool) {
-        let OwnLinks { https_proxy, pac, log_in, user, password, telegram, .. } = links;
+        let OwnLinks { https_proxy, pac, log_in, dns, user, password, telegram, .. } = links;
         self.line(format!("\n  HTTPS, for browsers and programs\n    {https_proxy}"));
         self.line(format!("  PAC, for browsers and systems\n    {pac}"));
         self.line(format!("    log in at {log_in}, user {user}, password {password}"));
+        self.line(format!("  secure DNS, for browsers\n    {dns}"));
         if let Some(warning) = links.certificate_warning {
             self.line(format!("\nWarning: {warning}"));
         }
