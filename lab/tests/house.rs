@@ -264,9 +264,11 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         drop(relay);
         // Port 443 is needed for that, and whose it is is said.
         let _other = Website::https(&world.server, 443, "other.example")?;
-        let relay = Relay::on(&world.server).arguments(&flags).start()?;
+        let relay = Relay::on(&world.server).ports("all").arguments(&flags).start()?;
         let said = relay.notice("certificate-port", Duration::ZERO)?;
         assert!(text(&said["text"]).contains("python3"), "{said}");
+        let page = relay.ready()["key"]["page"]["url"].clone();
+        assert!(!text(&page).contains(":443/") && text(&page).contains(":8443/"), "{page}");
         Ok(())
     })
 }

@@ -92,11 +92,9 @@ impl Printer {
     pub(crate) fn page(&self, page: &PageLink, id: &str) {
         let PageLink { url, is_left, is_best } = page;
         self.line(match (is_best, is_left) {
-            (true, _) => "\n  page   send this one: it shows how to set up their apps, five times",
-            (_, true) => {
-                "\n  page   how to set up their apps, five times; browsers will warn of it"
-            }
-            _ => "\n  page   was used up",
+            (true, _) => "  page   send this one: it shows how to set up their apps, five times",
+            (_, true) => "  page   how to set up their apps, five times; browsers will warn of it",
+            _ => "  page   was used up",
         });
         if *is_left {
             self.line(format!("    {url}"));
