@@ -264,9 +264,11 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         drop(relay);
         // Port 443 is needed for that, and whose it is is said.
         let _other = Website::https(&world.server, 443, "other.example")?;
-        let relay = Relay::on(&world.server).arguments(&flags).start()?;
+        let relay = Relay::on(&world.server).ports("all").arguments(&flags).start()?;
         let said = relay.notice("certificate-port", Duration::ZERO)?;
         assert!(text(&said["text"]).contains("python3"), "{said}");
+        let page = relay.ready()["key"]["page"]["url"].clone();
+        assert!(!text(&page).contains(":443/") && text(&page).contains(":8443/"), "{page}");
         Ok(())
     })
 }
@@ -294,4 +296,24 @@ fn a_changed_domain_waits_for_the_next_start_and_the_relay_says_so() -> Result {
 
 fn hex(name: &str) -> String {
     name.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_copied_state_shows_the_same_certificate_elsewhere() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let plan = || Relay::on(&server).arguments(&["--domain", "a.orchard.example"]);
+        let relay = plan().start()?;
+        let shown = relay.ready()["house"]["fingerprint"].clone();
+        assert!(shown.is_string());
+        let state = relay.state().to_owned();
+        drop(relay);
+        // As root, whose everything is then.
+        let copy = server.folder()?.join("copy");
+        let copied = Command::new("cp").arg("-r").args([&state, &copy]).status();
+        assert!(copied.expect("cp runs").success());
+        let relay = plan().state(&copy).start()?;
+        assert_eq!(relay.ready()["house"]["fingerprint"], shown);
+        Ok(())
+    })
 }

@@ -201,12 +201,13 @@ fn certificate(house: &HouseFace, mask: Option<&str>) -> Vec<String> {
         Vouched::Nobody => format!("  certificate for {names}; nobody vouches for it"),
     }];
     if house.vouched == Vouched::Nobody {
-        lines.push(
-            "              browsers refuse it, and Telegram's WEB proxy; better: --dns-hook or \
-             --dns-server with --domain *.NAME (shows no host to anybody), --certificate FILE --key \
-             FILE, or --certificate public (censors read of it)"
-                .to_owned(),
-        );
+        let better = [
+            "browsers refuse it, and so does Telegram's WEB proxy; better:",
+            "--dns-hook or --dns-server, with --domain '*.NAME': shows no host to anybody",
+            "--certificate FILE --key FILE: one that you have",
+            "--certificate public: needs port 443, and censors read of it",
+        ];
+        lines.extend(better.map(|line| format!("              {line}")));
     }
     if let Some(mask) = mask {
         lines.push(format!("              whoever asks for {mask} by its name meets that instead"));

@@ -17,7 +17,7 @@ use relay::Answering;
 use store::{Key, Store};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use wire::derive::KeyId;
+use wire::derive::{Form, KeyId};
 use wire::doorway::Doorway;
 
 use crate::face::{Access, LinkMaker, Links};
@@ -53,6 +53,8 @@ pub(crate) struct Desk {
 struct Known {
     maker: LinkMaker,
     addresses: HashMap<Token, (What, Access)>,
+    /// Which of its links is a key's valid one.
+    numbers: HashMap<KeyId, u32>,
 }
 
 impl Desk {
@@ -63,21 +65,29 @@ impl Desk {
     /// From now on these keys have pages, with these links on them.
     pub(crate) async fn know(&self, maker: LinkMaker, keys: &[Key]) -> anyhow::Result<()> {
         let newer: HashMap<KeyId, u32> = self.store.page_numbers().await?.into_iter().collect();
-        let mut addresses = HashMap::new();
-        for key in keys.iter().filter(|key| key.revoked.is_none()) {
+        let valid = keys.iter().filter(|key| key.revoked.is_none());
+        let number = |key: &Key| newer.get(&key.id).copied().unwrap_or_default();
+        let numbers: HashMap<KeyId, u32> = valid.clone().map(|key| (key.id, number(key))).collect();
+        // What is known already is not derived again.
+        let (mut addresses, before) = match &*self.known.load() {
+            Some(known) => (known.addresses.clone(), known.numbers.clone()),
+            None => Default::default(),
+        };
+        addresses.retain(|_, (_, access)| numbers.get(&access.id) == before.get(&access.id));
+        for key in valid.filter(|key| numbers.get(&key.id) != before.get(&key.id)) {
             let Some(rooms) = maker.rooms(key.id) else { continue };
             let access = Access { id: key.id, form: key.form, cleartext: key.cleartext };
-            let number = newer.get(&key.id).copied().unwrap_or_default();
+            let number = number(key);
             let mut add = |text: &str, what| {
                 addresses.extend(token(text).map(|token| (token, (what, access))));
             };
             add(&rooms.setup_link(number).token(), What::Page(number));
-            if key.form == wire::derive::Form::Web {
+            if key.form == Form::Web {
                 add(&rooms.token(Doorway::Pac), What::Pac);
                 add(&rooms.token(Doorway::Apple), What::Profile);
             }
         }
-        self.known.store(Some(Arc::new(Known { maker, addresses })));
+        self.known.store(Some(Arc::new(Known { maker, addresses, numbers })));
         Ok(())
     }
 

@@ -226,7 +226,7 @@ impl LinkMaker {
     pub(crate) fn rooms(&self, id: KeyId) -> Option<Rooms<'_>> {
         let house = self.face.house.as_ref()?;
         let usual = self.face.ports.iter().copied().find(|port| *port != PLAIN).unwrap_or(HTTPS);
-        let port = if self.face.answers_on(HTTPS) { HTTPS } else { usual };
+        let port = if self.face.ports.contains(&HTTPS) { HTTPS } else { usual };
         Some(Rooms { house, port, key: &self.key, epoch: self.identity.epoch(), id })
     }
 

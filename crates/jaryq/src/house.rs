@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::desk::Desk;
 use crate::face::HouseFace;
 use crate::print::Printer;
+use crate::root::TLS;
 use crate::watch::tell;
 
 /// The port that certificate authorities, browsers and Telegram's WEB proxy dial.
@@ -385,7 +386,7 @@ pub(crate) fn open(
         printer.warning("certificate-port", &why);
     }
     let vouched = flags.vouched();
-    let mut settings = front::Settings::new(config.state.join("tls"), identity);
+    let mut settings = front::Settings::new(config.state.join(TLS), identity);
     settings.site = flags.site();
     settings.redirect = vouched != Vouched::Nobody && not_on_443.is_none();
     let (front, notices) = Front::open(settings)?;

@@ -92,11 +92,9 @@ impl Printer {
     pub(crate) fn page(&self, page: &PageLink, id: &str) {
         let PageLink { url, is_left, is_best } = page;
         self.line(match (is_best, is_left) {
-            (true, _) => "\n  page   send this one: it shows how to set up their apps, five times",
-            (_, true) => {
-                "\n  page   how to set up their apps, five times; browsers will warn of it"
-            }
-            _ => "\n  page   was used up",
+            (true, _) => "  page   send this one: it shows how to set up their apps, five times",
+            (_, true) => "  page   how to set up their apps, five times; browsers will warn of it",
+            _ => "  page   was used up",
         });
         if *is_left {
             self.line(format!("    {url}"));
@@ -118,10 +116,11 @@ impl Printer {
     }
 
     fn own(&self, links: &OwnLinks, qr: bool) {
-        let OwnLinks { https_proxy, pac, log_in, user, password, telegram, .. } = links;
+        let OwnLinks { https_proxy, pac, log_in, dns, user, password, telegram, .. } = links;
         self.line(format!("\n  HTTPS, for browsers and programs\n    {https_proxy}"));
         self.line(format!("  PAC, for browsers and systems\n    {pac}"));
         self.line(format!("    log in at {log_in}, user {user}, password {password}"));
+        self.line(format!("  secure DNS, for browsers\n    {dns}"));
         if let Some(warning) = links.certificate_warning {
             self.line(format!("\nWarning: {warning}"));
         }

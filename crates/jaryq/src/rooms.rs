@@ -41,6 +41,8 @@ pub(crate) struct OwnLinks {
     pub pac: String,
     /// Where they are asked for the password.
     pub log_in: String,
+    /// DNS over HTTPS.
+    pub dns: String,
     pub user: String,
     pub password: String,
     /// The same key's links for Telegram.
@@ -158,6 +160,7 @@ impl Rooms<'_> {
             https_proxy: format!("https://{}:{password}@{}", self.id, self.authority()),
             pac: self.pac(),
             log_in: self.log_in(),
+            dns: format!("{}/{}/{NAMES}", self.site(), self.token(Doorway::Dns)),
             user: self.id.to_string(),
             password: password.to_string(),
             telegram,
@@ -183,7 +186,7 @@ impl Rooms<'_> {
                 user: own.user.clone(),
                 password: own.password.clone(),
             }),
-            dns: own.map(|_| format!("{}/{}/{NAMES}", self.site(), self.token(Doorway::Dns))),
+            dns: own.map(|own| own.dns.clone()),
             apple: own.map(|_| format!("{}/{}/{PROFILE}", self.site(), self.token(Doorway::Apple))),
             ..Person::default()
         }

@@ -17,7 +17,7 @@ use nix::unistd::{Gid, Uid, User, fchown, fchownat, geteuid, setgroups, setresgi
 const UNCLAIMED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
 /// The files of the state, and those whose names begin with [`relay::SEEN`]; nothing else in the
-/// directory is ever touched.
+/// directory is ever touched, but the folder of certificates.
 const FILES: [&str; 3] = ["jaryq.db", "jaryq.db-wal", "jaryq.db-shm"];
 
 /// Becomes, for good, a user that owns the state directory and nothing else; tells which one. The
@@ -120,8 +120,22 @@ fn hand_over(state: &Path, dir: &File, user: u32) -> anyhow::Result<()> {
         fchownat(dir, Path::new(name), uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
             .with_context(|| format!("cannot hand over {}", name.display()))?;
     }
+    if names.iter().any(|name| name == TLS) {
+        // Made by a relay, and root's since somebody copied it here.
+        let tls = state.join(TLS);
+        let folder = open(&tls)?;
+        for entry in fs::read_dir(&tls)? {
+            let name = entry?.file_name();
+            fchownat(&folder, Path::new(&name), uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
+                .with_context(|| format!("cannot hand over {}", tls.display()))?;
+        }
+        fchown(&folder, uid, gid).with_context(|| format!("cannot hand over {}", tls.display()))?;
+    }
     fchown(dir, uid, gid).with_context(|| format!("cannot hand over {}", state.display()))
 }
+
+/// The folder of the state in which certificates are.
+pub(crate) const TLS: &str = "tls";
 
 fn become_user(user: u32) -> anyhow::Result<()> {
     let (uid, gid) = (Uid::from_raw(user), Gid::from_raw(user));

@@ -50,7 +50,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     if first.ports.is_empty() && !first.all {
         bail!("no port could be had:\n  {}", explain(&first.refused, config).join("\n  "));
     }
-    let is_on_443 = first.all || first.ports.contains(&HTTPS);
+    let is_on_443 = first.ports.contains(&HTTPS);
     let not_on_443 = (!is_on_443 && config.house.is_wanted()).then(holder_of_443);
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root, but for a small process that looks after the ports.

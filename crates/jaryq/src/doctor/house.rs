@@ -26,7 +26,7 @@ pub(super) async fn look_at(patient: &Patient) -> Vec<Check> {
     if patient.runs {
         checks.push(certificate(patient, house).await);
     }
-    if house.is_accepted() && !patient.face.answers_on(HTTPS) {
+    if house.is_accepted() && !patient.face.ports.contains(&HTTPS) {
         let who = patient.held.by(HTTPS).unwrap_or_else(|| "nobody the doctor knows".to_owned());
         let check = Check::warning("port 443", format!("the relay has it not; who has: {who}"));
         checks.push(
