@@ -103,7 +103,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
             }
             if round < FEW_ROUNDS {
                 visit.far(subject);
-                subject.into_iter().for_each(|subject| visit.memory(subject));
+                // A key has a few sessions of WEB at a time, which is not enough to see what one keeps.
+                let kept = subject.filter(|_| way != Way::Web);
+                kept.into_iter().for_each(|subject| visit.memory(subject));
             }
         }
         visits.reverse();

@@ -11,6 +11,7 @@ use http::{Method, Request, StatusCode};
 use lab::{Error, Result};
 use tokio::io::BufReader;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::{error::Elapsed, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::target::Login;
@@ -52,7 +53,7 @@ impl Tunnel {
     ) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         stream.set_nonblocking(true)?;
-        let opening = async { tokio::time::timeout(patience, ask(stream, tls, login, to)).await? };
+        let opening = async { timeout(patience, ask(stream, tls, login, to)).await? };
         let (outgoing, incoming) = runtime.block_on(opening)?;
         Ok(Self { outgoing, incoming, left: Bytes::new(), patience, runtime })
     }
@@ -72,32 +73,32 @@ async fn ask(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .handshake(stream)
         .await
-        .map_err(bad)?;
+        .map_err(|error| bad(&error))?;
     // Ends with the runtime.
     tokio::spawn(connection);
     let mut request = Request::builder().method(Method::CONNECT).uri(to.to_string());
     if let Some(login) = login {
         request = request.header("proxy-authorization", login.basic());
     }
-    let request = request.body(()).map_err(bad)?;
-    let (answer, outgoing) = requests.send_request(request, false).map_err(bad)?;
-    let answer = answer.await.map_err(bad)?;
+    let request = request.body(()).map_err(|error| bad(&error))?;
+    let (answer, outgoing) = requests.send_request(request, false).map_err(|error| bad(&error))?;
+    let answer = answer.await.map_err(|error| bad(&error))?;
     if answer.status() != StatusCode::OK {
-        return Err(bad(answer.status()));
+        return Err(bad(&answer.status()));
     }
     Ok((outgoing, answer.into_body()))
 }
 
-fn bad(error: impl ToString) -> Error {
+fn bad(error: &dyn ToString) -> Error {
     Error::Unexpected(format!("HTTP/2: {}", error.to_string()))
 }
 
 impl Read for Tunnel {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left.is_empty() {
-            let Self { incoming, runtime, .. } = self;
-            let next = tokio::time::timeout(self.patience, incoming.data());
-            match runtime.block_on(async { next.await }).map_err(late)? {
+            let Self { incoming, runtime, patience, .. } = self;
+            let next = async { timeout(*patience, incoming.data()).await };
+            match runtime.block_on(next).map_err(late)? {
                 None => return Ok(0),
                 Some(bytes) => self.left = bytes.map_err(io::Error::other)?,
             }
@@ -117,7 +118,7 @@ impl Write for Tunnel {
         runtime.block_on(async {
             outgoing.reserve_capacity(bytes.len());
             let room = std::future::poll_fn(|cx| outgoing.poll_capacity(cx));
-            let room = tokio::time::timeout(patience, room).await.map_err(late)?;
+            let room = timeout(patience, room).await.map_err(late)?;
             let ended = || io::Error::from(io::ErrorKind::BrokenPipe);
             let room = room.ok_or_else(ended)?.map_err(io::Error::other)?;
             let bytes = Bytes::copy_from_slice(&bytes[..room.min(bytes.len())]);
@@ -134,6 +135,6 @@ impl Write for Tunnel {
     }
 }
 
-fn late(_: tokio::time::error::Elapsed) -> io::Error {
+fn late(_: Elapsed) -> io::Error {
     io::ErrorKind::WouldBlock.into()
 }

@@ -22,8 +22,12 @@ pub(crate) use path::{DELAY, Path, RATE};
 pub(crate) use target::{Login, Target};
 pub(crate) use tls::Tls;
 
+use crate::way::Way;
+
 /// How many clients make connections at the same time.
 pub(crate) const CLIENTS: usize = 16;
+/// The same with a WEB proxy: a key has no more sessions than 16, those included that are just ending.
+pub(crate) const WEB_CLIENTS: usize = 4;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +48,7 @@ impl Direction {
 /// Makes so many connections, each of which is answered once; all stay open.
 pub(crate) fn connect(user: &Host, target: &Target, count: usize) -> Result<Vec<Connection>> {
     let target = target.clone();
-    let clients = CLIENTS.min(count);
+    let clients = clients(&target).min(count);
     on(user, clients, move |client| {
         let share = (client..count).step_by(clients);
         share.map(|_| Connection::establish(&target)).collect::<Result<Vec<_>>>()
@@ -55,11 +59,15 @@ pub(crate) fn connect(user: &Host, target: &Target, count: usize) -> Result<Vec<
 /// Makes so many connections, each of which is answered once and closed; tells how long that took.
 pub(crate) fn handshakes(user: &Host, target: &Target, count: usize) -> Result<Duration> {
     let target = target.clone();
-    let clients = CLIENTS.min(count);
+    let clients = clients(&target).min(count);
     let each = move |client| {
         (client..count).step_by(clients).try_for_each(|_| Connection::establish(&target).map(drop))
     };
     on(user, clients, each).map(|(_, took)| took)
+}
+
+fn clients(target: &Target) -> usize {
+    if target.way() == Way::Web { WEB_CLIENTS } else { CLIENTS }
 }
 
 /// Moves so many bytes over each of these connections at the same time; tells how long that took.

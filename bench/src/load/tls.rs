@@ -34,19 +34,19 @@ impl Tls {
         };
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&TLS13])
-            .map_err(bad)?
+            .map_err(|error| bad(&error))?
             .with_root_certificates(roots.clone())
             .with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let name = ServerName::try_from(NAME).map_err(bad)?;
+        let name = ServerName::try_from(NAME).map_err(|error| bad(&error))?;
         Ok(Self { config: Arc::new(config), name })
     }
 
     /// Speaks TLS on a connection. The handshake comes with the first bytes.
     pub(super) fn over(&self, stream: TcpStream) -> Result<TlsStream> {
-        let client =
-            ClientConnection::new(Arc::clone(&self.config), self.name.clone()).map_err(bad)?;
+        let client = ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+            .map_err(|error| bad(&error))?;
         Ok(StreamOwned::new(client, Buffered(BufReader::with_capacity(READ, stream))))
     }
 }
@@ -77,6 +77,6 @@ impl Write for Buffered {
     }
 }
 
-fn bad(error: impl ToString) -> Error {
+fn bad(error: &dyn ToString) -> Error {
     Error::Unexpected(format!("TLS: {}", error.to_string()))
 }

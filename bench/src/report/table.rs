@@ -98,7 +98,8 @@ impl<Options> Report<'_, Options> {
         against: &Against,
     ) -> fmt::Result {
         let (way, name) = of;
-        if way == Way::Straight && self.figures.summary(of, metrics[0]).is_none() {
+        let may_lack = matches!(way, Way::Straight | Way::Web);
+        if may_lack && self.figures.summary(of, metrics[0]).is_none() {
             return Ok(());
         }
         write!(f, "| {name}, {} |", way.name())?;

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::Report;
 use super::table::{self, Against, Goal, Limit};
 use crate::figures::{Metric, Of};
-use crate::load::{CLIENTS, DELAY, RATE};
+use crate::load::{CLIENTS, DELAY, RATE, WEB_CLIENTS};
 use crate::subject::{FLOOR as NAME, OURS};
 use crate::tls::{FEW_ROUNDS, Options};
 use crate::visit::{ALONE, Amounts, FAR_DOWN, FAR_UP, FIRST_BYTES, STREAMS};
@@ -124,13 +124,14 @@ the datacentre, and of theirs to the proxy: alike for all.
 MiB of each is checked by the other side, the rest is counted. By HTTP/2, each tunnel has a connection \
 of its own.
 - Handshake: connect, TLS, log in, one ping through to the datacentre and back, close; {handshakes} \
-times, by {CLIENTS} clients, after 100 that are not counted.
+times, by {CLIENTS} clients ({WEB_CLIENTS} with WEB), after 100 that are not counted.
 - First byte: from the call that connects until the answer to the first ping is read, one connection \
 at a time, in turns with connections that go straight to the datacentre without TLS; the difference \
 of the medians of {FIRST_BYTES} each.
 - Memory: PSS of the proxy's processes from `smaps_rollup`. At rest: 2 s after the first ping. Per \
 idle connection: what {idle} connections add, each pinged once, 2 s after the last. The kernel's \
-memory for sockets is not in it; it is the same for all.
+memory for sockets is not in it; it is the same for all. A key may have no more than a few sessions of \
+WEB at a time, so those are not in the table.
 - A long way: between user and proxy, and between user and datacentre where there is none, a forwarder \
 of the bench holds every byte for half of {round_trip} ms and lets {rate} Mbit/s through, each way. One \
 connection, {FAR_DOWN} MiB down and {FAR_UP} MiB up, from the request on. The forwarder takes TCP's \
