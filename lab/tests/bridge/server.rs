@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use lab::Host;
 use lab::http::{self, Request};
 use wire::derive::Secret;
-use wire::webproxy::carrier::{Carrier, Downlink, MAX_DOWN, MAX_UP, Offer, OutOfOrder, Uplink};
+use wire::webproxy::carrier::{
+    Batch, Carrier, Downlink, MAX_DOWN, MAX_UP, Offer, OutOfOrder, Uplink,
+};
 use wire::webproxy::request::{self, Answer, Ask};
 use wire::webproxy::session::{Broken, HELLO};
 use wire::webproxy::token::{Redeemed, Tickets};
@@ -221,7 +223,7 @@ impl World {
                     let live = state.sessions.get_mut(&token)?;
                     let Live { down, session, .. } = live;
                     match down.ask(arrived, |batch| session.transmit(MAX_DOWN, batch)) {
-                        Ok(Some((number, frames))) => {
+                        Ok(Some(Batch { number, frames })) => {
                             let frames = frames.to_vec();
                             live.echo();
                             return Some(Answer::batch(dialect, number, frames));

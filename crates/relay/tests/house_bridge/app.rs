@@ -210,6 +210,17 @@ async fn next(said: &mut UnboundedReceiver<Said>) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The headers that ask for a WebSocket.
+pub fn upgrade(protocol: &str) -> [(&str, &str); 5] {
+    [
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Protocol", protocol),
+    ]
+}
+
 async fn by_socket(
     door: &Door,
     token: &str,
@@ -219,14 +230,7 @@ async fn by_socket(
 ) {
     let mut tls = door.tls("http/1.1").await;
     let protocol = format!("tproxy-v1.{token}");
-    let headers = [
-        ("Connection", "Upgrade"),
-        ("Upgrade", "websocket"),
-        ("Sec-WebSocket-Version", "13"),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("Sec-WebSocket-Protocol", &protocol),
-    ];
-    tls.write_all(&head("GET", "/api/v1/ws", &headers, 0)).await.expect("written");
+    tls.write_all(&head("GET", "/api/v1/ws", &upgrade(&protocol), 0)).await.expect("written");
     let answer = read(&mut tls).await.expect("an answer");
     assert_eq!(answer.status, 101, "{answer:?}");
     assert_eq!(answer.header("sec-websocket-accept"), Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));

@@ -33,13 +33,13 @@ impl Answer {
 
 /// A connection for one request after another.
 pub enum Http {
-    One(TlsStream<TcpStream>),
+    One(Box<TlsStream<TcpStream>>),
     Two(SendRequest<Bytes>),
 }
 
 impl Http {
     pub async fn one(door: &Door) -> Self {
-        Self::One(door.tls("http/1.1").await)
+        Self::One(Box::new(door.tls("http/1.1").await))
     }
 
     pub async fn two(door: &Door) -> Self {

@@ -91,6 +91,15 @@ impl Uplink {
     }
 }
 
+/// An answer down.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// Its number, from 1 on.
+    pub number: u64,
+    /// Whole frames. They are kept until they have arrived, and so not copied.
+    pub frames: Arc<Vec<u8>>,
+}
+
 /// The answers down of one session.
 #[derive(Clone, Default, Debug)]
 pub struct Downlink {
@@ -98,12 +107,8 @@ pub struct Downlink {
     batch: Arc<Vec<u8>>,
 }
 
-/// An answer, and its number.
-pub type Numbered = (u64, Arc<Vec<u8>>);
-
 impl Downlink {
-    /// A request has come that says up to which answer all has arrived; the next answer and its
-    /// number. What is new is written by `transmit`, up to [`MAX_DOWN`] bytes. `None` if there is
+    /// A request has come that says up to which answer all has arrived; the next answer. What is new is written by `transmit`, up to [`MAX_DOWN`] bytes. `None` if there is
     /// nothing to say: wait until there is something and ask again with the same number, or, after
     /// [`POLL`], answer that there is nothing.
     ///
@@ -113,7 +118,7 @@ impl Downlink {
         &mut self,
         arrived: u64,
         transmit: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<Option<Numbered>, OutOfOrder> {
+    ) -> Result<Option<Batch>, OutOfOrder> {
         if !self.batch.is_empty() && Some(arrived) == self.arrived.checked_add(1) {
             self.arrived = arrived;
             // What a batch took is not kept by a session that has little to say.
@@ -129,7 +134,8 @@ impl Downlink {
             self.batch = Arc::new(batch);
         }
         let number = self.arrived.checked_add(1).ok_or(OutOfOrder)?;
-        Ok((!self.batch.is_empty()).then(|| (number, Arc::clone(&self.batch))))
+        let frames = Arc::clone(&self.batch);
+        Ok((!frames.is_empty()).then_some(Batch { number, frames }))
     }
 }
 
@@ -167,7 +173,7 @@ mod tests {
         let mut down = Downlink::default();
         let mut ask = |arrived, session: &mut Session| {
             let answer = down.ask(arrived, |batch| session.transmit(MAX_DOWN, batch));
-            answer.map(|answer| answer.map(|(number, frames)| (number, frames.to_vec())))
+            answer.map(|answer| answer.map(|Batch { number, frames }| (number, frames.to_vec())))
         };
         let welcome = (1, vec![0x11, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(ask(0, &mut session), Ok(Some(welcome.clone())));

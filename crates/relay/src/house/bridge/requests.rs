@@ -6,10 +6,10 @@ use bytes::Bytes;
 use front::{Body, body};
 use http::{Request, Response};
 use tokio::time::{Instant, timeout_at};
-use wire::webproxy::carrier::{MAX_DOWN, MAX_UP, POLL};
+use wire::webproxy::carrier::{Batch, MAX_DOWN, MAX_UP, POLL};
 use wire::webproxy::request::{Answer, Dialect};
 
-use super::session::{Outcome, Session};
+use super::session::{Over, Session, Told};
 use super::{bodies, response, with_body};
 
 /// Frames from the app. Only one such request is read at a time, and what it brings is bounded.
@@ -26,8 +26,8 @@ pub(super) async fn up(
     }
     let Ok(frames) = bodies::take(request, MAX_UP).await else { return later() };
     Some(response(match session.take(sequence, &frames) {
-        Outcome::Done(()) => Answer::taken(dialect, sequence),
-        Outcome::Broken | Outcome::Over => Answer::broken(),
+        Ok(()) => Answer::taken(dialect, sequence),
+        Err(Over) => Answer::broken(),
     }))
 }
 
@@ -43,15 +43,15 @@ pub(super) async fn down(
     loop {
         news.mark_unchanged();
         match session.tell(asked, arrived, MAX_DOWN) {
-            Outcome::Done(None) => {}
-            Outcome::Done(Some(None)) => break,
-            Outcome::Done(Some(Some((number, frames)))) => {
+            Told::Nothing => {}
+            Told::Overtaken => break,
+            Told::Batch(Batch { number, frames }) => {
                 let Answer { status, headers, .. } = Answer::batch(dialect, number, Vec::new());
                 let frames = body::full(Bytes::from_owner(Kept(frames)));
                 return Some(with_body(status, headers, frames));
             }
-            Outcome::Broken => return Some(response(Answer::broken())),
-            Outcome::Over => return None,
+            Told::Broken => return Some(response(Answer::broken())),
+            Told::Over => return None,
         }
         if timeout_at(until, news.changed()).await.is_err() {
             break;

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use wire::derive::{KeyId, Secret};
-use wire::webproxy::carrier::{Carrier, Downlink, GRACE, Offer, Uplink};
+use wire::webproxy::carrier::{Batch, Carrier, Downlink, GRACE, Offer, OutOfOrder, Uplink};
 use wire::webproxy::session::{Broken, PING_EVERY};
 use wire::webproxy::{Event, Session as Engine, StreamId, Token};
 
@@ -63,9 +63,13 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Over;
 
-/// What came of a request up or down.
-pub(super) enum Outcome<T> {
-    Done(T),
+/// What is answered to a request down.
+pub(super) enum Told {
+    Batch(Batch),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing more: another one has come.
+    Overtaken,
     /// The app has broken a rule, and the session is over.
     Broken,
     /// It was over before.
@@ -213,10 +217,10 @@ impl Session {
     }
 
     /// A request up has come, whole.
-    pub(super) fn take(self: &Arc<Self>, sequence: u64, body: &[u8]) -> Outcome<()> {
+    pub(super) fn take(self: &Arc<Self>, sequence: u64, body: &[u8]) -> Result<(), Over> {
         let mut state = self.lock();
         if state.is_over {
-            return Outcome::Over;
+            return Err(Over);
         }
         let is_good = state.carrier.settles_on(Carrier::Requests)
             && match state.up.offer(sequence, body) {
@@ -231,10 +235,10 @@ impl Session {
         drop(state);
         if !is_good {
             self.end();
-            return Outcome::Broken;
+            return Err(Over);
         }
         self.says.send_replace(());
-        Outcome::Done(())
+        Ok(())
     }
 
     /// A request down has come; its number, for [`Session::tell`].
@@ -250,29 +254,27 @@ impl Session {
         asked
     }
 
-    /// The answer to a request down, if there is one yet; `Some(None)` if it is nobody's any more.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn tell(
-        &self,
-        asked: u64,
-        arrived: u64,
-        most: usize,
-    ) -> Outcome<Option<Option<(u64, Arc<Vec<u8>>)>>> {
+    /// What is answered to a request down that has this number, up to `most` bytes or a few more.
+    pub(super) fn tell(&self, asked: u64, arrived: u64, most: usize) -> Told {
         let mut state = self.lock();
         if state.is_over {
-            return Outcome::Over;
+            return Told::Over;
         }
         state.heard = Instant::now();
         if state.asked != asked {
-            return Outcome::Done(Some(None));
+            return Told::Overtaken;
         }
-        let State { streams, down, .. } = &mut *state;
-        match down.ask(arrived, |batch| streams.transmit(most, batch)) {
-            Ok(answer) => Outcome::Done(answer.map(Some)),
-            Err(_) => {
+        let State { streams, down, carrier, .. } = &mut *state;
+        let answer = match carrier {
+            Carrier::Socket => Err(OutOfOrder),
+            _ => down.ask(arrived, |batch| streams.transmit(most, batch)),
+        };
+        match answer {
+            Ok(answer) => answer.map_or(Told::Nothing, Told::Batch),
+            Err(OutOfOrder) => {
                 drop(state);
                 self.end();
-                Outcome::Broken
+                Told::Broken
             }
         }
     }
@@ -418,7 +420,7 @@ mod tests {
             () = async { idle.watch(grace).await; sleep(grace).await } => {}
         }
         idle.end();
-        assert!(matches!(idle.tell(0, 0, 1), Outcome::Over));
+        assert!(matches!(idle.tell(0, 0, 1), Told::Over));
     }
 
     #[tokio::test]
