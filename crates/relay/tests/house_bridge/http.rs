@@ -66,6 +66,8 @@ impl Http {
             Self::One(stream) => {
                 stream.write_all(&head(method, path, headers, body.len())).await.ok()?;
                 stream.write_all(body).await.ok()?;
+                // Of what TLS has sealed, some may wait still.
+                stream.flush().await.ok()?;
                 read(stream).await
             }
             Self::Two(client) => two(client, method, path, headers, body).await,
