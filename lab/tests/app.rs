@@ -50,6 +50,21 @@ fn every_link_works_in_the_app_as_it_was_printed_behind_a_mask() -> Result {
 }
 
 #[test]
+fn every_link_works_in_the_app_on_the_port_of_the_relays_own_website() -> Result {
+    for name in ["orchards.example", "*.orchards.example"] {
+        country(|lab| {
+            let world = Blockade::new(lab)?;
+            let relay = Relay::on(&world.server).arguments(&["--domain", name]).start()?;
+            let key = relay.key()?;
+            // The relay asks its website as soon as it is up, for some seconds.
+            sleep(Duration::from_secs(7));
+            tdlib::ping_all(&world.phone, key.links)
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
 fn fake_tls_works_in_the_app_as_it_looks_after_its_mask() -> Result {
     for site in [Website::nginx, Website::https] {
         country(|lab| {

@@ -138,11 +138,14 @@ impl<'a> Arrival<'a> {
     }
 
     /// When what has come so far is the website's, if that is in this process: it says nothing to half
-    /// a hello, and at once to other bytes that it is no such thing; however few come at a time.
+    /// a hello, and at once to other bytes that it is no such thing.
     fn house_has_its_say(&self) -> Option<Instant> {
         let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
         let is_due = self.shared.house.is_some() && !is_hello;
-        is_due.then(|| self.began + self.shared.patiences.with(self.source).time())
+        is_due.then(|| {
+            let patience = self.shared.patiences.with(self.source);
+            (self.heard + patience.time()).min(self.began + patience.in_all())
+        })
     }
 
     /// From when on the mask host is asked along, and from when on its answer counts.
@@ -154,14 +157,13 @@ impl<'a> Arrival<'a> {
     fn timing(&self) -> Timing {
         let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
         let patience = self.shared.patiences.with(self.source);
-        let held = patience.time();
-        let counts = self.heard + held;
+        let counts = self.heard + patience.time();
         let from = match patience {
             Patience::Much if !self.first.is_empty() => counts,
             _ if is_hello => self.accepted + SETTLE,
             _ => self.heard,
         };
-        Timing { from, counts, held }
+        Timing { from, counts, held: patience.in_all() }
     }
 
     /// A key opened what came, and it is new.

@@ -2,10 +2,10 @@
 //! to that part in hand.
 //!
 //! To answer later than the mask host gives us away; to answer at once shuts out people who send
-//! everything in small pieces to get past a censor. So everyone is waited for a little, however many
-//! pieces there are, which is less than a mask host takes that is not next door; from where such parts have come and no key was
-//! behind them, nobody; and where people are known to send pieces, anybody, for long. All of it is in
-//! memory alone, and forgotten after a day.
+//! everything in small pieces to get past a censor. So everyone is waited for a little after each
+//! piece, which is less than a mask host takes that is not next door, and not much in all; from where
+//! such parts have come and no key was behind them, nobody; and where people are known to send pieces,
+//! anybody, for long. All of it is in memory alone, and forgotten after a day.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const SHORT: usize = 64;
 /// How often somebody's rest may fail to come.
 const TRIES: u32 = 4;
 
-/// How long is waited from the last piece on, and no longer from the mask host's answer on.
+/// How long is waited from the last piece on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Patience {
     None,
@@ -37,6 +37,12 @@ impl Patience {
             Self::Little => 30,
             Self::Much => 500,
         })
+    }
+
+    /// How long in all, however the rest comes: whoever goes on byte by byte does not put the answer
+    /// off for longer, and an app's flight that was cut into pieces is whole by then.
+    pub(crate) fn in_all(self) -> Duration {
+        self.time() * 6
     }
 }
 
