@@ -139,8 +139,8 @@ impl<'a> Arrival<'a> {
 
     /// When what has come so far is the website's, if that is in this process: it says nothing to half
     /// a hello, and at once to other bytes that it is no such thing.
-    fn house_has_its_say(&self) -> Option<Instant> {
-        let is_hello = self.first.is_empty() || prefix(&self.first) == Prefix::Partial;
+    pub(crate) fn house_has_its_say(&self) -> Option<Instant> {
+        let is_hello = self.first.is_empty() || prefix(&self.first) != Prefix::Impossible;
         let is_due = self.shared.house.is_some() && !is_hello;
         is_due.then(|| {
             let patience = self.shared.patiences.with(self.source);

@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use front::{Body, Front, Name, Rooms};
 use http::{Request, Response};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep_until;
 use wire::classify::{Shape, classify};
 use wire::tls::hello::ClientHello;
 use wire::tls::record::HANDSHAKE;
@@ -98,6 +99,10 @@ impl House {
         arrival: Arrival<'_>,
         room: OwnedSemaphorePermit,
     ) {
+        // However many bytes there are that are no hello: what is waited for fewer is waited for all.
+        if let Some(at) = arrival.house_has_its_say() {
+            sleep_until(at).await;
+        }
         let Arrival { source, dialled, stream, first, place, .. } = arrival;
         // Others may come to the door; a stranger has a place of another kind.
         drop(place);
@@ -120,9 +125,16 @@ impl House {
                 self.front.serve(stream, first, Arc::clone(&visitor)).await;
             }
         };
+        let pushed_out = async {
+            lost.await;
+            // Who has shown a key meanwhile stays.
+            if !visitor.is_stranger() {
+                std::future::pending::<()>().await;
+            }
+        };
         tokio::select! {
             biased;
-            () = lost => shared.counters.count(Counter::Crowded),
+            () = pushed_out => shared.counters.count(Counter::Crowded),
             () = visit => {}
         }
         if visitor.is_stranger() {

@@ -16,6 +16,7 @@ use http::header::{
 };
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::derive::KeyId;
 use wire::doorway::Doorway;
 use wire::http_proxy::{self, CHALLENGE, Status};
@@ -122,6 +123,8 @@ async fn connect(
     request: &mut Request<Body>,
 ) -> Response<Body> {
     let shared = &visitor.shared;
+    // Many tunnels share a connection, and each of them has a socket of its own.
+    let Ok(room) = Arc::clone(&shared.room).try_acquire_owned() else { return crowded() };
     let meter = meter(visitor, key, Protocol::HttpsConnect);
     let server = match shared.gate().connect(target).await {
         Ok(server) => server,
@@ -129,7 +132,6 @@ async fn connect(
     };
     pump::tune(&server);
     let stream = Tunnel::begin(request);
-    let room = Arc::clone(&visitor.room);
     shared.start(key, async move {
         // Nobody is there any more, else.
         if let Ok(stream) = stream.await {
@@ -147,6 +149,7 @@ async fn fetch(
     target: &Target,
     request: &mut Request<Body>,
 ) -> Response<Body> {
+    let Ok(room) = Arc::clone(&visitor.shared.room).try_acquire_owned() else { return crowded() };
     let meter = meter(visitor, key, Protocol::Https);
     let stream = match visitor.shared.gate().connect(target).await {
         Ok(stream) => stream,
@@ -154,7 +157,7 @@ async fn fetch(
     };
     pump::tune(&stream);
     let request = std::mem::replace(request, Request::new(body::empty()));
-    match exchange(visitor, key, Counted { stream, meter }, request).await {
+    match exchange(visitor, key, Counted { stream, meter }, request, room).await {
         Ok(answer) => answer,
         Err(_) => says(Status::BadGateway, "that host gives no proper answer"),
     }
@@ -165,9 +168,9 @@ async fn exchange(
     key: KeyId,
     server: Counted,
     request: Request<Body>,
+    room: OwnedSemaphorePermit,
 ) -> io::Result<Response<Body>> {
     let (answer, carrying) = front::forward(server, request).await?;
-    let room = Arc::clone(&visitor.room);
     visitor.shared.start(key, async move {
         carrying.await;
         drop(room);
@@ -178,6 +181,13 @@ async fn exchange(
 fn meter(visitor: &Visitor, key: KeyId, protocol: Protocol) -> Arc<Meter> {
     let cell = Cell { key: Some(key), port: visitor.dialled.port(), protocol, datacentre: None };
     visitor.shared.tally.open(cell, visitor.source)
+}
+
+/// There is no room for one more.
+fn crowded() -> Response<Body> {
+    let mut answer = says(Status::BadGateway, "this relay carries as much as it can");
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    answer
 }
 
 fn no_way(visitor: &Visitor, reason: &NoWay) -> Response<Body> {

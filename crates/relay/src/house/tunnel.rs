@@ -68,9 +68,11 @@ enum Way {
         rest: Vec<u8>,
         from: usize,
         all: usize,
+        then: Option<io::Error>,
     },
-    /// So much has been handed over, and some of it may still be on its way.
-    Flushing(usize),
+    /// So much has been handed over, and some of it may still be on its way. What comes after it may
+    /// be known already.
+    Flushing(usize, Option<io::Error>),
     /// There will be no more.
     Ending,
     Ended,
@@ -78,8 +80,8 @@ enum Way {
 
 /// What came of one turn.
 enum Turn {
-    Moved(usize),
-    Left { rest: Vec<u8>, all: usize },
+    Moved(usize, Option<io::Error>),
+    Left { rest: Vec<u8>, all: usize, then: Option<io::Error> },
     End,
 }
 
@@ -98,19 +100,22 @@ impl Way {
         loop {
             *self = match self {
                 Self::Free => match ready!(pump::with_buffer(|b| turn(cx, b, from, to)))? {
-                    Turn::Moved(all) => Self::Flushing(all),
-                    Turn::Left { rest, all } => Self::Held { rest, from: 0, all },
+                    Turn::Moved(all, then) => Self::Flushing(all, then),
+                    Turn::Left { rest, all, then } => Self::Held { rest, from: 0, all, then },
                     Turn::End => Self::Ending,
                 },
-                Self::Held { rest, from, all } => {
+                Self::Held { rest, from, all, then } => {
                     while *from < rest.len() {
                         *from += some(ready!(Pin::new(&mut *to).poll_write(cx, &rest[*from..])))?;
                     }
-                    Self::Flushing(*all)
+                    Self::Flushing(*all, then.take())
                 }
-                Self::Flushing(all) => {
+                Self::Flushing(all, then) => {
                     ready!(Pin::new(&mut *to).poll_flush(cx))?;
                     carried.fetch_add(*all as u64, Ordering::Relaxed);
+                    if let Some(error) = then.take() {
+                        return Poll::Ready(Err(error));
+                    }
                     Self::Free
                 }
                 Self::Ending => {
@@ -131,16 +136,23 @@ fn turn(
     to: &mut (impl AsyncWrite + Unpin),
 ) -> Poll<io::Result<Turn>> {
     let mut read = ReadBuf::new(&mut buffer[..PIECE]);
+    let mut then = None;
     // Records and frames are smaller than what is worth a system call.
     while read.remaining() > 0 {
         let before = read.filled().len();
-        match Pin::new(&mut *from).poll_read(cx, &mut read)? {
+        match Pin::new(&mut *from).poll_read(cx, &mut read) {
             Poll::Pending if before == 0 => return Poll::Pending,
             Poll::Pending => break,
-            Poll::Ready(()) if read.filled().is_empty() => return Poll::Ready(Ok(Turn::End)),
+            Poll::Ready(Err(error)) if before == 0 => return Poll::Ready(Err(error)),
+            // After something, which comes first: it may be told only once.
+            Poll::Ready(Err(error)) => {
+                then = Some(error);
+                break;
+            }
+            Poll::Ready(Ok(())) if read.filled().is_empty() => return Poll::Ready(Ok(Turn::End)),
             // The end, after something: it comes again.
-            Poll::Ready(()) if read.filled().len() == before => break,
-            Poll::Ready(()) => {}
+            Poll::Ready(Ok(())) if read.filled().len() == before => break,
+            Poll::Ready(Ok(())) => {}
         }
     }
     let bytes = read.filled();
@@ -149,12 +161,12 @@ fn turn(
         match Pin::new(&mut *to).poll_write(cx, &bytes[taken..]) {
             Poll::Pending => {
                 let rest = bytes[taken..].to_vec();
-                return Poll::Ready(Ok(Turn::Left { rest, all: bytes.len() }));
+                return Poll::Ready(Ok(Turn::Left { rest, all: bytes.len(), then }));
             }
             Poll::Ready(written) => taken += some(written)?,
         }
     }
-    Poll::Ready(Ok(Turn::Moved(taken)))
+    Poll::Ready(Ok(Turn::Moved(taken, then)))
 }
 
 /// A write that takes nothing never will.

@@ -54,6 +54,12 @@ pub(super) async fn enter(
         request::read(request.method().as_str(), target, BASE, header)?
     };
     let bridge = &visitor.shared.bridge;
+    // Who has a session is no stranger, however long the answer takes.
+    let find = |token| {
+        let session = bridge.find(token)?;
+        visitor.is_known();
+        Some(session)
+    };
     let answer = match ask {
         Ask::Page(capability) => {
             let key = visitor.keyring().capable(&capability)?.id;
@@ -62,18 +68,16 @@ pub(super) async fn enter(
         Ask::Begin(ticket) => begin(visitor, &ticket, request).await?,
         Ask::Enter => go_in(visitor, request).await?,
         Ask::Up { session, sequence, dialect } => {
-            requests::up(&bridge.find(&session)?, request, sequence, dialect).await?
+            requests::up(&find(&session)?, request, sequence, dialect).await?
         }
         Ask::Down { session, arrived, dialect } => {
-            requests::down(&bridge.find(&session)?, arrived, dialect).await?
+            requests::down(&find(&session)?, arrived, dialect).await?
         }
         Ask::End(session) => {
-            bridge.find(&session)?.end();
+            find(&session)?.end();
             response(Answer::ended())
         }
-        Ask::Socket(session) => {
-            socket::open(&bridge.find(&session)?, request, Arc::clone(&visitor.room))?
-        }
+        Ask::Socket(session) => socket::open(&find(&session)?, request, Arc::clone(&visitor.room))?,
     };
     visitor.is_known();
     Some(answer)
@@ -87,6 +91,7 @@ async fn begin(
 ) -> Option<Response<Body>> {
     let bridge = &visitor.shared.bridge;
     let key = bridge.owner(ticket)?;
+    visitor.is_known();
     if bodies::read(request, MAX_BEGIN).await? != HELLO[..] {
         return None;
     }

@@ -308,11 +308,14 @@ impl Session {
             {
                 let mut state = self.lock();
                 let stream = state.streams.table.get_mut(&id)?;
-                if stream.said.len() > most {
-                    return Some(stream.said.drain(..most).collect());
-                }
                 if !stream.said.is_empty() {
-                    return Some(std::mem::take(&mut stream.said));
+                    let bytes: Vec<u8> = if stream.said.len() > most {
+                        stream.said.drain(..most).collect()
+                    } else {
+                        std::mem::take(&mut stream.said)
+                    };
+                    stream.taken += bytes.len();
+                    return Some(bytes);
                 }
                 if stream.is_closed {
                     return None;
@@ -326,7 +329,7 @@ impl Session {
     pub(super) fn drained(&self, id: StreamId, count: usize) {
         let has_to_say = {
             let mut state = self.lock();
-            state.streams.engine.drained(id, count);
+            state.streams.drained(id, count);
             state.streams.engine.has_to_say()
         };
         self.hears.notify_one();

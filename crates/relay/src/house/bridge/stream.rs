@@ -65,6 +65,10 @@ async fn carry(session: &Session, id: StreamId, wakes: &Wakes) -> Option<()> {
             // An error is for whoever reads.
             let _ = pump::readable(&upstream).await;
             if !session.with(|streams| streams.stand_in_line(id)) {
+                if session.with(|streams| streams.is_closed(id)) {
+                    // What the app said before is still to be written.
+                    future::pending::<()>().await;
+                }
                 return;
             }
             wakes.read.notified().await;

@@ -32,6 +32,8 @@ pub(super) struct Wakes {
 pub(super) struct Stream {
     /// What the app has said and nobody has taken.
     pub said: Vec<u8>,
+    /// How much of it was taken and not written out yet.
+    pub taken: usize,
     /// Whether the app has closed it.
     pub is_closed: bool,
     /// Whether the datacentre has ended it.
@@ -47,6 +49,7 @@ impl Stream {
     pub(super) fn new(wakes: Arc<Wakes>, task: AbortHandle) -> Self {
         Self {
             said: Vec::new(),
+            taken: 0,
             is_closed: false,
             is_over: false,
             upstream: None,
@@ -82,10 +85,23 @@ impl Streams {
         true
     }
 
+    /// So much of what was taken was written out.
+    pub(super) fn drained(&mut self, id: StreamId, count: usize) {
+        if let Some(stream) = self.table.get_mut(&id) {
+            stream.taken = stream.taken.saturating_sub(count);
+        }
+        self.engine.drained(id, count);
+    }
+
+    /// Whether the app has closed it, while what it said before may still be on its way.
+    pub(super) fn is_closed(&self, id: StreamId) -> bool {
+        self.table.get(&id).is_some_and(|stream| stream.is_closed)
+    }
+
     /// A stream's task is done.
     pub(super) fn remove(&mut self, id: StreamId) {
         if let Some(stream) = self.table.remove(&id) {
-            self.engine.drained(id, stream.said.len());
+            self.engine.drained(id, stream.said.len() + stream.taken);
         }
         self.line.retain(|other| *other != id);
         self.engine.close(id);
@@ -117,8 +133,11 @@ impl Streams {
 
     /// A stream in line is heard; whether it stays there.
     fn turn(&mut self, id: StreamId, most: usize, out: &mut Vec<u8>) -> bool {
-        let Some(credit) = self.engine.credit(id) else { return false };
         let Some(stream) = self.table.get_mut(&id) else { return false };
+        let Some(credit) = self.engine.credit(id) else {
+            stream.is_over = true;
+            return false;
+        };
         let Some((upstream, meter)) = &stream.upstream else { return false };
         if credit == 0 {
             return true;

@@ -12,6 +12,9 @@ use crate::tally::Meter;
 /// The most questions of one key that wait for an answer at the same time.
 const MOST: usize = 64;
 
+/// The same of all keys: each may hold sockets towards name servers.
+const MOST_IN_ALL: usize = 1_024;
+
 /// The keys that wait for answers, and for how many.
 #[derive(Default)]
 pub(crate) struct Askers(Arc<Mutex<HashMap<KeyId, usize>>>);
@@ -23,9 +26,12 @@ pub(crate) struct Place {
 }
 
 impl Askers {
-    /// Room for one more question; `None` when the key has as many open as it may.
+    /// Room for one more question; `None` when the key, or all, have as many open as they may.
     pub(crate) fn enter(&self, key: KeyId) -> Option<Place> {
         let mut open = lock(&self.0);
+        if open.values().sum::<usize>() >= MOST_IN_ALL {
+            return None;
+        }
         let count = open.entry(key).or_default();
         if *count >= MOST {
             return None;
