@@ -129,6 +129,10 @@ fn strangers_see_the_website_and_people_with_a_key_their_files() -> Result {
             let (status, seen) = get(&phone, &[&url])?;
             assert!(status == "200" && seen.contains(SITE), "{url}: {seen}");
         }
+        let other =
+            relay.command(&["key", "show", text(&key["id"]), "--port", "8443", "--json"])?;
+        let link = text(&other[0]["key"]["links"]["telegram"]["dd"]["tg"]);
+        assert!(link.contains("&port=8443&"), "{link}");
         let pac = text(&key["links"]["pac"]);
         let (status, seen) = get(&phone, &[pac])?;
         assert!(status == "200" && seen.contains(&format!("HTTPS {named}:443")), "{seen}");
@@ -199,16 +203,23 @@ fn what_only_root_can_read_is_said_at_the_start() -> Result {
 fn the_doctor_sees_what_browsers_would_refuse() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
+        let name = "a.orchard.example";
+        world.server.call(name)?;
         let relay =
-            Relay::on(&world.server).ports("8443").arguments(&["--domain", NAME]).start()?;
+            Relay::on(&world.server).ports("8443").arguments(&["--domain", name]).start()?;
         let said = relay.doctor(&[])?;
         assert!(said.of("certificate").contains("nobody vouches"), "{}", said.of("certificate"));
         assert!(said.of("website").contains("nothing is found"), "{}", said.of("website"));
         assert_eq!(said.of("port 443"), "", "nobody needs it here");
+        let scanner = said.of("scanner");
+        assert!(scanner.contains("points here") && !scanner.contains("no mask"), "{scanner}");
         drop(relay);
         let house = House::on(&world.server)?;
         let relay = house.relay(&world.server).ports("8443").start()?;
+        new_web_key(&relay, &world.server)?;
+        relay.revoke(&relay.key()?)?;
         let said = relay.doctor(&[])?;
+        assert_eq!(said.of("keys"), "", "a key for the web has links for Telegram too");
         let certificate = said.of("certificate");
         assert!(certificate.contains("29 days") && certificate.contains("chain"), "{certificate}");
         assert_eq!(said.of("website"), "");
@@ -290,6 +301,11 @@ fn a_changed_domain_waits_for_the_next_start_and_the_relay_says_so() -> Result {
         assert!(text(&said["text"]).contains("domain"), "{said}");
         let key = relay.new_key()?;
         assert!(key.link(lab::relay::Form::FakeTls)?.contains(&hex("a.orchard.example")));
+        // With what the next start would fail at, nothing changes, and it is said now.
+        fs::write(&file, "domain = \"a.orchard.example\"\ncertificate = \"c.pem\"\n")
+            .expect("written");
+        let said = relay.notice("settings", Duration::from_secs(10))?;
+        assert!(text(&said["text"]).contains("--key FILE"), "{said}");
         Ok(())
     })
 }

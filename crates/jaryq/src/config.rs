@@ -326,6 +326,7 @@ impl Asked {
             Err(error) if !self.named && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
         }
+        service.house.settle()?;
         let mut datacentres = Datacentres::default();
         for (dc, hosts) in service.datacentres.unwrap_or_default().0 {
             datacentres.set(dc, hosts);

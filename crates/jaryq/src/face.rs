@@ -225,8 +225,9 @@ impl LinkMaker {
     /// The addresses of the relay's own website that lead to one key, if there is one.
     pub(crate) fn rooms(&self, id: KeyId) -> Option<Rooms<'_>> {
         let house = self.face.house.as_ref()?;
-        let usual = self.face.ports.iter().copied().find(|port| *port != PLAIN).unwrap_or(HTTPS);
-        let port = if self.face.ports.contains(&HTTPS) { HTTPS } else { usual };
+        let ports = &self.face.ports;
+        let usual = ports.iter().find(|port| **port != PLAIN).or(ports.first());
+        let port = if ports.contains(&HTTPS) { HTTPS } else { usual.copied().unwrap_or(HTTPS) };
         Some(Rooms { house, port, key: &self.key, epoch: self.identity.epoch(), id })
     }
 
@@ -438,6 +439,7 @@ mod tests {
             ("*.example.org", Vouched::Public, vec![8443, 443], true),
             ("relay.example.org", Vouched::Nobody, vec![443], false),
             ("relay.example.org", Vouched::Public, vec![8443], false),
+            ("relay.example.org", Vouched::Public, vec![80], false),
             ("203.0.113.5", Vouched::Public, vec![443], false),
         ] {
             let (mut maker, key) = maker("203.0.113.5", None).await;
@@ -470,5 +472,8 @@ mod tests {
         assert!(own.https_proxy.ends_with("@relay.example.org:8443"), "{}", own.https_proxy);
         assert!(own.log_in.starts_with("http://") && own.log_in.ends_with(".relay.example.org/"));
         assert_eq!(own.telegram.best, "ee");
+        maker.face.ports = vec![80];
+        let own = web(&maker, false).own.expect("its own");
+        assert!(own.pac.starts_with("https://relay.example.org:80/"), "{}", own.pac);
     }
 }

@@ -11,15 +11,18 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
 use front::{Acme, Dns, DnsProof, Front, Identity, Name, NoticeReceiver, Proof, Site};
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
+use ports::Mode;
 use relay::House;
 use wire::derive::{Buckets, KeyId};
 use wire::webproxy::WebHost;
 
-use crate::config::Config;
+use crate::address::is_public;
+use crate::config::{Config, DEFAULT_PORTS};
 use crate::desk::Desk;
 use crate::face::HouseFace;
 use crate::print::Printer;
+use crate::rooms::PLAIN;
 use crate::root::TLS;
 use crate::watch::tell;
 
@@ -181,8 +184,8 @@ impl HouseFlags {
         *self != Self::default()
     }
 
-    /// Whether these settings go together.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    /// Whether these settings go together, and with the ports that were asked for.
+    pub(crate) fn check(&self, mode: &Mode) -> anyhow::Result<()> {
         let Self { domain, certificate, key, dns_hook, dns_server, dns_key, .. } = self;
         let by_dns = dns_hook.is_some() || dns_server.is_some();
         if let Some(ip) = domain.iter().flatten().find(|name| matches!(name, Name::Address(_))) {
@@ -225,7 +228,28 @@ impl HouseFlags {
                  and --dns-key"
             );
         }
+        if let Some(url) = self.site_here(mode) {
+            bail!(
+                "--site {url} is this relay itself, by --domain, and would be asked for ever; give a \
+                 folder, or the website's own address or port"
+            );
+        }
         Ok(())
+    }
+
+    /// The URL of the website, where it leads to the relay itself.
+    fn site_here(&self, mode: &Mode) -> Option<&http::Uri> {
+        let Some(SiteFrom::Url(url)) = &self.site else { return None };
+        let host = url.host()?;
+        let usual = if url.scheme_str() == Some("http") { PLAIN } else { HTTPS };
+        let port = url.port_u16().unwrap_or(usual);
+        let is_ours = match mode {
+            Mode::List(ports) => ports.as_slice().contains(&port),
+            // On all ports, others may be those of a website on the same machine.
+            Mode::Quiet | Mode::All => DEFAULT_PORTS.contains(&port),
+        };
+        let is_named = self.domain.iter().flatten().any(|name| name.covers(host));
+        (is_ours && is_named).then_some(url)
     }
 
     /// Makes paths independent of where this program was started.
@@ -263,7 +287,16 @@ impl HouseFlags {
         }
         let first = addresses.first().context("this server has no address")?;
         let name = first.parse().ok();
-        Ok(vec![name.with_context(|| format!("no certificate is for {first}; give --domain"))?])
+        let name = name.with_context(|| format!("no certificate is for {first}; give --domain"))?;
+        if let (Vouched::Public, Name::Address(ip)) = (self.vouched(), &name)
+            && !is_public(*ip)
+        {
+            bail!(
+                "no authority gives a certificate for {ip}, which nobody outside can reach; say \
+                 --address with the public one, or give --domain"
+            );
+        }
+        Ok(vec![name])
     }
 
     /// How it is proven that names are ours. The key of a name server is read here.
@@ -371,6 +404,7 @@ pub(crate) fn open(
         return Ok(None);
     }
     flags.files().try_for_each(readable)?;
+    flags.dns_hook.as_deref().map_or(Ok(()), executable)?;
     let names = flags.names(addresses)?;
     let identity = flags.identity(&names)?;
     if let Identity::Public(acme) = &identity {
@@ -423,6 +457,12 @@ fn readable(path: &Path) -> anyhow::Result<()> {
     opened.map(drop).context(why)
 }
 
+fn executable(hook: &Path) -> anyhow::Result<()> {
+    let shown = hook.display();
+    access(hook, AccessFlags::X_OK)
+        .with_context(|| format!("user {} cannot run {shown}: 'chmod a+x {shown}'", geteuid()))
+}
+
 /// Tells the volunteer what the house has to tell.
 pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
     while let Some(notice) = notices.recv().await {
@@ -432,6 +472,8 @@ pub(crate) async fn pass_on(mut notices: NoticeReceiver, json: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use clap::Parser;
 
     use super::*;
@@ -461,10 +503,39 @@ mod tests {
             ("--domain a.example --dns-key k", "--dns-server"),
             ("--dns-hook h", "--domain NAME"),
             ("--domain *.a.example --certificate public", "proof in DNS"),
+            ("--domain a.example --site https://a.example", "this relay itself"),
+            ("--domain b.example,*.a.example --site http://WWW.a.example/x", "this relay itself"),
         ] {
-            let error = flags(bad).check().expect_err(bad).to_string();
+            let error = flags(bad).check(&Mode::Quiet).expect_err(bad).to_string();
             assert!(error.contains(said), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_website_on_a_port_that_is_not_the_relays_may_have_its_name() {
+        let flags = flags("--domain a.example --site https://a.example:8444");
+        flags.check(&Mode::Quiet).expect("another port");
+        let mode = "443,8444".parse().expect("ports");
+        flags.check(&mode).expect_err("the relay's port");
+    }
+
+    #[test]
+    fn a_public_certificate_is_for_no_address_that_only_neighbours_reach() {
+        let flags = flags("--certificate public");
+        for address in ["10.0.0.5", "127.0.0.1", "fd00::1"] {
+            assert!(flags.names(&[address.to_owned()]).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_hook_that_cannot_be_run_is_said() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let hook = dir.path().join("hook.sh");
+        std::fs::write(&hook, "#!/bin/sh\n").expect("written");
+        let error = executable(&hook).expect_err("not executable").to_string();
+        assert!(error.contains("chmod"), "{error}");
+        std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).expect("set");
+        executable(&hook).expect("executable");
     }
 
     #[test]
@@ -478,7 +549,7 @@ mod tests {
             ("--domain *.a.example --dns-hook h", Vouched::Public),
         ] {
             let flags = flags(given);
-            flags.check().expect(given);
+            flags.check(&Mode::Quiet).expect(given);
             assert!(flags.is_wanted() && flags.vouched() == vouched, "{given}");
             let names = flags.names(&["203.0.113.5".to_owned()]).expect(given);
             let identity = flags.identity(&names).expect(given);

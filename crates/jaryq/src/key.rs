@@ -58,8 +58,12 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
                 if key.revoked.is_some() {
                     bail!("key {} was revoked; its links do not work", key_name(&key));
                 }
-                if port.is_some() && key.form != Form::Telegram {
-                    bail!("--port is for Telegram's links; the others have the port of --cleartext-port");
+                let in_house = Face::load(&store).await?.is_some_and(|face| face.house.is_some());
+                if port.is_some() && key.form != Form::Telegram && !in_house {
+                    bail!(
+                        "--port is for Telegram's links, which a key for web has only at a relay with a \
+                         website of its own; SOCKS5 and HTTP have the port of --cleartext-port"
+                    );
                 }
                 let shown = Shown { qr, port, brief: false };
                 show(&store, &[key], &shown, printer, "shown").await?;

@@ -124,6 +124,7 @@ impl Watch<'_> {
     }
 
     async fn take_over(&mut self, new: Config) -> anyhow::Result<Outcome> {
+        new.house.check(&new.mode).context("the settings stay as they were")?;
         let mut outcome = Outcome::default();
         // The old one stays what it is called, where that is the same: it knows where it is.
         let text = |config: &Config| config.mask.as_ref().map(ToString::to_string);
@@ -137,7 +138,7 @@ impl Watch<'_> {
             differs
         };
         note("mask", text(&new) != text(old));
-        note("address", new.addresses != old.addresses);
+        let address_differs = note("address", new.addresses != old.addresses);
         note("egress_ports", new.egress_ports != old.egress_ports);
         note("datacentres", new.datacentres != old.datacentres);
         note("cleartext_port", new.cleartext_port != old.cleartext_port);
@@ -148,6 +149,10 @@ impl Watch<'_> {
         }
         if new.house != house {
             let why = "domain, certificate, proof in DNS and site: a change needs a restart";
+            outcome.needs_restart.push(why.to_owned());
+        }
+        if address_differs && house.is_wanted() && house.domain.is_none() {
+            let why = "address: the certificate stays for the old one; another needs a restart";
             outcome.needs_restart.push(why.to_owned());
         }
         if new.state != state {

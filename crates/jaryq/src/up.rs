@@ -32,7 +32,7 @@ use crate::watch::{Watch, addresses, pass_on, set_keys, tell};
 
 pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let config = &asked.gather()?;
-    config.house.check()?;
+    config.house.check(&config.mode)?;
     // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
     // is no reason to stop.
     let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);

@@ -88,6 +88,10 @@ fn judge(house: &HouseFace, seen: &Seen, now: SystemTime) -> Check {
         (None, Vouched::Files) if left < SOON => {
             Check::warning("certificate", what).cause("nobody has renewed it").remedy(renew)
         }
+        // The relay renews its own when a third is left.
+        (None, Vouched::Public) if left < seen.until.duration_since(seen.from).unwrap_or_default() / 6 => {
+            Check::warning("certificate", what).cause("it was not renewed in time").remedy(renew)
+        }
         (None, _) => Check::ok("certificate", what),
     }
 }
@@ -111,6 +115,12 @@ mod tests {
         let refused = Some("who is that".to_owned());
         for (vouched, seen, state, said) in [
             (Vouched::Public, good.clone(), State::Ok, "60 days"),
+            (
+                Vouched::Public,
+                Seen { from: now - 80 * day, until: now + 10 * day, ..good.clone() },
+                State::Warning,
+                "not renewed in time",
+            ),
             (Vouched::Public, Seen { until: now - day, ..good.clone() }, State::Fault, "expired"),
             (Vouched::Files, Seen { from: now + day, ..good.clone() }, State::Fault, "not good"),
             (Vouched::Files, Seen { fits: false, ..good.clone() }, State::Fault, "is not for"),

@@ -137,7 +137,11 @@ async fn admit(
     }
     let of = |form| asked.as_ref().filter(|key| key.form == form).or_else(|| first(form));
     let maker = LinkMaker::new(face.clone(), &store.identity().await?)?;
-    let links = match of(Form::Telegram).filter(|_| !face.ports.is_empty()) {
+    // At a relay's own website, keys for the web have links for Telegram too.
+    let web = |key: &&Key| face.house.is_some() && key.form == Form::Web;
+    let telegram = asked.as_ref().filter(web).or_else(|| of(Form::Telegram));
+    let telegram = telegram.or_else(|| first(Form::Web).filter(web));
+    let links = match telegram.filter(|_| !face.ports.is_empty()) {
         Some(key) => links(&maker, key)?,
         None => Vec::new(),
     };
@@ -177,7 +181,13 @@ async fn admit(
 
 /// A key's links, as they are printed.
 fn links(maker: &LinkMaker, key: &Key) -> anyhow::Result<Vec<Link>> {
-    let Links::Telegram(links) = maker.links(key)? else { return Ok(Vec::new()) };
+    let links = match maker.links(key)? {
+        Links::Telegram(links) => *links,
+        Links::Web(links) => match links.own {
+            Some(own) => own.telegram,
+            None => return Ok(Vec::new()),
+        },
+    };
     let forms = [("plain", links.plain), ("dd", links.dd), ("ee", links.ee)];
     forms
         .into_iter()

@@ -1,9 +1,10 @@
 //! What somebody without a key could recognise today.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
-use wire::mtproto::{ProxySecret, ServerName};
+use wire::mtproto::ProxySecret;
 use wire::tls::answer::Answer;
 
 use super::Patient;
@@ -14,6 +15,9 @@ use super::way::Way;
 use crate::cleartext::InClear;
 
 const NAME: &str = "scanner";
+/// Where a name is shown to whoever watches the line.
+const EE: &str = "'ee' links";
+const PAGES: &str = "links to the website";
 const SSH: u16 = 22;
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -35,8 +39,8 @@ pub(crate) async fn look(patient: &Patient, mask: Option<&Answer>) -> Vec<Check>
                 .remedy("revoke such keys where somebody looks for proxies: jaryq key list"),
         );
     }
-    match (&patient.mask, patient.name()) {
-        (None, name) => {
+    match (&patient.mask, &patient.face.house, patient.name()) {
+        (None, None, name) => {
             checks.push(
                 Check::warning(NAME, "no port ever says anything to a stranger")
                     .cause("there is no mask")
@@ -50,11 +54,16 @@ pub(crate) async fn look(patient: &Patient, mask: Option<&Answer>) -> Vec<Check>
                 );
             }
         }
-        (Some(_), Some(name)) => {
-            let (name, tls) = tokio::join!(name_of(patient, name), fingerprint(patient, mask));
-            checks.extend(name.into_iter().chain(tls));
+        (None, Some(_), Some(name)) => checks.extend(name_of(patient, name.as_str(), EE).await),
+        (Some(_), house, Some(name)) => {
+            let host = house.as_ref().map(|house| house.host.as_str());
+            let is_other = |host: &&str| *host != name.as_str() && host.parse::<IpAddr>().is_err();
+            let own = async { name_of(patient, host.filter(is_other)?, PAGES).await };
+            let name = name_of(patient, name.as_str(), EE);
+            let (name, own, tls) = tokio::join!(name, own, fingerprint(patient, mask));
+            checks.extend(name.into_iter().chain(own).chain(tls));
         }
-        (Some(_), None) => {}
+        (_, _, None) => {}
     }
     if patient.held.is_held(SSH) {
         checks.push(Check::ok(NAME, "port 22 is ssh's, as on most servers, and never the relay's"));
@@ -63,17 +72,17 @@ pub(crate) async fn look(patient: &Patient, mask: Option<&Answer>) -> Vec<Check>
 }
 
 /// Whether the name that links carry leads here, as a censor finds out who looks it up.
-async fn name_of(patient: &Patient, name: &ServerName) -> Option<Check> {
-    let found = timeout(PATIENCE, patient.names.addresses(name.as_str())).await.ok()?.ok()?;
+async fn name_of(patient: &Patient, name: &str, within: &str) -> Option<Check> {
+    let found = timeout(PATIENCE, patient.names.addresses(name)).await.ok()?.ok()?;
     if found.iter().any(|ip| patient.public.contains(ip)) {
-        return Some(Check::ok(NAME, format!("{name} in 'ee' links points here")));
+        return Some(Check::ok(NAME, format!("{name} in {within} points here")));
     }
     Some(
-        Check::warning(NAME, format!("{name} in 'ee' links points to {}", list(&found)))
+        Check::warning(NAME, format!("{name} in {within} points to {}", list(&found)))
             .cause("whoever looks the name up sees that it is not at this server's address")
             .remedy(
-                "make a name of your own point here and give that to --mask; a site of the same \
-                 provider is better than a famous one",
+                "make a name of your own point here and give that to --domain or --mask; as a mask, a \
+                 site of the same provider is better than a famous one",
             ),
     )
 }

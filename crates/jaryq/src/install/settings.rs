@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use ports::Mode;
 use toml_edit::{DocumentMut, Item};
 
 use super::STATE;
@@ -29,7 +30,7 @@ fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
     service.house.settle()?;
     let asked = written(&service);
     let Some(old) = old else {
-        service.house.check()?;
+        service.house.check(service.ports.as_ref().unwrap_or(&Mode::Quiet))?;
         return Ok(format!("{HEAD}{asked}"));
     };
     // A file that cannot be read would only end the service.
@@ -42,7 +43,7 @@ fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
             state.display()
         );
     }
-    service.house.check()?;
+    service.house.check(service.ports.as_ref().unwrap_or(&Mode::Quiet))?;
     let mut file: DocumentMut = old.parse()?;
     if file.is_empty() {
         // Comments alone: what is asked for comes after them.
