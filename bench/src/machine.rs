@@ -12,7 +12,9 @@ pub(crate) fn describe() -> String {
     let memory = read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = field(&memory, "MemTotal").and_then(|of| of.split(' ').next()?.parse::<u64>().ok());
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let (gib, kernel) = (kib.unwrap_or_default() >> 20, kernel.trim());
+    // What comes after the version is a name that whoever built it has given it.
+    let kernel = kernel.trim().split('-').next().unwrap_or_default();
+    let gib = kib.unwrap_or_default() >> 20;
     format!("{cores} cores of {model}, {gib} GiB of memory, Linux {kernel}")
 }
 

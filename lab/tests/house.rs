@@ -52,9 +52,20 @@ fn new_web_key(relay: &Relay, host: &Host) -> Result<Value> {
     let made = relay.command(&["key", "new", "--for", "web", "--json"])?.remove(0)["key"].take();
     let named = relay.ready()["house"]["host"].as_str().expect("a host").to_owned();
     host.call(&named)?;
-    // The relay looks four times a second whether there are new keys.
-    sleep(Duration::from_secs(1));
+    until_answered(host, text(&made["page"]["url"]), "200")?;
     Ok(made)
+}
+
+/// Waits until the relay, which looks four times a second, has taken notice of a change of keys. To
+/// look at a page does not open it.
+fn until_answered(host: &Host, page: &str, wanted: &str) -> Result {
+    for _ in 0..600 {
+        if get(host, &[page])?.0 == wanted {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50));
+    }
+    panic!("after half a minute {page} does not answer {wanted}");
 }
 
 fn text(value: &Value) -> &str {
@@ -84,6 +95,9 @@ fn a_page_shows_its_links_five_times_to_whoever_presses_the_button() -> Result {
             assert_eq!(status, "200", "{agent}");
             assert!(!seen.contains("tg://") && !seen.contains("secret="), "{agent}: {seen}");
         }
+        // What is no form of this page's opens nothing.
+        let (status, seen) = get(&phone, &["--data", &"x".repeat(2000), page])?;
+        assert!(status == "200" && !seen.contains("tg://"), "{seen}");
         for _ in 0..2 {
             let (status, seen) = press()?;
             assert!(status == "200" && seen.contains(&link), "{seen}");
@@ -97,7 +111,7 @@ fn a_page_shows_its_links_five_times_to_whoever_presses_the_button() -> Result {
             assert!(status == "410" && !seen.contains("tg://"), "{seen}");
         }
         let next = relay.command(&["key", "page", text(&key["id"]), "--json"])?.remove(0);
-        sleep(Duration::from_secs(1));
+        until_answered(&phone, text(&next["key"]["page"]["url"]), "200")?;
         let (status, seen) = get(&phone, &["--data", "", text(&next["key"]["page"]["url"])])?;
         assert!(status == "200" && seen.contains(&link), "{seen}");
         // What is not there any more looks like what never was.
@@ -110,9 +124,7 @@ fn a_page_shows_its_links_five_times_to_whoever_presses_the_button() -> Result {
         assert_eq!(gone.0, "404");
         assert_eq!(timeless(&gone.1), timeless(&never.1));
         relay.command(&["key", "revoke", text(&key["id"]), "--json"])?;
-        sleep(Duration::from_secs(1));
-        assert_eq!(get(&phone, &[text(&next["key"]["page"]["url"])])?.0, "404");
-        Ok(())
+        until_answered(&phone, text(&next["key"]["page"]["url"]), "404")
     })
 }
 
@@ -271,6 +283,8 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         let relay = Relay::on(&world.server).arguments(&flags).start()?;
         let said = relay.notice("certificate-public", Duration::ZERO)?;
         assert!(text(&said["text"]).contains(name) && text(&said["text"]).contains("public lists"));
+        let said = relay.notice("certificate-awaited", Duration::from_secs(10))?;
+        assert!(text(&said["text"]).contains("not issued yet"), "{said}");
         relay.notice("certificate-issued", Duration::from_secs(60))?;
         drop(relay);
         // Port 443 is needed for that, and whose it is is said.

@@ -4,11 +4,17 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::browser::{self, Browser, ProxyVisit};
+use lab::website::curl;
 use lab::{Authority, Blockade, Error, Relay, Result, Website, country};
 
 const NAME: &str = "relay.example";
 const URLS: [&str; 2] = ["http://orchards.example/", "https://orchards.example/"];
 const PAGE: &str = "Apple orchards of Almaty";
+
+/// Whether this answer has status 200.
+fn is_found(answer: &str) -> bool {
+    answer.split(' ').nth(1) == Some("200")
+}
 
 /// Sets the browser up by the PAC file and the address for the log-in, and nothing else.
 fn opens(browser: Browser, http2: bool) -> Result {
@@ -28,10 +34,20 @@ fn opens(browser: Browser, http2: bool) -> Result {
             .arguments(&["--key", &key.display().to_string()])
             .start()?;
         let printed = relay.command(&["key", "new", "--for", "web", "--json"])?;
-        let links = printed.iter().find_map(|value| value["key"].get("links"));
-        let links = links.ok_or_else(|| Error::Unexpected(format!("{printed:?}")))?;
+        let made = printed.iter().find_map(|value| value.get("key"));
+        let made = made.ok_or_else(|| Error::Unexpected(format!("{printed:?}")))?;
+        let links = &made["links"];
         let link = |name: &str| links[name].as_str().unwrap_or_default();
-        sleep(Duration::from_secs(1));
+        // The relay looks four times a second whether there are new keys.
+        let page = made["page"]["url"].as_str().unwrap_or_default();
+        let is_known =
+            || Ok::<_, Error>(curl(&world.phone, &[page])?.is_ok_and(|answer| is_found(&answer)));
+        let mut looks = 0;
+        while !is_known()? {
+            looks += 1;
+            assert!(looks < 600, "after half a minute {page} is not there");
+            sleep(Duration::from_millis(50));
+        }
 
         let visit = ProxyVisit {
             http2,

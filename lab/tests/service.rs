@@ -154,6 +154,34 @@ fn installed_again_it_keeps_the_settings_that_were_not_given_anew() -> Result {
 }
 
 #[test]
+fn what_the_service_could_not_read_is_said_before_anything_is_changed() -> Result {
+    let root = tempfile::tempdir()?;
+    let install = |key: &str| {
+        let names = ["install", "--domain", "a.example", "--certificate", "/etc/jaryq/c.pem"];
+        jaryq(root.path(), &[names.as_slice(), &["--key", key]].concat())
+    };
+    for folder in ["etc/jaryq", "root"] {
+        fs::create_dir_all(root.path().join(folder))?;
+        fs::write(root.path().join(folder).join("c.pem"), "")?;
+    }
+    std::os::unix::fs::symlink("../../root/c.pem", root.path().join("etc/jaryq/link.pem"))?;
+    let before = files(root.path())?;
+    for (key, why) in [
+        ("/root/c.pem", "below /etc/jaryq"),
+        ("/etc/jaryq/link.pem", "below /etc/jaryq"),
+        ("/etc/jaryq/none.pem", "cannot read /etc/jaryq/none.pem"),
+    ] {
+        let done = install(key)?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(!done.status.success() && said.contains(why), "{key}: {said}");
+        assert_eq!(files(root.path())?, before);
+    }
+    let done = install("/etc/jaryq/c.pem")?;
+    assert!(done.status.success(), "{done:?}");
+    Ok(())
+}
+
+#[test]
 fn uninstalled_it_removes_the_program_if_it_has_put_it_there_and_else_leaves_it() -> Result {
     let root = tempfile::tempdir()?;
     let there = root.path().join("usr/local/bin/jaryq");

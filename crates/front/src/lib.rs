@@ -219,6 +219,9 @@ impl Front {
                 }
             };
             held.judge(&notices);
+            if let (Identity::Public(_), false) = (identity, public) {
+                notices.say(Notice::Awaited { names: held.names() });
+            }
             shown.push(Arc::new(held));
             is_public.push(public);
         }

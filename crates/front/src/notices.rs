@@ -12,6 +12,11 @@ pub type NoticeReceiver = mpsc::UnboundedReceiver<Notice>;
 /// strangers more often than once a minute.
 #[derive(Clone, Debug)]
 pub enum Notice {
+    /// There is no public certificate yet, at a first start; one that nobody vouches for is shown.
+    Awaited {
+        /// For what.
+        names: String,
+    },
     /// A public certificate was issued.
     Issued {
         /// For what.
@@ -67,6 +72,7 @@ impl Notice {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Awaited { .. } => "certificate-awaited",
             Self::Issued { .. } => "certificate-issued",
             Self::NotIssued { .. } => "certificate-not-issued",
             Self::Reloaded { .. } => "certificate-reloaded",
@@ -84,6 +90,11 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let day = |time: &SystemTime| httpdate::fmt_http_date(*time);
         match self {
+            Self::Awaited { names } => write!(
+                f,
+                "the certificate for {names} is not issued yet: browsers refuse what is shown until \
+                 then, so send no page and no link for browsers before this says that it was issued"
+            ),
             Self::Issued { names, until } => {
                 write!(f, "a certificate for {names} was issued; it is good until {}", day(until))
             }

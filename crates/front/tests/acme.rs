@@ -43,8 +43,21 @@ async fn is_trusted(authority: &Authority, name: &str, port: u16) -> bool {
     printed.contains("HTTP/2 404")
 }
 
+/// Opens it. Where no certificate is kept, it says so first.
 fn open(home: &TempDir, identity: Identity) -> (Front, NoticeReceiver) {
-    Front::open(Settings::new(home.path().join("tls"), identity)).expect("open")
+    let state = home.path().join("tls");
+    let mut files = std::fs::read_dir(&state).into_iter().flatten().flatten();
+    let is_kept = |file: std::fs::DirEntry| {
+        let name = file.file_name().into_string().expect("a name");
+        name.starts_with("public-") && name.ends_with(".pem")
+    };
+    let has_one = files.any(is_kept);
+    let (front, mut notices) = Front::open(Settings::new(state, identity)).expect("open");
+    if !has_one {
+        let notice = notices.try_recv().expect("it is said at once");
+        assert!(matches!(notice, Notice::Awaited { .. }), "{notice}");
+    }
+    (front, notices)
 }
 
 #[tokio::test]
@@ -83,7 +96,9 @@ async fn a_name_is_proven_by_a_hello_renewed_while_connections_go_on_and_kept_ov
     drop(front);
     // The authority's memory of accounts is still there, and ours.
     let orders = authority.log().matches("/sign-me-up").count();
-    let (front, _notices) = open(&home, ask());
+    let (front, mut notices) = open(&home, ask());
+    let said = notices.try_recv().ok();
+    assert!(!matches!(said, Some(Notice::Awaited { .. })), "one is kept: {said:?}");
     let (address, _) = listen(&front, "127.0.0.1:0", NoRooms);
     let kept = shown(address.port(), "relay.example.org").await;
     assert!(kept.contains("serial") && kept != before, "{kept}");

@@ -133,16 +133,17 @@ impl Desk {
         let person = rooms.person(&links);
         let form = match *request.method() {
             Method::POST if rest.is_empty() => read(request).await,
-            _ => Vec::new(),
+            _ => Some(Vec::new()),
         };
         let language = request.headers().get(ACCEPT_LANGUAGE);
         let visit = Visit {
-            method: request.method().as_str(),
+            // What did not arrive whole opens nothing: they see the button again.
+            method: if form.is_some() { request.method().as_str() } else { "GET" },
             path,
             rest,
             query: request.uri().query(),
             accept_language: language.and_then(|value| value.to_str().ok()),
-            body: &form,
+            body: form.as_deref().unwrap_or_default(),
             now: unix(),
         };
         let _alone = self.opening.lock().await;
@@ -192,11 +193,11 @@ fn token(text: &str) -> Option<Token> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }
 
-/// A form, or nothing, if it is too long or takes too long.
-async fn read(request: &mut Request<Body>) -> Vec<u8> {
+/// A form, unless it is too long, takes too long or breaks off.
+async fn read(request: &mut Request<Body>) -> Option<Vec<u8>> {
     let form = std::mem::replace(request.body_mut(), body::empty());
     let form = timeout(PATIENCE, Limited::new(form, MAX_BODY).collect()).await;
-    form.ok().and_then(Result::ok).map(|form| form.to_bytes().to_vec()).unwrap_or_default()
+    Some(form.ok()?.ok()?.to_bytes().to_vec())
 }
 
 fn for_apple(maker: &LinkMaker, access: Access) -> Option<Page> {

@@ -341,7 +341,7 @@ impl HouseFlags {
     }
 
     /// The files that must be readable when root is given up.
-    fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let certificate = self.certificate.iter().filter_map(|from| match from {
             CertificateFrom::File(path) => Some(path),
             CertificateFrom::Public => None,

@@ -52,9 +52,33 @@ pub(crate) async fn follow(
     }
 }
 
-/// What changes when a file does.
-fn stamp(path: &Path) -> Option<(SystemTime, u64, u64)> {
+/// What changes when a file does, or when somebody is allowed to read it: that counts as a change of
+/// its state (`ctime`), but not of its content (`mtime`).
+fn stamp(path: &Path) -> Option<(i64, i64, u64)> {
     use std::os::unix::fs::MetadataExt;
     let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+    Some((metadata.ctime(), metadata.ctime_nsec(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_becomes_readable_is_looked_at_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("key.pem");
+        assert_eq!(stamp(&file), None);
+        write(&file, "a key").expect("written");
+        set_permissions(&file, Permissions::from_mode(0o600)).expect("set");
+        let before = stamp(&file);
+        assert!(before.is_some() && stamp(&file) == before);
+        // The clock of files ticks some hundred times a second.
+        std::thread::sleep(Duration::from_millis(50));
+        set_permissions(&file, Permissions::from_mode(0o644)).expect("set");
+        assert_ne!(stamp(&file), before);
+    }
 }

@@ -3,7 +3,7 @@
 mod settings;
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use nix::unistd::geteuid;
 use serde_json::json;
 
 use crate::args::Service;
+use crate::house::HouseFlags;
 use crate::print::Printer;
 use crate::running::Running;
 
@@ -26,6 +27,9 @@ const UNIT_PATH: &str = "/etc/systemd/system/jaryq.service";
 const USERS_PATH: &str = "/etc/sysusers.d/jaryq.conf";
 const SETTINGS: &str = "/etc/jaryq.toml";
 const STATE: &str = "/var/lib/jaryq";
+
+/// What the unit's ProtectHome= and PrivateTmp= hide from the service.
+const HIDDEN: [&str; 5] = ["/home", "/root", "/run/user", "/tmp", "/var/tmp"];
 
 /// Where a program already is as services want it, and need not be copied.
 const SYSTEM: [&str; 2] = ["/usr/bin", "/usr/local/bin"];
@@ -40,6 +44,29 @@ impl Machine<'_> {
     fn path(&self, path: &str) -> PathBuf {
         let root = self.0.unwrap_or(Path::new("/"));
         root.join(path.trim_start_matches('/'))
+    }
+
+    /// Fails where the service could not find a file that these settings name.
+    fn check_files(&self, house: &HouseFlags) -> anyhow::Result<()> {
+        for path in house.files() {
+            let root = self.path("/").canonicalize()?;
+            let shown = path.display();
+            let there = self.path(&path.to_string_lossy());
+            let real = there.canonicalize().and_then(|real| File::open(&real).map(|_| real));
+            let real = real.with_context(|| format!("cannot read {shown}"));
+            // Also where a link leads.
+            let inside = real.as_ref().ok().and_then(|real| real.strip_prefix(&root).ok());
+            let inside = inside.map(|inside| Path::new("/").join(inside));
+            let is_hidden = |path: &Path| HIDDEN.iter().any(|folder| path.starts_with(folder));
+            if is_hidden(path) || inside.as_deref().is_some_and(is_hidden) {
+                bail!(
+                    "the service sees nothing below {}, and {shown} is there: put it below /etc/jaryq",
+                    HIDDEN.join(", ")
+                );
+            }
+            real?;
+        }
+        Ok(())
     }
 
     /// Writes a file whole or not at all.
@@ -126,7 +153,8 @@ pub(crate) fn install(
         bail!("a relay that is no service runs on {STATE}; stop it, and install then");
     }
     // Before anything is changed.
-    let settings = settings::merged(service, &machine.path(SETTINGS))?;
+    let (settings, house) = settings::merged(service, &machine.path(SETTINGS))?;
+    machine.check_files(&house)?;
     let program = env::current_exe().context("cannot tell where this program is")?;
     let stays = SYSTEM.iter().find(|folder| program.parent() == Some(&machine.path(folder)));
     let (installed, unit) = if let Some(folder) = stays {

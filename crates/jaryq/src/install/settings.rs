@@ -12,30 +12,32 @@ use super::STATE;
 use crate::args::{Place, Service};
 use crate::config::fill_from;
 use crate::doors::as_written;
+use crate::house::HouseFlags;
 
 const HEAD: &str = "# Settings of jaryq; README.md says what there is. What was changed takes effect \
-with\n# 'systemctl reload jaryq'.\n";
+with\n# 'systemctl reload jaryq', or at the next start where the log says so.\n";
 
-/// The file's new text: as it is, but for what was asked for.
-pub(super) fn merged(service: Service, path: &Path) -> anyhow::Result<String> {
+/// The file's new text: as it is, but for what was asked for; and the house that comes of both.
+pub(super) fn merged(mut service: Service, path: &Path) -> anyhow::Result<(String, HouseFlags)> {
     let old = match fs::read_to_string(path) {
         Ok(old) => Some(old),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
-    merge(service, old).with_context(|| format!("in {}", path.display()))
+    let text = merge(&mut service, old).with_context(|| format!("in {}", path.display()))?;
+    Ok((text, service.house))
 }
 
-fn merge(mut service: Service, old: Option<String>) -> anyhow::Result<String> {
+fn merge(service: &mut Service, old: Option<String>) -> anyhow::Result<String> {
     service.house.settle()?;
-    let asked = written(&service);
+    let asked = written(service);
     let Some(old) = old else {
         service.house.check(service.ports.as_ref().unwrap_or(&Mode::Quiet))?;
         return Ok(format!("{HEAD}{asked}"));
     };
     // A file that cannot be read would only end the service.
     let mut place = Place::default();
-    fill_from(&old, &mut place, &mut service)?;
+    fill_from(&old, &mut place, service)?;
     if let Some(state) = place.state.filter(|state| state != Path::new(STATE)) {
         bail!(
             "the keys are to be in {}, but a service keeps them in {STATE}; move them there and \
@@ -121,7 +123,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::house::HouseFlags;
 
     fn asked() -> Service {
         Service {
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_read_back_from_the_file() {
-        let text = merge(asked(), None).expect("written");
+        let text = merge(&mut asked(), None).expect("written");
         let mut read = Service::default();
         fill_from(&text, &mut Place::default(), &mut read).expect("a good file");
         assert_eq!(written(&read), written(&asked()));
@@ -156,28 +157,28 @@ mod tests {
     fn what_was_not_asked_for_stays_as_the_file_says() {
         let old = "# mine\nports = 443 # since May\n\nmask = \"a.example\" # hers\n\n[datacentres]\n\
                    2 = \"192.0.2.1\" # a test\n# the end\n";
-        let same = merge(Service::default(), Some(old.to_owned())).expect("a good file");
+        let same = merge(&mut Service::default(), Some(old.to_owned())).expect("a good file");
         assert_eq!(same, old);
-        let asked = Service {
+        let mut asked = Service {
             mask: "b.example".parse().ok(),
             metrics: "9464".parse().ok(),
             ..Service::default()
         };
-        let changed = merge(asked, Some(old.to_owned())).expect("a good file");
+        let changed = merge(&mut asked, Some(old.to_owned())).expect("a good file");
         let expected =
             old.replace("\"a.example\" # hers\n", "\"b.example:443\" # hers\nmetrics = 9464\n");
         assert_eq!(changed, expected);
-        assert!(merge(Service::default(), Some("port = 1".to_owned())).is_err());
+        assert!(merge(&mut Service::default(), Some("port = 1".to_owned())).is_err());
     }
 
     #[test]
     fn in_a_file_of_comments_alone_they_come_first() {
         let old = include_str!("../../../../packaging/jaryq.toml");
-        let merged = merge(asked(), Some(old.to_owned())).expect("a good file");
+        let merged = merge(&mut asked(), Some(old.to_owned())).expect("a good file");
         assert_eq!(merged, format!("{old}{}", written(&asked())));
-        let cut = merge(asked(), Some(old.trim_end().to_owned())).expect("a good file");
+        let cut = merge(&mut asked(), Some(old.trim_end().to_owned())).expect("a good file");
         assert_eq!(cut, merged);
-        let again = merge(asked(), Some(merged.clone())).expect("a good file");
+        let again = merge(&mut asked(), Some(merged.clone())).expect("a good file");
         assert_eq!(again, merged);
     }
 }
