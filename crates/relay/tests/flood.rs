@@ -4,8 +4,9 @@
 // The rest of it is for other tests.
 #[expect(dead_code)]
 mod common;
+#[path = "common/datacentre.rs"]
+mod datacentre;
 
-use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -69,7 +70,8 @@ fn house() -> House {
     let listener = common::listener("127.0.0.1:0").expect("a port");
     let unhinted = at(&listener);
     let mut datacentres = Datacentres::default();
-    datacentres.set(Datacentre::Main(2), vec![datacentre().to_string().parse().expect("a host")]);
+    datacentres
+        .set(Datacentre::Main(2), vec![datacentre::start().to_string().parse().expect("a host")]);
     let limits = Limits { arrivals_per_source: DOOR, ..Limits::default() };
     let settings = Settings {
         course: CourseSettings { datacentres, ..CourseSettings::default() },
@@ -81,23 +83,6 @@ fn house() -> House {
         listeners.into_iter().chain([listener]).map(|listener| relay.serve(listener)).collect()
     });
     House { key, buckets, relay, hinted, unhinted, people, first }
-}
-
-/// Answers whoever says something.
-fn datacentre() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a visitor");
-            thread::spawn(move || {
-                let _ = stream.read_exact(&mut [0; 70]);
-                let _ = stream.write_all(b"here");
-                let _ = stream.read(&mut [0]);
-            });
-        }
-    });
-    address
 }
 
 impl House {

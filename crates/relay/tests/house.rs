@@ -6,8 +6,9 @@
 mod common;
 #[path = "../../../lab/tests/corpus/mod.rs"]
 mod corpus;
+#[path = "common/datacentre.rs"]
+mod datacentre;
 
-use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ impl Scene {
                     desk: Arc::new(NoDesk),
                 };
                 let mut datacentres = Datacentres::default();
-                let here = datacentre().to_string().parse().expect("a host");
+                let here = datacentre::start().to_string().parse().expect("a host");
                 datacentres.set(Datacentre::Main(2), vec![here]);
                 let course = CourseSettings { datacentres, ..CourseSettings::default() };
                 let settings = Settings { house: Some(house), course, ..Settings::default() };
@@ -96,23 +97,6 @@ impl Scene {
     fn fake_tls(&self, id: u64) -> Vec<u8> {
         self.opening(id, |key| ProxySecret::FakeTls(key, NAME.parse().expect("a name")))
     }
-}
-
-/// Answers whoever says something.
-fn datacentre() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a visitor");
-            thread::spawn(move || {
-                let _ = stream.read(&mut [0; 100]);
-                let _ = stream.write_all(b"here");
-                let _ = stream.read(&mut [0]);
-            });
-        }
-    });
-    address
 }
 
 /// What comes of each probe at this address.
