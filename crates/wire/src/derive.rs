@@ -4,6 +4,7 @@
 //! fleet key ──┬── relay key      = HKDF(fleet key, relay id)
 //!             └── pseudonym      = HKDF(fleet key, "id" ‖ relay id ‖ person)      (a [`KeyId`])
 //! relay key ──┬── secret         = HKDF(relay key, form ‖ pseudonym ‖ epoch)
+//!             ├── echo key       = HKDF(relay key, "echo" ‖ bundle)
 //!             └── bucket         = HKDF(relay key, pseudonym ‖ epoch)             (its port, its label)
 //! ```
 //!
@@ -22,6 +23,8 @@ use std::sync::LazyLock;
 use aws_lc_rs::{hkdf, hmac};
 use data_encoding::{Encoding, Specification};
 
+use crate::echo::{BundleId, EchoKey, MaskKey};
+
 /// How many buckets the keys of a relay fall into: enough that a bucket is searched in
 /// microseconds, few enough that a bucket holds many people and so names none.
 pub const BUCKETS: u16 = 1024;
@@ -39,7 +42,7 @@ impl hkdf::KeyType for Length {
 }
 
 /// A key from which others follow, extracted once: that is half the work of deriving one.
-fn root(key: &[u8; 32]) -> hkdf::Prk {
+fn root(key: &[u8]) -> hkdf::Prk {
     hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(key)
 }
 
@@ -47,6 +50,11 @@ fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> [u8; N] {
     let mut out = [0; N];
     expand(root, parts, &mut out);
     out
+}
+
+/// What follows from a secret that is no relay's key.
+pub(crate) fn from_secret<const N: usize>(secret: &[u8], parts: &[&[u8]]) -> [u8; N] {
+    derive(&root(secret), parts)
 }
 
 /// `out` takes at most 8,160 bytes (255 blocks of SHA-256, RFC 5869).
@@ -87,7 +95,7 @@ impl FleetKey {
     /// The key that the relay `id` holds.
     #[must_use]
     pub fn relay_key(&self, id: &RelayId) -> RelayKey {
-        RelayKey(root(&derive(&root(&self.0), &[b"relay", &id.0])))
+        RelayKey(root(&derive::<32>(&root(&self.0), &[b"relay", &id.0])))
     }
 
     /// What `person` is called on the relay `id`, and nowhere else.
@@ -249,6 +257,18 @@ impl RelayKey {
     pub fn token(&self, what: &str, id: KeyId, epoch: Epoch, number: u32) -> Secret {
         let (epoch, number) = (epoch.0.to_be_bytes(), number.to_be_bytes());
         Secret(derive(&self.0, &[b"token", what.as_bytes(), &id.0, &epoch, &number]))
+    }
+
+    /// What this relay and one bundle share, for [`crate::echo`].
+    #[must_use]
+    pub fn echo_key(&self, bundle: BundleId) -> EchoKey {
+        EchoKey(derive(&self.0, &[b"echo", &bundle.0]))
+    }
+
+    /// What all bundles of this relay share.
+    #[must_use]
+    pub fn mask_key(&self) -> MaskKey {
+        MaskKey(derive(&self.0, &[b"echo mask"]))
     }
 
     /// A number below `bound` that is this relay's own and stays the same: for what should differ

@@ -19,6 +19,7 @@
 //! | [`tls`] | the little of TLS that fake TLS needs: hellos, their answers, records |
 //! | [`doorway`] | addresses that only one person knows |
 //! | [`dns_update`] | a record in a zone, for proof that a name is ours |
+//! | [`echo`] | how a port is proven to reach a relay, and what passes through it |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ pub mod ctr;
 pub mod derive;
 pub mod dns_update;
 pub mod doorway;
+pub mod echo;
 pub mod http_proxy;
 pub mod mtproto;
 pub mod port_range;
