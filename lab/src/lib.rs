@@ -18,6 +18,8 @@
 //! |---|---|
 //! | `lab`, `network`, `host` | the world: networks, hosts, and code and programs that run on them |
 //! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
+//! | [`censor`] | what stands on a network's border and harms what passes: a row of pieces |
+//! | `clock` | the time of day, which can run faster than ours |
 //! | `scene` | [`Blockade`], the world that most tests begin with |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
@@ -46,8 +48,10 @@
 mod authority;
 pub mod bridge;
 pub mod browser;
+pub mod censor;
 mod channel;
 pub mod client;
+mod clock;
 mod error;
 pub mod flood;
 pub mod forwarder;
@@ -73,6 +77,7 @@ mod warden;
 pub mod website;
 
 pub use authority::Authority;
+pub use clock::Clock;
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};

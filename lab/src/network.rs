@@ -55,6 +55,11 @@ impl Network {
         self.0.firewall("forward", address, ports)
     }
 
+    /// Its router.
+    pub(crate) fn router(&self) -> &Arc<Node> {
+        &self.0
+    }
+
     /// Lets through again what it swallowed.
     pub fn carry(&self, address: IpAddr) {
         self.0.forget(address);

@@ -136,7 +136,8 @@ impl Node {
         Ok(())
     }
 
-    fn set(&self, setting: &str, value: &'static str) -> Result {
+    /// Writes a setting of the network, named by its path under `/proc/sys/net`.
+    pub(crate) fn set(&self, setting: &str, value: &'static str) -> Result {
         let path = format!("/proc/sys/net/{setting}");
         let doing = format!("setting {setting} of {}", self.name);
         self.namespace.enter(move || std::fs::write(path, value)).doing(doing)
@@ -165,7 +166,7 @@ impl Node {
     }
 
     /// Runs a program of the machine here, with these lines to read.
-    fn feed(&self, program: &str, arguments: &[&str], lines: &str) -> Result {
+    pub(crate) fn feed(&self, program: &str, arguments: &[&str], lines: &str) -> Result {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.namespace.spawn(command)?;
