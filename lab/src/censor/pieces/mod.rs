@@ -1,0 +1,13 @@
+//! The pieces, one in each file.
+
+mod blind;
+mod delay;
+mod loss;
+mod only;
+mod when;
+
+pub use blind::Drop;
+pub use delay::Delay;
+pub use loss::Loss;
+pub use only::Only;
+pub use when::{Condition, Hours, When};
