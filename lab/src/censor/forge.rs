@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use super::checksum;
-use super::packet::{ACK, FIN, Flow, RST, SYN, Segment, Way};
+use super::packet::{ACK, Flow, RST, SYN, Segment, Way};
 
 /// How many bytes one packet says at most, so that it fits wherever IPv6 fits.
 pub const MAX_SAID: usize = 1200;
@@ -47,15 +47,13 @@ pub fn resets(flow: Flow, way: Way, seen: Segment) -> [(Way, Vec<u8>); 2] {
     let flags = RST | ACK;
     let back = Segment { flags, sequence, acknowledged: seen.next, next: sequence };
     let on = Segment { flags, ..seen };
-    [
-        (way.back(), segment(flow, way.back(), back, &[])),
-        (way, segment(flow, way, on, &[])),
-    ]
+    [(way.back(), segment(flow, way.back(), back, &[])), (way, segment(flow, way, on, &[]))]
 }
 
 /// A box that accepts every connection and remembers none of them. This is what it answers to `seen`,
 /// a segment from the inside: it grants what opens, and acknowledges what is said; `say` is what it
-/// says to that, at most [`MAX_SAID`] bytes, with the flags [`ACK`], and [`FIN`] if that is all. Where
+/// says to that, at most [`MAX_SAID`] bytes, with the flags [`ACK`], and
+/// [`FIN`](super::FIN) if that is all. Where
 /// nothing is to be answered, `None`.
 #[must_use]
 pub fn accept(flow: Flow, seen: Segment, say: Option<(u8, &[u8])>) -> Option<Vec<u8>> {

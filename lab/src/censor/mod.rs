@@ -145,7 +145,7 @@ impl Censor {
     }
 
     /// Puts another piece into a place, the first being 0. The old one is forgotten, with its counts;
-    /// what it held goes on.
+    /// what it held goes on. The dice begin anew.
     ///
     /// # Errors
     /// When there is no such place.
@@ -190,7 +190,7 @@ impl fmt::Debug for Censor {
     }
 }
 
-impl std::ops::Drop for Censor {
+impl Drop for Censor {
     fn drop(&mut self) {
         drop(self.end.take());
         let _ = self.thread.take().map(JoinHandle::join);

@@ -180,7 +180,8 @@ impl<'a> Packet<'a> {
     /// The address it comes from and that it goes to.
     fn addresses(&self) -> [IpAddr; 2] {
         let v4 = |at: usize| self.bytes[at..].first_chunk().map(|&ip: &[u8; 4]| Ipv4Addr::from(ip));
-        let v6 = |at: usize| self.bytes[at..].first_chunk().map(|&ip: &[u8; 16]| Ipv6Addr::from(ip));
+        let v6 =
+            |at: usize| self.bytes[at..].first_chunk().map(|&ip: &[u8; 16]| Ipv6Addr::from(ip));
         let here = "the whole header was read";
         match self.is_v6() {
             false => [v4(12).expect(here).into(), v4(16).expect(here).into()],
@@ -328,7 +329,8 @@ mod tests {
             ("[2a00:5da0:1::10]:40000", "[2a01:4f8:7::7]:443", "[2a00:5da0:98::5]:1"),
         ] {
             for transport in [Transport::Tcp, Transport::Udp] {
-                let (here, there) = (flow(transport, inside, outside), flow(transport, inside, elsewhere));
+                let (here, there) =
+                    (flow(transport, inside, outside), flow(transport, inside, elsewhere));
                 let mut bytes = made(here, b"some words");
                 let mut packet = Packet::read(&mut bytes, Way::Out).expect("a packet");
                 assert_eq!((packet.flow(), packet.payload()), (Some(here), &b"some words"[..]));
@@ -351,7 +353,8 @@ mod tests {
                 bytes[place] = value;
                 // It is enough that nothing panics.
                 let packet = Packet::read(&mut bytes, Way::In);
-                let _ = packet.map(|packet| (packet.flow(), packet.segment(), packet.payload().len()));
+                let _ =
+                    packet.map(|packet| (packet.flow(), packet.segment(), packet.payload().len()));
             }
         }
     }

@@ -29,11 +29,11 @@ pub trait Piece: Debug + Send + 'static {
     /// The same piece, which only gets to see packets of which `it` is true.
     ///
     /// ```no_run
-    /// # use lab::censor::{Censor, Drop, Piece};
+    /// # use lab::censor::{Block, Censor, Piece};
     /// # fn example(inside: &lab::Network) -> lab::Result {
     /// // One relay's address is blocked, and no other.
     /// let relay: std::net::IpAddr = "116.203.7.7".parse().expect("an address");
-    /// let block = Drop.when(move |packet| packet.outside() == relay);
+    /// let block = Block.when(move |packet| packet.outside() == relay);
     /// let censor = Censor::on(inside).piece(block).start()?;
     /// # Ok(()) }
     /// ```
@@ -49,12 +49,12 @@ pub trait Piece: Debug + Send + 'static {
     ///
     /// ```no_run
     /// # use std::time::Duration;
-    /// # use lab::{Clock, censor::{Censor, Drop, Piece}};
+    /// # use lab::{Clock, censor::{Block, Censor, Piece}};
     /// # fn example(inside: &lab::Network) -> lab::Result {
     /// // A shutdown from the third to the fifth hour; an hour of the lab takes a minute of ours.
     /// let hours = |hours| Duration::from_secs(3600 * hours);
     /// let clock = Clock::faster(60);
-    /// let shutdown = Drop.during(&clock, [hours(3)..hours(5)]);
+    /// let shutdown = Block.during(&clock, [hours(3)..hours(5)]);
     /// let censor = Censor::on(inside).piece(shutdown).start()?;
     /// # Ok(()) }
     /// ```

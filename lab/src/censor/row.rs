@@ -52,22 +52,18 @@ impl Row {
 
     /// Puts other pieces into the places of all, with new counts.
     pub(super) fn set(&mut self, pieces: Vec<Box<dyn Piece>>) {
-        let seat = |(place, piece): (u64, _)| Seat {
-            piece,
-            chance: Chance::new(self.seed ^ (place << 32)),
-            count: Count::default(),
-        };
-        self.seats = (1..).zip(pieces).map(seat).collect();
+        self.seats = (0..).zip(pieces).map(|(place, piece)| self.seat(place, piece)).collect();
     }
 
     /// Puts another piece into the place of one, if there is one.
     pub(super) fn replace(&mut self, place: usize, piece: Box<dyn Piece>) -> bool {
-        let Some(seat) = self.seats.get_mut(place) else {
-            return false;
-        };
-        seat.piece = piece;
-        seat.count = Count::default();
-        true
+        let new = self.seat(place, piece);
+        self.seats.get_mut(place).map(|seat| *seat = new).is_some()
+    }
+
+    fn seat(&self, place: usize, piece: Box<dyn Piece>) -> Seat {
+        let chance = Chance::new(self.seed ^ ((place as u64) << 32));
+        Seat { piece, chance, count: Count::default() }
     }
 
     pub(super) fn counts(&self) -> Vec<Count> {

@@ -1,12 +1,12 @@
 //! The pieces, one in each file.
 
-mod blind;
+mod block;
 mod delay;
 mod loss;
 mod only;
 mod when;
 
-pub use blind::Drop;
+pub use block::Block;
 pub use delay::Delay;
 pub use loss::Loss;
 pub use only::Only;

@@ -6,16 +6,16 @@ use crate::censor::{Border, Packet, Piece, Verdict};
 /// with [`Piece::during`] it is a shutdown.
 ///
 /// ```no_run
-/// # use lab::censor::{Censor, Drop, Piece};
+/// # use lab::censor::{Block, Censor, Piece};
 /// # fn example(inside: &lab::Network) -> lab::Result {
 /// // As in Iran in 2025: no IPv6 at all.
-/// let censor = Censor::on(inside).piece(Drop.when(|packet| packet.is_v6())).start()?;
+/// let censor = Censor::on(inside).piece(Block.when(|packet| packet.is_v6())).start()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Drop;
+pub struct Block;
 
-impl Piece for Drop {
+impl Piece for Block {
     fn judge(&mut self, _: &mut Packet<'_>, _: &mut Border<'_>) -> Verdict {
         Verdict::Drop
     }
