@@ -4,4 +4,5 @@ mod delay;
 mod gate;
 mod loss;
 mod only;
+mod sweep;
 mod world;
