@@ -86,8 +86,8 @@ impl Plan {
         self
     }
 
-    /// Lets the dice fall differently, 1 being the default. As long as packets come in the same order,
-    /// the same seed harms the same ones.
+    /// Lets the dice fall differently, 1 being the default. As long as the packets of a way come in
+    /// the same order, the same seed harms the same ones.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;

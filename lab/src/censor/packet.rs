@@ -203,6 +203,11 @@ impl<'a> Packet<'a> {
         if self.way == Way::Out { to } else { from }
     }
 
+    /// Whether it is for everybody on a link, as neighbours and routers talk; that crosses no border.
+    pub(super) fn is_for_neighbours(&self) -> bool {
+        self.addresses()[1].is_multicast()
+    }
+
     /// The ports it comes from and goes to, of TCP and UDP.
     fn ports(&self) -> [u16; 2] {
         [self.number(self.header), self.number(self.header + 2)]

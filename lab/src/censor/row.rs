@@ -17,7 +17,8 @@ const MAX_DEPTH: u8 = 8;
 #[derive(Debug)]
 struct Seat {
     piece: Box<dyn Piece>,
-    chance: Chance,
+    /// Dice for each way, so that what comes in does not change what is lost of what goes out.
+    chances: [Chance; 2],
     count: Count,
 }
 
@@ -62,8 +63,9 @@ impl Row {
     }
 
     fn seat(&self, place: usize, piece: Box<dyn Piece>) -> Seat {
-        let chance = Chance::new(self.seed ^ ((place as u64) << 32));
-        Seat { piece, chance, count: Count::default() }
+        let chance = |way| Chance::new(self.seed ^ ((place as u64) << 32) ^ ((way as u64) << 48));
+        let chances = [Way::Out, Way::In].map(chance);
+        Seat { piece, chances, count: Count::default() }
     }
 
     pub(super) fn counts(&self) -> Vec<Count> {
@@ -78,7 +80,8 @@ impl Row {
         now: Instant,
         out: &mut impl FnMut(Way, &[u8]),
     ) {
-        if let Some(packet) = Packet::read(bytes, way) {
+        let packet = Packet::read(bytes, way);
+        if let Some(packet) = packet.filter(|packet| !packet.is_for_neighbours()) {
             self.witness.see(&packet, now);
             self.lead(packet, 0, now, 0, out);
         }
@@ -118,7 +121,8 @@ impl Row {
             };
             let seat = &mut self.seats[place];
             let was_changed = packet.is_changed();
-            let mut border = Border { now, chance: &mut seat.chance, forged: &mut forged };
+            let chance = &mut seat.chances[way as usize];
+            let mut border = Border { now, chance, forged: &mut forged };
             let verdict = seat.piece.judge(&mut packet, &mut border);
             let is_harmed = verdict != Verdict::Pass
                 || packet.is_changed() != was_changed

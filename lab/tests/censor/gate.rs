@@ -5,7 +5,7 @@ use lab::{Result, country};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::world::{Heard, World};
+use crate::world::{Heard, World, serve};
 
 #[test]
 fn a_border_without_pieces_passes_all_and_sees_it() -> Result {
@@ -13,7 +13,7 @@ fn a_border_without_pieces_passes_all_and_sees_it() -> Result {
         let world = World::new(lab)?;
         let all = world.echo(443)?;
         let neighbour = world.inside.host("neighbour", &["5.76.1.11"])?;
-        crate::world::echo(&neighbour, 443)?;
+        let _ = serve(&neighbour, 443, None)?;
         let censor = Censor::on(&world.inside).start()?;
         for at in all {
             assert_eq!(world.tcp(at, "salem")?, Heard::says("salem"));

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::names::Names;
 use crate::censor::{Border, Packet, Piece, Transport, Verdict, Way, forge};
 
 /// Answers questions for names, asked of any server at UDP port 53, with a lie. The question goes on,
@@ -17,7 +18,7 @@ use crate::censor::{Border, Packet, Piece, Transport, Verdict, Way, forge};
 /// ```
 #[derive(Clone, Debug)]
 pub struct DnsLie {
-    names: Vec<String>,
+    names: Names,
     address: IpAddr,
 }
 
@@ -30,7 +31,7 @@ impl DnsLie {
     /// addresses of the other family are not answered.
     #[must_use]
     pub fn about<'a>(names: impl IntoIterator<Item = &'a str>, address: IpAddr) -> Self {
-        Self { names: names.into_iter().map(str::to_ascii_lowercase).collect(), address }
+        Self { names: Names::new(names), address }
     }
 
     /// The answer to a question, where it is a lie.
@@ -57,10 +58,7 @@ impl DnsLie {
         }
         let (&[kind_high, kind_low, ..], after) = rest.split_first_chunk::<4>()?;
         let question = &asked[12..asked.len() - after.len()];
-        let name = name.trim_end_matches('.').to_ascii_lowercase();
-        let is_meant = self.names.iter().any(|meant| {
-            name.strip_suffix(meant).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
+        let is_meant = self.names.cover(name.trim_end_matches('.'));
         let address = match (u16::from_be_bytes([kind_high, kind_low]), self.address) {
             (A, IpAddr::V4(v4)) if is_meant => v4.octets().to_vec(),
             (AAAA, IpAddr::V6(v6)) if is_meant => v6.octets().to_vec(),

@@ -10,6 +10,7 @@ mod handshake_only;
 mod lanes;
 mod loss;
 mod mute;
+mod names;
 mod only;
 mod policer;
 mod random;

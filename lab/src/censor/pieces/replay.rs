@@ -26,7 +26,7 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Answers with what was just said.
+    /// Answers with what was just said; over TCP nothing that gets lost is said again.
     #[must_use]
     pub fn own_words() -> Self {
         Self { recorded: None, caught: Flows::default() }

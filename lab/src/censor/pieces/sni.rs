@@ -2,6 +2,7 @@
 
 use wire::tls::hello::{self, ClientHello, Prefix};
 
+use super::names::Names;
 use crate::censor::{Border, Flow, Flows, Packet, Piece, Segment, Verdict, Way, forge};
 
 /// Reads the name that a TLS client asks for, also where its hello takes several packets, and kills
@@ -19,7 +20,7 @@ use crate::censor::{Border, Flow, Flows, Packet, Piece, Segment, Verdict, Way, f
 /// ```
 #[derive(Debug)]
 pub struct Sni {
-    names: Vec<String>,
+    names: Names,
     are_allowed: bool,
     resets: bool,
     seen: Flows<Look>,
@@ -41,7 +42,7 @@ impl Sni {
     /// Kills connections that ask for one of these names.
     #[must_use]
     pub fn block<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let names = names.into_iter().map(str::to_ascii_lowercase).collect();
+        let names = Names::new(names);
         Self { names, are_allowed: false, resets: false, seen: Flows::default() }
     }
 
@@ -59,12 +60,7 @@ impl Sni {
     }
 
     fn may_ask(&self, name: Option<&str>) -> bool {
-        let is_listed = name.is_some_and(|name| {
-            let name = name.to_ascii_lowercase();
-            self.names.iter().any(|listed| {
-                name.strip_suffix(listed).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-            })
-        });
+        let is_listed = name.is_some_and(|name| self.names.cover(name));
         is_listed == self.are_allowed
     }
 
