@@ -45,15 +45,15 @@ fn a_shutdown_begins_and_ends_by_the_clock() -> Result {
         let curfew = Block.during(&clock, [HOUR * 18..HOUR * 30]);
         let windows = [HOUR * 10..HOUR * 14, HOUR * 26..HOUR * 30];
         let shutdown = Block.except(&clock, windows);
-        let is_open = |hour| {
+        let is_open = |hour| -> Result {
             clock.set(HOUR * hour);
             assert_eq!(world.udp(at, "salem")?, Heard::says("salem"), "{hour}");
-            Result::Ok(())
+            Ok(())
         };
-        let is_shut = |hour| {
+        let is_shut = |hour| -> Result {
             clock.set(HOUR * hour);
             assert_eq!(world.udp_briefly(at, "salem")?, Heard::Nothing, "{hour}");
-            Result::Ok(())
+            Ok(())
         };
         let censor = world.censor(curfew)?;
         is_open(17)?;
