@@ -47,6 +47,7 @@ mod row;
 mod witness;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -97,10 +98,14 @@ impl Plan {
     /// Lets it go to work, at once.
     ///
     /// # Errors
-    /// When the network has a censor already or is the outermost one, and when the system refuses.
+    /// [`Error::Missing`] without `/dev/net/tun`; when the network has a censor already, or is the
+    /// outermost one; and when the system refuses.
     pub fn start(self) -> Result<Censor> {
         if self.router.router().is_none() {
             return Err(Error::Unexpected("the outermost network has no border".to_owned()));
+        }
+        if !Path::new("/dev/net/tun").exists() {
+            return Err(Error::Missing("no /dev/net/tun".to_owned()));
         }
         let row = Arc::new(Mutex::new(Row::new(self.pieces, self.seed)));
         let (end, ended) = oneshot::channel();

@@ -48,7 +48,7 @@ pub fn looks_random(words: &[u8]) -> bool {
         [&b"GET "[..], b"PUT ", b"POST ", b"HEAD "].iter().any(|word| words.starts_with(word));
     let is_exempt = each <= 3.4
         || each >= 4.6
-        || words.len() >= 6 && words[..6].iter().all(|byte| is_printable(byte))
+        || words.len() >= 6 && words[..6].iter().all(is_printable)
         || printable * 2 > words.len()
         || longest.is_some_and(|longest| longest > 20)
         || is_tls

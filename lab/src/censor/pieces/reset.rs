@@ -16,7 +16,10 @@ use crate::censor::{Border, Packet, Piece, Verdict, Way, forge};
 ///     .start()?;
 /// # Ok(()) }
 /// ```
-pub struct Reset(Option<Box<dyn Fn(&[u8]) -> bool + Send>>);
+pub struct Reset(Option<Matches>);
+
+/// Whether what is said in one packet is meant.
+type Matches = Box<dyn Fn(&[u8]) -> bool + Send>;
 
 impl Reset {
     /// Refuses every connection. The server hears nothing of it.
