@@ -52,7 +52,7 @@ pub trait Piece: Debug + Send + 'static {
     /// # use lab::{Clock, censor::{Block, Censor, Piece}};
     /// # fn example(inside: &lab::Network) -> lab::Result {
     /// // A shutdown from the third to the fifth hour; an hour of the lab takes a minute of ours.
-    /// let hours = |hours| Duration::from_secs(3600 * hours);
+    /// let hours = |hours: u64| Duration::from_secs(3600 * hours);
     /// let clock = Clock::faster(60);
     /// let shutdown = Block.during(&clock, [hours(3)..hours(5)]);
     /// let censor = Censor::on(inside).piece(shutdown).start()?;

@@ -24,7 +24,7 @@ fn some_addresses_may_pass_and_others_not() -> Result {
         assert_eq!(world.tcp(all[0], "salem")?, Heard::says("salem"));
         assert_eq!(tcp(&bank, all[1], b"salem", SHORT, SHORT)?, Heard::Nothing);
         // One family, or one transport.
-        censor.replace(0, Block.when(|packet| packet.is_v6()))?;
+        censor.replace(0, Block.when(|packet| packet.outside().is_ipv6()))?;
         assert_eq!(world.tcp(all[0], "salem")?, Heard::says("salem"));
         assert_eq!(world.tcp_briefly(all[1], "salem")?, Heard::Nothing);
         censor.replace(0, Block.when(|packet| packet.transport() == Some(Transport::Udp)))?;

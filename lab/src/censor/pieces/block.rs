@@ -9,7 +9,7 @@ use crate::censor::{Border, Packet, Piece, Verdict};
 /// # use lab::censor::{Block, Censor, Piece};
 /// # fn example(inside: &lab::Network) -> lab::Result {
 /// // As in Iran in 2025: no IPv6 at all.
-/// let censor = Censor::on(inside).piece(Block.when(|packet| packet.is_v6())).start()?;
+/// let censor = Censor::on(inside).piece(Block.when(|packet| packet.outside().is_ipv6())).start()?;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug)]
