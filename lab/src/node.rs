@@ -86,7 +86,7 @@ impl Node {
             }
             _ => None,
         };
-        for _ in 0..1000 {
+        for _ in 0..15_000 {
             let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6");
             let addresses = self.namespace.enter(read).doing("reading a host's addresses")?;
             let mut usable = addresses.lines().filter_map(usable).peekable();
