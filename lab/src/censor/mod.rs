@@ -134,7 +134,7 @@ impl Plan {
     }
 }
 
-/// A censor at work. Dropped, it goes, and everything passes.
+/// A censor at work. Dropped, it goes with what it held, and everything passes.
 pub struct Censor {
     row: Arc<Mutex<Row>>,
     router: Arc<Node>,
@@ -177,6 +177,11 @@ impl Censor {
     #[must_use]
     pub fn witness(&self) -> Witness {
         self.row().witness.clone()
+    }
+
+    /// Looks at what was seen so far without copying it; the border stands still meanwhile.
+    pub fn look<T>(&self, look: impl FnOnce(&Witness) -> T) -> T {
+        look(&self.row().witness)
     }
 
     /// Forgets what was seen so far.
