@@ -113,7 +113,7 @@ fn a_bundle_is_refused_until_its_signer_is_trusted_and_then_it_opens_telegram() 
 fn a_bundle_is_of_a_key_that_is_valid_and_of_no_other() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let relay = Relay::on(&world.server).start()?;
+        let relay = Relay::on(&world.server).ports("quiet").start()?;
         let (first, ended) = (relay.key()?, relay.new_key()?);
         let make = |key: &str| relay.command(&["bundle", "make", "--for", key, "--json"]);
         let made = &make(&first.id)?[0];
