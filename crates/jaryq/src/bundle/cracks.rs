@@ -34,11 +34,24 @@ pub(super) fn of(
         crack.receipts = crack.receipts.saturating_add(1);
     }
     let mut cracks: Vec<Crack> = cracks.into_values().collect();
+    arrange(&mut cracks);
+    (cracks, counted)
+}
+
+/// Those that others have told of, beside our own.
+pub(super) fn add(cracks: &mut Vec<Crack>, others: &[Crack]) {
+    let is_new = |other: &&Crack| !cracks.iter().any(|crack| crack.passage == other.passage);
+    let new: Vec<Crack> = others.iter().filter(is_new).cloned().collect();
+    cracks.extend(new);
+    arrange(cracks);
+}
+
+/// The latest first; as many as there is room for.
+fn arrange(cracks: &mut Vec<Crack>) {
     cracks.sort_by(|a, b| {
         (b.seen, b.receipts).cmp(&(a.seen, a.receipts)).then_with(|| a.passage.cmp(&b.passage))
     });
     cracks.truncate(MOST_CRACKS);
-    (cracks, counted)
 }
 
 #[cfg(test)]
