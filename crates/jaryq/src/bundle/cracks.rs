@@ -11,17 +11,17 @@ use wire::signer::PublicKey;
 const MOST_RECEIPTS: usize = 10_000;
 
 /// The cracks that a report proves, the latest first, and how many of its receipts count for one: those
-/// of relays of this signer, in this network if one is named, where 64 KiB passed.
+/// of these signers' relays, in this network if one is named, where 64 KiB passed.
 pub(super) fn of(
     report: &str,
-    signer: PublicKey,
+    signers: &[PublicKey],
     network: Option<&Network>,
     now: u64,
 ) -> (Vec<Crack>, usize) {
     let mut cracks = HashMap::new();
     let mut counted = 0;
     for bytes in Receipt::find(report, MOST_RECEIPTS) {
-        let Ok(receipt) = Receipt::open(&bytes, &[signer], now) else { continue };
+        let Ok(receipt) = Receipt::open(&bytes, signers, now) else { continue };
         let said = receipt.statement();
         let is_here = network.is_none_or(|network| *network == said.passage.network);
         if said.rung < Rung::Through || !is_here {
@@ -104,7 +104,7 @@ mod tests {
         let report = format!("{theirs}\n{ours}");
         let signer = FleetKey::from_bytes([1; 32]).signer().public();
         let found = |network: Option<&Network>| {
-            let (cracks, counted) = of(&report, signer, network, 200 * 3600);
+            let (cracks, counted) = of(&report, &[signer], network, 200 * 3600);
             let cracks = cracks.iter();
             let cracks =
                 cracks.map(|crack| (crack.passage.port.get(), crack.seen.0, crack.receipts));

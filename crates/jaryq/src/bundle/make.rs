@@ -14,6 +14,7 @@ use wire::addresses::forbidden;
 use wire::bundle::{Bundle, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
 use wire::derive::{Form, KeyId};
 use wire::echo::BundleId;
+use wire::signer::PublicKey;
 use wire::tally::Day;
 use wire::trusted::Trusted;
 
@@ -65,6 +66,8 @@ pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow:
 
 /// What is taken from files.
 struct Given {
+    /// Who is trusted here.
+    pinned: Vec<PublicKey>,
     report: Option<String>,
     /// Bundles of other relays, for the same person, whose signers are trusted here.
     others: Vec<Trusted<Bundle>>,
@@ -78,7 +81,8 @@ impl Given {
             let opened = Bundle::open(&trust::read(from)?, &pinned, unix());
             opened.with_context(|| format!("--with {from}"))
         };
-        Ok(Self { report, others: wish.with.iter().map(open).collect::<Result<_, _>>()? })
+        let others = wish.with.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { pinned, report, others })
     }
 }
 
@@ -100,7 +104,10 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     let reached = Reached::from(&face)?;
     let now = unix();
     let (mut cracks, receipts) = match &given.report {
-        Some(report) => cracks::of(report, signer.public(), wish.network.as_ref(), now),
+        Some(report) => {
+            let signers = [&given.pinned[..], &[signer.public()]].concat();
+            cracks::of(report, &signers, wish.network.as_ref(), now)
+        }
         None => (Vec::new(), 0),
     };
     let made = Day::at(now);
