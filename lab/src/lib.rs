@@ -52,6 +52,7 @@ pub mod censor;
 mod channel;
 pub mod client;
 mod clock;
+mod country;
 mod error;
 pub mod flood;
 pub mod forwarder;
@@ -78,6 +79,7 @@ pub mod website;
 
 pub use authority::Authority;
 pub use clock::Clock;
+pub use country::{Abroad, Gate, Home, Nat, Plan, Ports, Provider, Router, Tally, Watch};
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};
