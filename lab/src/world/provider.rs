@@ -1,14 +1,14 @@
 //! A provider of internet access, and its border.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::gate::{self, Gate};
 use super::home::{Home, member};
+use super::meter::Meter;
 use super::nat::{Nat, Router};
-use super::tally::{self, Tally};
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::network::Network;
@@ -48,12 +48,11 @@ impl Plan<'_> {
     /// [`Error::Missing`] without nft, whatever the system refuses, and after 100 of them.
     pub fn start(self) -> Result<Provider> {
         let border = self.network.network(self.name)?;
-        let number = border.node().warden().next_number();
+        let number = border.router().warden().next_number();
         let none = || Error::Unexpected("a lab has 100 providers".to_owned());
         let octet = u8::try_from(number).ok().filter(|octet| *octet < 100).ok_or_else(none)? + 100;
         let v4 = Ipv4Addr::new(5, octet, 0, 0);
         let v6 = self.ipv6.then(|| Ipv6Addr::new(0x2a00, 0x5da0, octet.into(), 0, 0, 0, 0, 0));
-        border.node().nft(tally::RULES)?;
         let carrier = self.carrier.as_ref().map(|nat| {
             let public = Ipv4Addr::new(5, octet, 0, 1);
             Router::on(&border, "carrier", public.into(), nat)
@@ -131,7 +130,7 @@ impl Provider {
     /// # Errors
     /// When the system refuses.
     pub fn set_gate(&self, gate: &Gate) -> Result {
-        self.border.node().nft(&gate.rules())
+        self.border.router().nft(&gate.rules())
     }
 
     /// Takes the gate away.
@@ -139,15 +138,16 @@ impl Provider {
     /// # Errors
     /// When the system refuses.
     pub fn remove_gate(&self) -> Result {
-        self.border.node().nft(gate::NONE)
+        self.border.router().nft(gate::NONE)
     }
 
-    /// What its people have sent so far, whether it passed or not.
+    /// Counts from now on what its people send to this address, whether it passes or not. To begin
+    /// takes a second, and so does to read.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn tally(&self) -> Result<Tally> {
-        Tally::of(self.border.node())
+    pub fn meter(&self, address: IpAddr) -> Result<Meter> {
+        Meter::on(&self.border, address)
     }
 
     /// Where its people hang on.

@@ -116,7 +116,7 @@ pub struct Router {
 impl Router {
     pub(super) fn on(network: &Network, name: &str, address: IpAddr, nat: &Nat) -> Result<Self> {
         let below = network.network(name)?;
-        let node = below.node();
+        let node = below.router();
         node.translate(address)?;
         for (name, patience) in &nat.patience {
             node.set(&format!("netfilter/{name}"), patience.as_secs())?;
@@ -142,7 +142,7 @@ impl Router {
     /// # Errors
     /// When the system refuses.
     pub fn live_entries(&self) -> Result<usize> {
-        self.below.node().namespace().enter(entries).doing("reading a router's table")
+        self.below.router().namespace().enter(entries).doing("reading a router's table")
     }
 
     /// How many packets it has dropped because there was no room for an entry.
@@ -150,7 +150,7 @@ impl Router {
     /// # Errors
     /// When the system refuses.
     pub fn refused(&self) -> Result<u64> {
-        let said = self.below.node().nft_list("counter inet nat refused")?;
+        let said = self.below.router().nft_list("counter inet nat refused")?;
         let bad = || Error::Unexpected(format!("nft printed {said}"));
         let json: serde_json::Value = serde_json::from_str(&said).map_err(|_| bad())?;
         let mut parts = json["nftables"].as_array().ok_or_else(bad)?.iter();
@@ -174,7 +174,7 @@ impl Router {
                 }
             }
         };
-        let thread = self.below.node().namespace().thread("watch", body)?;
+        let thread = self.below.router().namespace().thread("watch", body)?;
         Ok(Watch { stop, seen, thread: Some(thread) })
     }
 }

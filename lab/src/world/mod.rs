@@ -28,13 +28,13 @@
 mod abroad;
 mod gate;
 mod home;
+mod meter;
 mod nat;
 mod provider;
-mod tally;
 
 pub use abroad::Abroad;
 pub use gate::{Gate, Ports};
 pub use home::Home;
+pub use meter::Meter;
 pub use nat::{Nat, Router, Watch};
 pub use provider::{Plan, Provider};
-pub use tally::Tally;

@@ -66,7 +66,7 @@ pub(super) fn member(
         None => {
             let host = network.host(name, &[&v4])?;
             // Its apps are told at once that they have no IPv6, and do not wait.
-            host.node().ip("-6 route del default")?;
+            host.node().ip("route del ::/0 dev eth0")?;
             Ok(host)
         }
     }

@@ -1,0 +1,172 @@
+//! A country in a few lines: providers, homes behind NAT, gates, and what is abroad.
+
+mod greeter;
+
+use std::net::{IpAddr, SocketAddr};
+use std::thread::sleep;
+use std::time::Duration;
+
+use greeter::{greeter, greeting};
+use lab::relay::Form;
+use lab::{Abroad, Error, Gate, Host, Nat, Ports, Provider, Relay, Result, client, country};
+use tokio::net::UdpSocket;
+
+/// Kazakhstan's five.
+const FIVE: [u16; 5] = [179, 646, 3784, 3785, 4784];
+
+/// Sends a datagram to each of these ports, all from one port of its own.
+fn datagrams(host: &Host, to: IpAddr, ports: impl Iterator<Item = u16> + Send + 'static) -> Result {
+    host.run(async move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
+        for port in ports {
+            socket.send_to(&[0; 16], (to, port)).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Whether a connection attempt met silence.
+fn vanished(said: &Result<String>) -> bool {
+    matches!(said, Err(Error::Unexpected(_)))
+}
+
+/// Whether it was refused at once.
+fn refused(said: &Result<String>) -> bool {
+    matches!(said, Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+#[test]
+fn people_at_home_and_on_the_road_reach_a_relay() -> Result {
+    country(|lab| {
+        let abroad = Abroad::on(lab)?;
+        let landline = Provider::on(lab, "landline").ipv6().start()?;
+        let mobile = Provider::on(lab, "mobile").carrier_nat(Nat::carrier()).start()?;
+        let (home, neighbours) = (landline.home("home")?, mobile.home("neighbours")?);
+        let (laptop, tablet) = (home.host("laptop")?, neighbours.host("tablet")?);
+        let phone = mobile.phone("phone")?;
+        let (server, other) = (abroad.server()?, abroad.server()?);
+        let relay = Relay::on(&server).start()?;
+        let link = |at| relay.key()?.link_to(Form::Padded, SocketAddr::new(at, 443));
+        let (v4, v6) = (link(server.v4())?, link(server.v6())?);
+        for (host, link) in [(&laptop, &v4), (&laptop, &v6), (&tablet, &v4), (&phone, &v4)] {
+            let approach = client::through(link)?;
+            host.run(async move || approach.connect().await?.ping().await)?;
+        }
+        let straight = client::straight_to(abroad.telegram.endpoints(2)[0]);
+        tablet.run(async move || straight.connect().await?.ping().await)?;
+
+        // Who they seem to be.
+        let [v4, v6] = [other.v4(), other.v6()].map(|address| SocketAddr::new(address, 80));
+        greeter(&other, v4)?;
+        greeter(&other, v6)?;
+        let carrier = mobile.carrier().expect("it has one").address().to_string();
+        assert_eq!(greeting(&laptop, v4)?, home.address().to_string());
+        assert_eq!(greeting(&laptop, v6)?, laptop.v6().to_string());
+        assert_eq!(greeting(&tablet, v4)?, carrier);
+        assert_eq!(greeting(&phone, v4)?, carrier);
+        // Without IPv6 an app is told so, and does not wait.
+        assert!(matches!(greeting(&phone, v6), Err(Error::Io { .. })));
+
+        // And nobody comes in.
+        let at = SocketAddr::new(laptop.v6(), 22);
+        greeter(&laptop, at)?;
+        assert!(vanished(&greeting(&other, at)));
+        assert!(greeting(&other, SocketAddr::new(home.address(), 22)).is_err());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_full_table_hurts_whoever_is_at_home_until_its_patience_ends() -> Result {
+    country(|lab| {
+        let landline = Provider::on(lab, "landline").start()?;
+        let small = Nat::home().entries(100).keeps_datagram(Duration::from_secs(1));
+        let home = landline.home_behind("home", &small)?;
+        let (laptop, phone) = (home.host("laptop")?, home.host("phone")?);
+        let elsewhere = landline.home("elsewhere")?.host("neighbour")?;
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let at = SocketAddr::new(server.v4(), 80);
+        greeter(&server, at)?;
+        greeting(&phone, at)?;
+
+        let watch = home.watch()?;
+        datagrams(&laptop, server.v4(), 1000..1300)?;
+        assert!(vanished(&greeting(&phone, at)));
+        assert!(home.refused()? > 200, "{}", home.refused()?);
+        greeting(&elsewhere, at)?;
+
+        while home.live_entries()? > 10 {
+            sleep(Duration::from_millis(50));
+        }
+        greeting(&phone, at)?;
+        let peak = watch.peak();
+        assert!((50..=101).contains(&peak), "{peak}");
+        Ok(())
+    })
+}
+
+#[test]
+fn behind_a_carrier_everybody_has_a_share_of_the_table() -> Result {
+    country(|lab| {
+        let nat = Nat::carrier().entries_each(100);
+        let mobile = Provider::on(lab, "mobile").carrier_nat(nat).start()?;
+        let [greedy, modest] = [mobile.phone("greedy")?, mobile.phone("modest")?];
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let at = SocketAddr::new(server.v4(), 80);
+        greeter(&server, at)?;
+        datagrams(&greedy, server.v4(), 1000..1300)?;
+        assert!(vanished(&greeting(&greedy, at)));
+        greeting(&modest, at)?;
+        Ok(())
+    })
+}
+
+#[test]
+fn two_providers_have_different_gates() -> Result {
+    country(|lab| {
+        let shut = Gate::shut().tcp(FIVE).udp([53]);
+        let landline = Provider::on(lab, "landline").ipv6().gate(shut).start()?;
+        let polite = Gate::open().tcp(Ports::AllBut(FIVE.to_vec())).answers();
+        let mobile = Provider::on(lab, "mobile").gate(polite).start()?;
+        let (laptop, phone) = (landline.home("home")?.host("laptop")?, mobile.phone("phone")?);
+        let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
+        let at = |port| SocketAddr::new(server.v4(), port);
+        let v6 = |port| SocketAddr::new(server.v6(), port);
+        for at in [at(179), at(443), v6(179), v6(443)] {
+            greeter(&server, at)?;
+        }
+        greeting(&laptop, at(179))?;
+        greeting(&laptop, v6(179))?;
+        assert!(vanished(&greeting(&laptop, at(443))));
+        assert!(vanished(&greeting(&laptop, v6(443))));
+        // Passed, and nobody there.
+        assert!(refused(&greeting(&laptop, at(646))));
+        greeting(&phone, at(443))?;
+        assert!(refused(&greeting(&phone, at(179))));
+        mobile.set_gate(&Gate::shut().to([server.v4()]))?;
+        greeting(&phone, at(179))?;
+        landline.remove_gate()?;
+        greeting(&laptop, at(443))?;
+        Ok(())
+    })
+}
+
+#[test]
+fn what_people_send_is_counted_port_by_port() -> Result {
+    country(|lab| {
+        let provider = Provider::on(lab, "landline").ipv6().gate(Gate::shut().udp([53])).start()?;
+        let phone = provider.phone("phone")?;
+        let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
+        let [v4, v6] = [server.v4(), server.v6()];
+        let meters = [provider.meter(v4)?, provider.meter(v6)?];
+        datagrams(&phone, v4, 1..=u16::MAX)?;
+        let _ = greeting(&phone, SocketAddr::new(v4, 443));
+        let _ = greeting(&phone, SocketAddr::new(v6, 179));
+        let sent = meters[0].datagrams()?;
+        assert_eq!(sent.len(), 65_535);
+        assert!(sent.values().all(|count| *count == 1));
+        assert_eq!(meters[0].syns()?, [(443, 1)].into());
+        assert_eq!(meters[1].syns()?, [(179, 1)].into());
+        Ok(())
+    })
+}
