@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use greeter::{greeter, greeting};
+use lab::censor::Transport;
 use lab::relay::Form;
 use lab::{Abroad, Error, Gate, Host, Nat, Ports, Provider, Relay, Result, client, country};
 use tokio::net::UdpSocket;
@@ -158,15 +159,18 @@ fn what_people_send_is_counted_port_by_port() -> Result {
         let phone = provider.phone("phone")?;
         let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
         let [v4, v6] = [server.v4(), server.v6()];
-        let meters = [provider.meter(v4)?, provider.meter(v6)?];
+        let datagrams_to_all = provider.meter(Transport::Udp, v4, 1..=u16::MAX)?;
+        let connections = [(v4, 443), (v6, 179)].map(|(address, port)| {
+            let meter = provider.meter(Transport::Tcp, address, [port, port + 1])?;
+            let _ = greeting(&phone, SocketAddr::new(address, port));
+            meter.sent()
+        });
         datagrams(&phone, v4, 1..=u16::MAX)?;
-        let _ = greeting(&phone, SocketAddr::new(v4, 443));
-        let _ = greeting(&phone, SocketAddr::new(v6, 179));
-        let sent = meters[0].datagrams()?;
+        let sent = datagrams_to_all.sent()?;
         assert_eq!(sent.len(), 65_535);
         assert!(sent.values().all(|count| *count == 1));
-        assert_eq!(meters[0].syns()?, [(443, 1)].into());
-        assert_eq!(meters[1].syns()?, [(179, 1)].into());
+        let [v4, v6] = connections;
+        assert_eq!((v4?, v6?), ([(443, 1)].into(), [(179, 1)].into()));
         Ok(())
     })
 }

@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
+use crate::censor::Transport;
 use crate::error::{Error, Result};
 use crate::network::Network;
 
-/// Counts what goes to one address, before a gate or a censor takes any of it.
+/// Counts what goes to ports of one address, before a gate or a censor takes any of it.
 #[derive(Clone, Debug)]
 pub struct Meter {
     border: Network,
@@ -17,57 +18,50 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// The sets are full from the beginning. One that grows while packets come loses some of them.
-    pub(super) fn on(border: &Network, address: IpAddr) -> Result<Self> {
-        let word = |byte: char| if byte.is_ascii_alphanumeric() { byte } else { '_' };
-        let table: String = format!("meter {address}").chars().map(word).collect();
+    /// The set is full from the beginning: one that grows while packets come loses some of them.
+    pub(super) fn on(
+        border: &Network,
+        transport: Transport,
+        address: IpAddr,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<Self> {
         let (family, kind) =
             if address.is_ipv4() { ("ip", "ipv4_addr") } else { ("ip6", "ipv6_addr") };
-        let mut ports = String::new();
-        for port in 0..=u16::MAX {
-            let _ = write!(ports, "{address} . {port},");
+        let (transport, hit) = match transport {
+            Transport::Tcp => ("tcp", "tcp flags & (syn | ack) == syn"),
+            Transport::Udp => ("udp", ""),
+        };
+        let word = |byte: char| if byte.is_ascii_alphanumeric() { byte } else { '_' };
+        let table: String = format!("{transport} {address}").chars().map(word).collect();
+        let mut keys = String::new();
+        for port in ports {
+            let _ = write!(keys, "{address} . {port},");
         }
-        let set =
-            format!("type {kind} . inet_service; size 65536; counter; elements = {{ {ports} }}");
         border.router().nft(&format!(
             "table inet {table}
             delete table inet {table}
             table inet {table} {{
-              set syns {{ {set}\n}}
-              set datagrams {{ {set}\n}}
+              set sent {{ type {kind} . inet_service; size 65536; counter; elements = {{ {keys} }}\n}}
               chain prerouting {{
                 type filter hook prerouting priority -300;
                 iifname {{ \"eth0\", \"border-out\", \"border-in\" }} return
-                tcp flags & (syn | ack) == syn {family} daddr . tcp dport @syns
-                {family} daddr . udp dport @datagrams
+                {hit} {family} daddr . {transport} dport @sent
               }}
             }}\n"
         ))?;
         Ok(Self { border: border.clone(), table })
     }
 
-    /// How many first packets of TCP connections went to which port, those among them that a kernel
-    /// sent again.
+    /// How much was sent to which port, if anything: datagrams, or first packets of connections, those
+    /// among them that a kernel sent again.
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn syns(&self) -> Result<BTreeMap<u16, u64>> {
-        self.read("syns")
-    }
-
-    /// How many datagrams went to which port.
-    ///
-    /// # Errors
-    /// When the system refuses.
-    pub fn datagrams(&self) -> Result<BTreeMap<u16, u64>> {
-        self.read("datagrams")
-    }
-
-    /// nft prints `{"nftables": [.., {"set": {"elem": [{"elem": {"val": {"concat": [address, port]},
-    /// "counter": {"packets": count}}}]}}]}`.
-    fn read(&self, set: &str) -> Result<BTreeMap<u16, u64>> {
-        let said = self.border.router().nft_list(&format!("set inet {} {set}", self.table))?;
+    pub fn sent(&self) -> Result<BTreeMap<u16, u64>> {
+        let said = self.border.router().nft_list(&format!("set inet {} sent", self.table))?;
         let bad = || Error::Unexpected("nft printed a set that cannot be read".to_owned());
+        // {"nftables": [.., {"set": {"elem": [{"elem": {"val": {"concat": [address, port]},
+        // "counter": {"packets": count}}}]}}]}
         let json: Value = serde_json::from_str(&said).map_err(|_| bad())?;
         let parts = json["nftables"].as_array().ok_or_else(bad)?;
         let elements = parts.iter().filter_map(|part| part["set"]["elem"].as_array()).flatten();

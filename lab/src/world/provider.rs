@@ -9,6 +9,7 @@ use super::gate::{self, Gate};
 use super::home::{Home, member};
 use super::meter::Meter;
 use super::nat::{Nat, Router};
+use crate::censor::Transport;
 use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::network::Network;
@@ -141,13 +142,18 @@ impl Provider {
         self.border.router().nft(gate::NONE)
     }
 
-    /// Counts from now on what its people send to this address, whether it passes or not. To begin
-    /// takes a second, and so does to read.
+    /// Counts from now on what its people send to these ports of an address, connections or
+    /// datagrams, whether it passes or not. With all ports it takes a second to begin, and one to read.
     ///
     /// # Errors
-    /// When the system refuses.
-    pub fn meter(&self, address: IpAddr) -> Result<Meter> {
-        Meter::on(&self.border, address)
+    /// When there is no port, and when the system refuses.
+    pub fn meter(
+        &self,
+        transport: Transport,
+        address: IpAddr,
+        ports: impl IntoIterator<Item = u16>,
+    ) -> Result<Meter> {
+        Meter::on(&self.border, transport, address, ports)
     }
 
     /// Where its people hang on.

@@ -8,6 +8,7 @@ mod liars;
 mod loss;
 mod only;
 mod rates;
+mod shutdowns;
 mod some;
 mod sweep;
 mod world;
