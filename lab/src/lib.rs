@@ -20,7 +20,8 @@
 //! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
 //! | [`censor`] | what stands on a network's border and harms what passes: a row of pieces |
 //! | `clock` | the time of day, which can run faster than ours |
-//! | `scene` | [`Blockade`], the world that most tests begin with |
+//! | `scene` | [`Blockade`], a small world that many tests begin with |
+//! | [`world`] | a larger one: providers, homes behind NAT, shutdowns, and what is abroad |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
 //! | `authority` | who vouches for a certificate |
@@ -76,6 +77,11 @@ mod tools;
 mod warden;
 pub mod website;
 pub mod world;
+
+/// What stands in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use authority::Authority;
 pub use clock::Clock;

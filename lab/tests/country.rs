@@ -9,11 +9,13 @@ use std::time::Duration;
 use greeter::{greeter, greeting};
 use lab::censor::Transport;
 use lab::relay::Form;
+use lab::world::shutdowns::{self, FIVE};
 use lab::{Abroad, Error, Gate, Host, Nat, Ports, Provider, Relay, Result, client, country};
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-/// Kazakhstan's five.
-const FIVE: [u16; 5] = [179, 646, 3784, 3785, 4784];
+/// How long somebody waits for an answer that should come.
+const LONG: Duration = Duration::from_secs(10);
 
 /// Sends a datagram to each of these ports, all from one port of its own.
 fn datagrams(host: &Host, to: IpAddr, ports: impl Iterator<Item = u16> + Send + 'static) -> Result {
@@ -51,10 +53,14 @@ fn people_at_home_and_on_the_road_reach_a_relay() -> Result {
         let (v4, v6) = (link(server.v4())?, link(server.v6())?);
         for (host, link) in [(&laptop, &v4), (&laptop, &v6), (&tablet, &v4), (&phone, &v4)] {
             let approach = client::through(link)?;
-            host.run(async move || approach.connect().await?.ping().await)?;
+            host.run(async move || {
+                timeout(LONG, async { approach.connect().await?.ping().await }).await?
+            })?;
         }
         let straight = client::straight_to(abroad.telegram.endpoints(2)[0]);
-        tablet.run(async move || straight.connect().await?.ping().await)?;
+        tablet.run(async move || {
+            timeout(LONG, async { straight.connect().await?.ping().await }).await?
+        })?;
 
         // Who they seem to be.
         let [v4, v6] = [other.v4(), other.v6()].map(|address| SocketAddr::new(address, 80));
@@ -155,10 +161,13 @@ fn two_providers_have_different_gates() -> Result {
 #[test]
 fn what_people_send_is_counted_port_by_port() -> Result {
     country(|lab| {
-        let provider = Provider::on(lab, "landline").ipv6().gate(Gate::shut().udp([53])).start()?;
+        let gate = Gate::shut().tcp([443]).udp([53]);
+        let provider = Provider::on(lab, "landline").ipv6().gate(gate).start()?;
         let phone = provider.phone("phone")?;
         let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
         let [v4, v6] = [server.v4(), server.v6()];
+        // Of a whole conversation the first packet counts, and of one that is not let out too.
+        greeter(&server, SocketAddr::new(v4, 443))?;
         let datagrams_to_all = provider.meter(Transport::Udp, v4, 1..=u16::MAX)?;
         let connections = [(v4, 443), (v6, 179)].map(|(address, port)| {
             let meter = provider.meter(Transport::Tcp, address, [port, port + 1])?;
@@ -173,4 +182,32 @@ fn what_people_send_is_counted_port_by_port() -> Result {
         assert_eq!((v4?, v6?), ([(443, 1)].into(), [(179, 1)].into()));
         Ok(())
     })
+}
+
+#[test]
+fn nothing_is_left_of_a_country() -> Result {
+    let names = ["w-border", "w-box", "w-laptop"];
+    let left = || {
+        let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let names_of_tasks =
+            tasks.flat_map(|task| std::fs::read_to_string(task.path().join("comm")));
+        names_of_tasks.filter(|name| names.contains(&name.trim())).count()
+    };
+    country(|lab| {
+        let provider = Provider::on(lab, names[0]).ipv6().carrier_nat(Nat::carrier()).start()?;
+        let home = provider.home(names[1])?;
+        let _laptop = home.host(names[2])?;
+        let _watch = home.watch()?;
+        let _shutdown = shutdowns::iran_2025().on(&provider)?;
+        // Each namespace is kept by a thread that bears its name, and by nothing else.
+        assert_eq!(left(), 3);
+        Ok(())
+    })?;
+    for _ in 0..500 {
+        if left() == 0 {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(10));
+    }
+    panic!("{} namespaces are left", left());
 }

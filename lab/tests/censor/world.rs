@@ -224,7 +224,7 @@ pub(crate) fn tcp(
     }
 }
 
-pub(crate) fn udp(host: &Host, to: SocketAddr, words: &[u8], patience: Duration) -> Result<Heard> {
+fn udp(host: &Host, to: SocketAddr, words: &[u8], patience: Duration) -> Result<Heard> {
     let words = words.to_vec();
     host.run(async move || {
         let any = match to {
