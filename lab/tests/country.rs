@@ -86,19 +86,20 @@ fn people_at_home_and_on_the_road_reach_a_relay() -> Result {
 #[test]
 fn a_full_table_hurts_whoever_is_at_home_until_its_patience_ends() -> Result {
     country(|lab| {
-        let landline = Provider::on(lab, "landline").start()?;
-        let small = Nat::home().entries(100).keeps_datagram(Duration::from_secs(1));
+        let landline = Provider::on(lab, "landline").ipv6().start()?;
+        let small = Nat::home().entries(100).keeps_datagram(Duration::from_secs(3));
         let home = landline.home_behind("home", &small)?;
         let (laptop, phone) = (home.host("laptop")?, home.host("phone")?);
         let elsewhere = landline.home("elsewhere")?.host("neighbour")?;
-        let server = lab.host("server", &["116.203.7.7"])?;
-        let at = SocketAddr::new(server.v4(), 80);
+        let server = lab.host("server", &["116.203.7.7", "2a01:4f8:7::7"])?;
+        let [at, v6] = [server.v4(), server.v6()].map(|address| SocketAddr::new(address, 80));
         greeter(&server, at)?;
+        greeter(&server, v6)?;
         greeting(&phone, at)?;
 
         let watch = home.watch()?;
         datagrams(&laptop, server.v4(), 1000..1300)?;
-        assert!(vanished(&greeting(&phone, at)));
+        assert!(vanished(&greeting(&phone, at)) && vanished(&greeting(&phone, v6)));
         assert!(home.refused()? > 200, "{}", home.refused()?);
         greeting(&elsewhere, at)?;
 
