@@ -20,6 +20,12 @@ impl Network {
         Ok(Self(Arc::new(node)))
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// A network within this one.
     ///
     /// # Errors

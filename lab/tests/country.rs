@@ -74,6 +74,14 @@ fn people_at_home_and_on_the_road_reach_a_relay() -> Result {
         // Without IPv6 an app is told so, and does not wait.
         assert!(matches!(greeting(&phone, v6), Err(Error::Io { .. })));
 
+        let table = [landline.table(), mobile.table()].concat();
+        let v4 = [
+            "5.100.0.0\t5.100.255.255\t64512\tKZ\tlandline",
+            "5.101.0.0\t5.101.255.255\t64513\tKZ\tmobile",
+        ];
+        let v6 = "2a00:5da0:64::\t2a00:5da0:64:ffff:ffff:ffff:ffff:ffff\t64512\tKZ\tlandline";
+        assert_eq!(table.lines().collect::<Vec<_>>(), [v4[0], v6, v4[1]]);
+
         // And nobody comes in.
         let at = SocketAddr::new(laptop.v6(), 22);
         greeter(&laptop, at)?;

@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::host::Host;
 use crate::network::Network;
 
+/// The second byte of the first provider's addresses.
+const FIRST: u8 = 100;
+
 /// A provider that is still to be started.
 #[derive(Debug)]
 pub struct Plan<'a> {
@@ -51,7 +54,8 @@ impl Plan<'_> {
         let border = self.network.network(self.name)?;
         let number = border.router().warden().next_number();
         let none = || Error::Unexpected("a lab has 100 providers".to_owned());
-        let octet = u8::try_from(number).ok().filter(|octet| *octet < 100).ok_or_else(none)? + 100;
+        let octet =
+            u8::try_from(number).ok().filter(|octet| *octet < 100).ok_or_else(none)? + FIRST;
         let v4 = Ipv4Addr::new(5, octet, 0, 0);
         let v6 = self.ipv6.then(|| Ipv6Addr::new(0x2a00, 0x5da0, octet.into(), 0, 0, 0, 0, 0));
         let carrier = self.carrier.as_ref().map(|nat| {
@@ -119,11 +123,24 @@ impl Provider {
         self.carrier.as_ref()
     }
 
-    /// Its addresses, as they are announced to the world.
+    /// The number of its autonomous system, from 64,512 on.
     #[must_use]
-    pub fn prefixes(&self) -> Vec<String> {
-        let v6 = self.v6.map(|prefix| format!("{prefix}/48"));
-        [Some(format!("{}/16", self.v4)), v6].into_iter().flatten().collect()
+    pub fn number(&self) -> u32 {
+        64_512 - u32::from(FIRST) + u32::from(self.v4.octets()[1])
+    }
+
+    /// The ranges of its addresses, in the format of the tables of iptoasn.com: first and last address,
+    /// number, country and name, a range a line.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let name = format!("{}\tKZ\t{}", self.number(), self.border.name());
+        let last = Ipv4Addr::from_bits(self.v4.to_bits() | 0xffff);
+        let mut table = format!("{}\t{last}\t{name}\n", self.v4);
+        if let Some(first) = self.v6 {
+            let last = Ipv6Addr::from_bits(first.to_bits() | (u128::MAX >> 48));
+            table += &format!("{first}\t{last}\t{name}\n");
+        }
+        table
     }
 
     /// From now on its border lets out only what this gate does, in place of any gate before it.
