@@ -45,6 +45,7 @@
 //! | `certificates` | which certificate a visitor is shown; files, self-signed ones |
 //! | `acme` | public ones: orders, proofs, when to ask again |
 //! | `http_server`, `activity` | HTTP and its bounds; what happens on a connection |
+//! | `http2` | HTTP/2 itself: windows, bodies, tunnels |
 //! | `rooms` | the seam, tunnels |
 //! | `forward` | key holders' requests to other servers |
 //! | `site` | nothing, files, or a website behind this one; why it looks as it does |
@@ -61,6 +62,7 @@ mod activity;
 pub mod body;
 mod certificates;
 mod forward;
+mod http2;
 mod http_server;
 mod kept;
 mod limits;
@@ -172,6 +174,8 @@ pub(crate) struct Shared {
     limits: Limits,
     /// Room for answers of the site.
     answers: Arc<Semaphore>,
+    /// Room for what key holders send.
+    windows: Arc<http2::Windows>,
     stop: watch::Sender<bool>,
     fingerprints: Vec<[u8; 32]>,
     keepers: Vec<AbortHandle>,
@@ -249,8 +253,10 @@ impl Front {
             }
         }
         let answers = Arc::new(Semaphore::new(limits.answers));
+        let windows = http2::Windows::new(limits.windows);
         let stop = watch::Sender::new(false);
-        let shared = Shared { tls, site, redirect, limits, answers, stop, fingerprints, keepers };
+        let shared =
+            Shared { tls, site, redirect, limits, answers, windows, stop, fingerprints, keepers };
         Ok((Self(Arc::new(shared)), receiver))
     }
 

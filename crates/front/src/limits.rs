@@ -23,6 +23,10 @@ pub struct Limits {
     pub requests: usize,
     /// Streams at the same time on one HTTP/2 connection.
     pub streams: u32,
+    /// The most bytes that key holders may have sent over HTTP/2 and nobody has read yet, on all
+    /// connections together, of which each has an equal share: 16 MiB at most. Those who came when
+    /// there were fewer may still hold what they had then.
+    pub windows: usize,
     /// Answers of the site under way at the same time, on all connections; the next one hears 503.
     pub answers: usize,
     /// The most bytes that a site behind this one is sent with a request.
@@ -44,6 +48,7 @@ impl Default for Limits {
             headers: 100,
             requests: 1_000,
             streams: 200,
+            windows: 256 << 20,
             answers: 512,
             upstream_request: 1 << 20,
             upstream_answer: 256 << 20,
