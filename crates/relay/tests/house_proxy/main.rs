@@ -380,6 +380,67 @@ fn a_tunnel_that_nobody_reads_holds_little_and_keeps_nobody_else_waiting() -> Re
 }
 
 #[test]
+fn an_upload_that_nobody_reads_keeps_no_other_tunnel_waiting() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let (tls, at, credentials) = (world.tls("h2"), world.at(), world.credentials());
+        let relay = world.relay.clone();
+        let echo = format!("{}:{ECHO}", world.lab.web.v4());
+        world.lab.phone.run(async move || {
+            let client = http2(tls, at, Arc::default()).await?;
+            let open = async || {
+                let mut client = client.clone().ready().await.expect("ready");
+                let request = asks(Method::CONNECT, &echo, &credentials);
+                let (answer, up) = client.send_request(request, false).expect("sent");
+                (up, answer.await.expect("an answer").into_body())
+            };
+            let (mut stalled, _down) = open().await;
+            let mut others = Vec::new();
+            for _ in 0..99 {
+                others.push(open().await);
+            }
+            stalled.send_data("deaf".into(), false).expect("sent");
+            let mut sent = 4;
+            loop {
+                stalled.reserve_capacity(64 << 10);
+                let room = std::future::poll_fn(|cx| stalled.poll_capacity(cx));
+                let Ok(room) = timeout(Duration::from_secs(2), room).await else { break };
+                let room = room.expect("open").expect("a window");
+                stalled.send_data(vec![7; room].into(), false).expect("sent");
+                sent += room as u64;
+            }
+            // What the relay holds itself; the rest is in the kernel's buffers.
+            let taken = relay.totals().carried.values().map(|amounts| amounts.up).sum::<u64>();
+            let held = sent - taken;
+            assert!((1 << 20..=(4 << 20) + (64 << 10)).contains(&held), "{held} bytes of {sent}");
+
+            let said = Bytes::from("both ways ".repeat(20_000));
+            let talks = others.into_iter().map(|(mut up, mut down)| {
+                let said = said.clone();
+                tokio::spawn(async move {
+                    up.send_data(said.clone(), true).expect("sent");
+                    let mut heard = Vec::new();
+                    while let Some(bytes) = down.data().await {
+                        let bytes = bytes.expect("bytes");
+                        down.flow_control().release_capacity(bytes.len()).expect("released");
+                        heard.extend(bytes);
+                    }
+                    assert!(heard == said, "{} bytes of {}", heard.len(), said.len());
+                })
+            });
+            let all = async {
+                for talk in talks.collect::<Vec<_>>() {
+                    talk.await.expect("all of it");
+                }
+            };
+            timeout(SOON, all).await.expect("they do not wait for it");
+            drop(stalled);
+            Ok(())
+        })
+    })
+}
+
+#[test]
 fn a_download_from_far_away_fills_more_than_a_mebibyte_of_line() -> Result {
     country(|lab| {
         let world = World::new(lab)?;

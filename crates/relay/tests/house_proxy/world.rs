@@ -172,8 +172,8 @@ fn open(host: &Host, key: &RelayKey, id: KeyId, state: &Path) -> Result<Relay> {
     Ok(receiver.recv_timeout(Duration::from_secs(20)).expect("it opens"))
 }
 
-/// A server that answers what it hears, and ends when it hears the end; after a line `endless`, it
-/// says something for ever.
+/// A server that answers what it hears, and ends when it hears the end; after a word `endless`, it
+/// says something for ever, and after `deaf` it hears nothing more.
 fn echo(host: &Host) -> Result {
     let at = SocketAddr::new(host.v4(), ECHO);
     let (sender, receiver) = mpsc::channel();
@@ -185,6 +185,9 @@ fn echo(host: &Host) -> Result {
             tokio::spawn(async move {
                 let mut heard = vec![0; 64 << 10];
                 while let Ok(read @ 1..) = stream.read(&mut heard).await {
+                    if heard.starts_with(b"deaf") {
+                        std::future::pending::<()>().await;
+                    }
                     while heard.starts_with(b"endless") {
                         if stream.write_all(&[7; 64 << 10]).await.is_err() {
                             return;
