@@ -228,6 +228,14 @@ impl Wanted<'_> {
             };
             subjects.extend(kind.prepare(&program, self, world)?);
         }
+        // Made for this run, and no matter to a reader.
+        let vouched = self.certificate.and_then(|certificate| certificate.chain.parent());
+        for subject in &mut subjects {
+            for folder in vouched.into_iter().chain([&*subject.folder]) {
+                let folder = folder.display().to_string();
+                subject.settings = subject.settings.replace(&folder, "FOLDER");
+            }
+        }
         Ok((subjects, missing))
     }
 }
