@@ -190,19 +190,17 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
 pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
     let found = match classify(first) {
         Shape::Obfuscated(flight) => {
-            let mut lock = Lock::Flight(obfuscated::Trial::new(flight));
-            let found = shared.finder.at_once(hints, &mut lock);
-            found.filter(|_| is_new_flight(shared, flight))
+            shared.finder.at_once(hints, &mut Lock::Flight(obfuscated::Trial::new(flight)))
         }
         Shape::Hello(record) if record.len() <= LONGEST_HELLO => {
             let Some(hello) = ClientHello::read(record) else { return false };
             let Some(trial) = faketls::Trial::new(&hello) else { return false };
             let hints = Hints { server_name: hello.server_name, ..*hints };
-            let found = shared.finder.at_once(&hints, &mut Lock::Hello(trial));
-            found.filter(|found| is_new_hello(shared, &hello, &found.entry.secret))
+            shared.finder.at_once(&hints, &mut Lock::Hello(trial))
         }
         Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => None,
     };
+    let found = found.filter(|found| is_new(shared, first, &found.entry.secret));
     if let Some(found) = found {
         shared.finder.welcome(hints.source, hints.source_port, found);
     }
