@@ -20,7 +20,7 @@
 //! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
 //! | [`censor`] | what stands on a network's border and harms what passes: a row of pieces |
 //! | `clock` | the time of day, which can run faster than ours |
-//! | `scene` | [`Blockade`], a small world that many tests begin with |
+//! | `scene` | [`Blockade`], a small world that many tests begin with; [`BlockedSite`] |
 //! | [`world`] | a larger one: providers, homes behind NAT, shutdowns, and what is abroad |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
@@ -92,7 +92,7 @@ pub use lab::{Lab, country};
 pub use names::NameServer;
 pub use network::Network;
 pub use relay::Relay;
-pub use scene::Blockade;
+pub use scene::{Blockade, BlockedSite};
 pub use telegram::Telegram;
 pub use tools::need;
 pub use website::Website;

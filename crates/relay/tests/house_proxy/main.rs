@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
-use lab::{Result, country};
+use lab::{BlockedSite, Result, country};
 use line::Line;
 use relay::{Counter, Keys};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,6 @@ use wire::tally::{Day, Protocol};
 use world::{ECHO, NAME, World, basic, connect, http2};
 
 const SOON: Duration = Duration::from_secs(20);
-const PAGE: &str = "Apple orchards of Almaty";
 
 /// A request of HTTP/2 with a whole URL, or with `host:port`.
 fn asks(method: Method, uri: &str, credentials: &str) -> Request<()> {
@@ -73,7 +72,7 @@ fn curl_opens_sites_with_tls_and_without() -> Result {
         let world = World::new(lab)?;
         for url in ["https://orchards.example/", "http://orchards.example/"] {
             let said = world.curl(&world.user(), &[url])?;
-            assert!(said.contains(PAGE), "{url}: {said}");
+            assert!(said.contains(BlockedSite::SAYS), "{url}: {said}");
         }
         let tally = world.relay.take_tally(Day(1)).cells;
         for protocol in [Protocol::HttpsConnect, Protocol::Https] {
@@ -119,7 +118,10 @@ fn one_connection_of_http2_has_room_for_many_tunnels_and_whole_urls() -> Result 
             }
             let get = asks(Method::GET, "http://orchards.example/", &credentials);
             let (status, _, page) = hear(&client, get).await;
-            assert!(status == StatusCode::OK && page.contains(PAGE), "{status} {page}");
+            assert!(
+                status == StatusCode::OK && page.contains(BlockedSite::SAYS),
+                "{status} {page}"
+            );
             Ok(())
         })?;
         let tally = world.relay.take_tally(Day(1)).cells;
@@ -363,7 +365,7 @@ fn a_tunnel_that_nobody_reads_holds_little_and_keeps_nobody_else_waiting() -> Re
 
             let get = asks(Method::GET, "http://orchards.example/", &credentials);
             let (_, _, page) = timeout(SOON, hear(&client, get)).await.expect("an answer");
-            assert!(page.contains(PAGE), "{page}");
+            assert!(page.contains(BlockedSite::SAYS), "{page}");
             let mut one = connect(tls1, at).await?;
             let head = format!(
                 "CONNECT {echo} HTTP/1.1\r\nHost: {echo}\r\nProxy-Authorization: {credentials}\r\n\r\nhey"

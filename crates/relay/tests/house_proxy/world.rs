@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use front::{Front, Identity, NoRooms};
-use lab::{Blockade, Host, Lab, Result, Website};
+use lab::{Blockade, BlockedSite, Host, Lab, Result};
 use relay::{House, Keys, NoDesk, Relay, Settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -34,19 +34,13 @@ pub struct World {
     pub key: RelayKey,
     pub id: KeyId,
     trusted: PathBuf,
-    _sites: [Website; 2],
+    _site: BlockedSite,
 }
 
 impl World {
     pub fn new(lab: &Lab) -> Result<Self> {
         let lab = Blockade::new(lab)?;
-        let sites = [
-            Website::http(&lab.web, 80, "orchards.example")?,
-            Website::https(&lab.web, 443, "orchards.example")?,
-        ];
-        // So that only the relay can find the way.
-        lab.inside.swallow(lab.web.v4())?;
-        lab.inside.swallow(lab.web.v6())?;
+        let site = BlockedSite::new(&lab)?;
         echo(&lab.web)?;
         let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
         let id = KeyId([7; 8]);
@@ -55,7 +49,7 @@ impl World {
         let mut files = std::fs::read_dir(&state)?.filter_map(|file| Some(file.ok()?.path()));
         let trusted = files.find(|path| path.to_string_lossy().contains("self-signed"));
         let trusted = trusted.expect("a certificate");
-        Ok(Self { lab, relay, key, id, trusted, _sites: sites })
+        Ok(Self { lab, relay, key, id, trusted, _site: site })
     }
 
     pub fn at(&self) -> SocketAddr {
