@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Bounds on what anyone can take up. The defaults are those of ordinary web servers where these have
 /// one; memory for whoever has no key is at most about 64 KiB a connection, 32 KiB a stream that
-/// reads nothing, and that only [`Limits::answers`] times.
+/// reads nothing, and that only [`Limits::answers`] times. [`Limits::windows`] is for the others.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// How long a TLS handshake may take.
