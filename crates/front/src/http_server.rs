@@ -74,6 +74,8 @@ where
     let windows = Arc::clone(&shared.windows);
     let service = answering(shared, rooms, &activity, Behind::Site);
     let opening = http2::Connection::open(stream, service, &activity, &windows, &limits);
+    // Boxed, as in `Front::serve`.
+    let opening = Box::pin(opening);
     let Ok(Ok(connection)) = timeout(limits.idle, opening).await else { return };
     watch_over(pin!(connection), http2::Connection::ask_to_end, &activity, &limits, stop).await;
 }
