@@ -70,13 +70,17 @@ where
 {
     let activity = Activity::new();
     let limits = shared.limits.clone();
-    let stop = shared.stop.subscribe();
+    let mut stop = shared.stop.subscribe();
     let windows = Arc::clone(&shared.windows);
     let service = answering(shared, rooms, &activity, Behind::Site);
     let opening = http2::Connection::open(stream, service, &activity, &windows, &limits);
     // Boxed, as in `Front::serve`.
     let opening = Box::pin(opening);
-    let Ok(Ok(connection)) = timeout(limits.idle, opening).await else { return };
+    let opened = tokio::select! {
+        opened = timeout(limits.idle, opening) => opened,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    let Ok(Ok(connection)) = opened else { return };
     watch_over(pin!(connection), http2::Connection::ask_to_end, &activity, &limits, stop).await;
 }
 
