@@ -277,7 +277,7 @@ impl Subject {
     fn command(&self) -> Result<Command> {
         let log = File::create(self.folder.join("log"))?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(&self.folder);
+        command.args(&self.arguments).current_dir(&self.folder).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if let Some((user, group)) = self.user {
             // Root's home is closed to others.
