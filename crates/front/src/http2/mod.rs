@@ -17,7 +17,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -85,18 +85,20 @@ where
         self.get_mut().h2.graceful_shutdown();
     }
 
-    /// Lets a key holder send as much as there is room for now.
-    fn widen(&mut self) {
+    /// Lets a key holder send as much as there is room for now; whether that has changed.
+    fn widen(&mut self) -> bool {
         if !self.activity.is_known() {
-            return;
+            return false;
         }
         let (share, now) = self.share.get_or_insert_with(|| (self.windows.join(), windows::FIRST));
         let size = share.size();
-        // An error means that the last change is not acknowledged yet: the next time, then.
-        if size != *now && self.h2.set_initial_window_size(windows::of_a_stream(size)).is_ok() {
-            self.h2.set_target_window_size(size);
-            *now = size;
+        // An error means that the last change is not acknowledged yet: when it is, then.
+        if size == *now || self.h2.set_initial_window_size(windows::of_a_stream(size)).is_err() {
+            return false;
         }
+        self.h2.set_target_window_size(size);
+        *now = size;
+        true
     }
 }
 
@@ -109,12 +111,15 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // An answer that is about to be sent has woken us: whoever logs in with it is known.
-            self.widen();
-            let Some(Ok((request, answer))) = ready!(self.h2.poll_accept(cx)) else {
-                return Poll::Ready(());
-            };
-            tokio::spawn(serve(Arc::clone(&self.answering), request, answer));
+            match self.h2.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, answer)))) => {
+                    tokio::spawn(serve(Arc::clone(&self.answering), request, answer));
+                }
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                // An answer to whoever logs in wakes us, and so does what they acknowledge.
+                Poll::Pending if self.widen() => {}
+                Poll::Pending => return Poll::Pending,
+            }
         }
     }
 }
