@@ -31,6 +31,7 @@
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
+//! | `zone` | a name server with a zone that can be changed |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -82,6 +83,7 @@ pub mod world;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+mod zone;
 
 pub use authority::Authority;
 pub use clock::Clock;
@@ -97,3 +99,4 @@ pub use telegram::Telegram;
 pub use tools::need;
 pub use website::Website;
 pub use world::{Abroad, Gate, Home, Nat, Ports, Provider};
+pub use zone::Zone;

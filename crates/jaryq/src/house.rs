@@ -28,8 +28,8 @@ use crate::watch::tell;
 
 /// The port that certificate authorities, browsers and Telegram's WEB proxy dial.
 pub(crate) const HTTPS: u16 = 443;
-/// How long it takes until all name servers of a zone know a record.
-const SETTLE: Duration = Duration::from_secs(60);
+/// How long it may take until all name servers of a zone know a record.
+const SETTLE: Duration = Duration::from_secs(120);
 
 /// What was asked for; the same names stand in `jaryq.toml`.
 #[derive(clap::Args, Clone, Default, PartialEq, Eq, Debug)]

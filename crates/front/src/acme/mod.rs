@@ -5,6 +5,7 @@ mod attempts;
 mod client;
 mod dns;
 mod order;
+mod settled;
 
 use std::path::PathBuf;
 use std::sync::Arc;
