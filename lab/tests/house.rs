@@ -316,7 +316,7 @@ fn a_star_is_proven_in_dns_by_signed_updates_and_by_a_program() -> Result {
             let from = ["--domain", NAME, "--acme-directory", &directory, "--acme-roots", &roots];
             // It needs no port that an authority could dial.
             let plan = Relay::on(&server).ports("8443").arguments(&from).arguments(proof);
-            let relay = plan.start()?;
+            let relay = plan.as_service().start()?;
             let said = relay.notice("certificate-public", Duration::ZERO)?;
             assert!(text(&said["text"]).contains("no host"), "{said}");
             // Sooner than where nobody asks when the record is there.

@@ -340,6 +340,45 @@ impl HouseFlags {
         }
     }
 
+    /// The files that can be lent to whoever cannot read them, and what they are called then.
+    pub(crate) fn lendable(&self) -> [(&'static str, Option<&Path>); 4] {
+        let certificate = match &self.certificate {
+            Some(CertificateFrom::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        [
+            ("certificate.pem", certificate),
+            ("key.pem", self.key.as_deref()),
+            ("dns.key", self.dns_key.as_deref()),
+            ("acme-roots.pem", self.acme_roots.as_deref()),
+        ]
+    }
+
+    /// The same with what was lent, where that is all that can be read.
+    fn borrowing(&self, folder: &Path) -> Self {
+        let opens = |path: &Path| File::open(path).is_ok();
+        let [certificate, key, dns_key, acme_roots] = self.lendable().map(|(name, path)| {
+            let lent = folder.join(name);
+            (path.is_some_and(opens), opens(&lent).then_some(lent))
+        });
+        let mut flags = self.clone();
+        // These two are renewed at the same time, so they are read at the same place.
+        if let ((own, Some(certificate)), (own_key, Some(key))) = (certificate, key)
+            && !(own && own_key)
+        {
+            flags.certificate = Some(CertificateFrom::File(certificate));
+            flags.key = Some(key);
+        }
+        for (flag, (is_readable, lent)) in
+            [(&mut flags.dns_key, dns_key), (&mut flags.acme_roots, acme_roots)]
+        {
+            if !is_readable && lent.is_some() {
+                *flag = lent;
+            }
+        }
+        flags
+    }
+
     /// The files that must be readable when root is given up.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let certificate = self.certificate.iter().filter_map(|from| match from {
@@ -399,10 +438,13 @@ pub(crate) fn open(
     desk: Arc<Desk>,
     printer: &Printer,
 ) -> anyhow::Result<Option<(House, NoticeReceiver)>> {
-    let flags = &config.house;
-    if !flags.is_wanted() {
+    if !config.house.is_wanted() {
         return Ok(None);
     }
+    let flags = match &config.lent {
+        Some(folder) => &config.house.borrowing(folder),
+        None => &config.house,
+    };
     flags.files().try_for_each(readable)?;
     flags.dns_hook.as_deref().map_or(Ok(()), executable)?;
     let names = flags.names(addresses)?;
