@@ -154,6 +154,18 @@ fn strangers_see_the_website_and_people_with_a_key_their_files() -> Result {
         {
             assert_eq!(get(&phone, &[strange])?.0, "404", "{strange}");
         }
+        // A website elsewhere would see what a person's address is.
+        let page = text(&key["page"]["url"]);
+        for (method, url, allowed) in [
+            ("PUT", pac, "GET, HEAD"),
+            ("OPTIONS", page, "GET, HEAD, POST"),
+            ("GET", &format!("{page}/x"), ""),
+        ] {
+            let (status, seen) = get(&phone, &["--request", method, url])?;
+            assert_eq!(status, if allowed.is_empty() { "404" } else { "405" }, "{method} {url}");
+            assert!(seen.contains("cache-control: no-store"), "{method} {url}: {seen}");
+            assert!(seen.contains(&format!("allow: {allowed}")) || allowed.is_empty(), "{seen}");
+        }
         let (_, opened) = get(&phone, &["--data", "", text(&key["page"]["url"])])?;
         let profile = opened.split('"').find(|part| part.ends_with("relay.mobileconfig"));
         let (status, seen) = get(&phone, &[profile.expect("a profile")])?;

@@ -27,8 +27,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use front::{Body, Front, Name, Rooms};
-use http::{Request, Response};
+use front::{Body, Front, Name, Rooms, body};
+use http::header::{ALLOW, CACHE_CONTROL};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep_until;
 use wire::classify::{Shape, classify};
@@ -171,6 +172,19 @@ impl Visitor {
     pub(crate) fn keyring(&self) -> Arc<Keyring> {
         self.shared.finder.keyring.load_full()
     }
+}
+
+/// What is answered where an address is a key's, but nothing is there, or nothing by this method: the
+/// website, which may stand elsewhere and keep a log, must not see such addresses.
+pub fn refused(method: &Method, allowed: &'static str) -> Response<Body> {
+    let mut answer = Response::new(body::empty());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    if !allowed.is_empty() && allowed.split(", ").all(|one| one != method.as_str()) {
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }
 
 impl Rooms for Visitor {

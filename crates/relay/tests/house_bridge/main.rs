@@ -117,8 +117,6 @@ fn whoever_shows_nothing_that_is_valid_is_answered_by_the_site() -> Result {
             let session = "/api/v1/session";
             let strangers = [
                 Stranger::new("GET", &format!("/?bridge={strange}"), &[], b""),
-                Stranger::new("GET", &format!("/?bridge={}&a", door.capability), &[], b""),
-                Stranger::new("POST", &format!("/?bridge={}", door.capability), &[], b""),
                 Stranger::new("POST", session, &[authorization], b"x"),
                 Stranger::new("POST", session, &[("authorization", &known)], b"x"),
                 Stranger::new(
@@ -155,6 +153,33 @@ fn whoever_shows_nothing_that_is_valid_is_answered_by_the_site() -> Result {
                     assert_eq!(ours.status, sites.status, "{}", stranger.path);
                     assert_eq!(ours.without_date(), sites.without_date(), "{}", stranger.path);
                 }
+            }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn an_address_that_shows_something_valid_is_never_the_websites() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let door = world.door.clone();
+        world.blockade.phone.run(async move || {
+            let app = App::open(&door, Way::Requests1, true).await;
+            let page = format!("/?bridge={}", door.capability);
+            let session = format!("/api/v1/session/{}", app.token);
+            for (method, path, allowed) in [
+                ("POST", page.clone(), Some("GET")),
+                ("OPTIONS", page.clone(), Some("GET")),
+                ("GET", format!("{page}&a"), None),
+                ("PUT", format!("{session}/up?seq=1"), Some("GET, POST, DELETE")),
+                ("GET", format!("{session}/else"), None),
+            ] {
+                let answer = Http::one(&door).await.ask(method, &path, &[], b"").await;
+                let answer = answer.expect("an answer");
+                let status = if allowed.is_some() { 405 } else { 404 };
+                assert_eq!((answer.status, answer.header("allow")), (status, allowed), "{path}");
+                assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {path}");
             }
             Ok(())
         })
