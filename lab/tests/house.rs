@@ -300,7 +300,20 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         assert!(text(&said["text"]).contains(name) && text(&said["text"]).contains("public lists"));
         let said = relay.notice("certificate-awaited", Duration::from_secs(10))?;
         assert!(text(&said["text"]).contains("not issued yet"), "{said}");
+        assert_eq!(relay.ready()["key"]["page"]["is_awaited"], true, "nobody sends it yet");
         relay.notice("certificate-issued", Duration::from_secs(60))?;
+        let is_good = || {
+            let shown =
+                relay.command(&["key", "show", text(&relay.ready()["key"]["id"]), "--json"])?;
+            Ok::<_, lab::Error>(shown[0]["key"]["page"]["is_awaited"] == false)
+        };
+        for _ in 0..100 {
+            if is_good()? {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        assert!(is_good()?);
         drop(relay);
         // Port 443 is needed for that, and whose it is is said.
         let _other = Website::https(&world.server, 443, "other.example")?;

@@ -78,6 +78,7 @@ mod tls;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
@@ -174,6 +175,8 @@ pub(crate) struct Shared {
     answers: Arc<Semaphore>,
     stop: watch::Sender<bool>,
     fingerprints: Vec<[u8; 32]>,
+    /// How many public certificates were not issued yet.
+    awaited: Arc<AtomicUsize>,
     keepers: Vec<AbortHandle>,
 }
 
@@ -232,13 +235,16 @@ impl Front {
         let tls = Tls::new(Arc::clone(&table))?;
 
         let mut keepers = Vec::new();
+        let awaited = Arc::<AtomicUsize>::default();
         for (place, identity) in identities.into_iter().enumerate() {
             let (table, notices) = (Arc::clone(&table), notices.clone());
             let held = Arc::clone(&shown[place]);
             match identity {
                 Identity::Public(acme) => {
-                    let keeper = acme::Keeper { acme, place, table, kept: kept.clone(), notices };
+                    let (kept, awaited) = (kept.clone(), Arc::clone(&awaited));
+                    let keeper = acme::Keeper { acme, place, table, kept, notices, awaited };
                     let held = is_public[place].then_some(held);
+                    keeper.awaited.fetch_add(usize::from(held.is_none()), Ordering::Relaxed);
                     keepers.push(tokio::spawn(keeper.keep(held)).abort_handle());
                 }
                 Identity::Files { certificate, key } => {
@@ -250,7 +256,8 @@ impl Front {
         }
         let answers = Arc::new(Semaphore::new(limits.answers));
         let stop = watch::Sender::new(false);
-        let shared = Shared { tls, site, redirect, limits, answers, stop, fingerprints, keepers };
+        let shared =
+            Shared { tls, site, redirect, limits, answers, stop, fingerprints, awaited, keepers };
         Ok((Self(Arc::new(shared)), receiver))
     }
 
@@ -258,6 +265,13 @@ impl Front {
     #[must_use]
     pub fn fingerprints(&self) -> &[[u8; 32]] {
         &self.0.fingerprints
+    }
+
+    /// Whether a public certificate was asked for that has not been issued yet: browsers refuse what is
+    /// shown in its place.
+    #[must_use]
+    pub fn awaits_certificate(&self) -> bool {
+        self.0.awaited.load(Ordering::Relaxed) > 0
     }
 
     /// Serves whoever speaks TLS, until they are done or have a tunnel of HTTP/1.1. `first` is what
