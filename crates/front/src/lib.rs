@@ -295,14 +295,16 @@ impl Front {
         }
     }
 
-    /// Serves whoever speaks HTTP/1.1 without TLS: the site, or the way to it.
-    pub async fn serve_plain<S>(&self, stream: S, first: Vec<u8>)
+    /// Serves whoever speaks HTTP/1.1 without TLS: the site, or the way to it. Of the bytes that were
+    /// read already, so many came with the first read: whether a head that makes no sense is answered
+    /// before it is whole depends on that.
+    pub async fn serve_plain<S>(&self, stream: S, first: Vec<u8>, first_piece: usize)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let shared = Arc::clone(&self.0);
         let behind = if shared.redirect { Behind::Redirect } else { Behind::Site };
-        let stream = Rewound::new(first, stream);
+        let stream = Rewound::in_pieces(first, first_piece, stream);
         http_server::serve_http1(shared, stream, Arc::new(NoRooms), behind).await;
     }
 

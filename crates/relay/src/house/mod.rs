@@ -104,7 +104,7 @@ impl House {
         if let Some(at) = arrival.house_has_its_say() {
             sleep_until(at).await;
         }
-        let Arrival { source, dialled, stream, first, place, .. } = arrival;
+        let Arrival { source, dialled, stream, first, first_piece, place, .. } = arrival;
         // Others may come to the door; a stranger has a place of another kind.
         drop(place);
         let place = shared.callers.press_in(source);
@@ -121,7 +121,7 @@ impl House {
         let speaks_plainly = dialled.port() == PLAIN_PORT && first.first() != Some(&HANDSHAKE);
         let visit = async {
             if speaks_plainly {
-                self.front.serve_plain(stream, first).await;
+                self.front.serve_plain(stream, first, first_piece).await;
             } else {
                 self.front.serve(stream, first, Arc::clone(&visitor)).await;
             }
