@@ -78,12 +78,12 @@ mod tools;
 mod warden;
 pub mod website;
 pub mod world;
+mod zone;
 
 /// What stands in the README compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
-mod zone;
 
 pub use authority::Authority;
 pub use clock::Clock;
