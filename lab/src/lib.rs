@@ -31,6 +31,7 @@
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
+//! | `zone` | a name server with a zone that can be changed |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -77,6 +78,7 @@ mod tools;
 mod warden;
 pub mod website;
 pub mod world;
+mod zone;
 
 /// What stands in the README compiles.
 #[cfg(doctest)]
@@ -97,3 +99,4 @@ pub use telegram::Telegram;
 pub use tools::need;
 pub use website::Website;
 pub use world::{Abroad, Gate, Home, Nat, Ports, Provider};
+pub use zone::Zone;

@@ -270,6 +270,8 @@ pub(crate) struct Config {
     pub datacentres: Datacentres,
     /// A website and a certificate of its own.
     pub house: HouseFlags,
+    /// Where files of it are that only root can read.
+    pub lent: Option<PathBuf>,
 }
 
 impl Config {
@@ -338,6 +340,7 @@ impl Asked {
             metrics: service.metrics,
             datacentres,
             house: service.house,
+            lent: service.lent,
         })
     }
 }

@@ -85,7 +85,7 @@ use dial::Dialer;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
 use house::Bridge;
-pub use house::{Answering, Desk, House, NoDesk};
+pub use house::{Answering, Desk, House, NoDesk, refused};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;

@@ -140,6 +140,7 @@ mod tests {
                 site: "/srv/www".parse().ok(),
                 ..HouseFlags::default()
             },
+            lent: None,
         }
     }
 
