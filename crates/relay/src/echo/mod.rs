@@ -29,7 +29,7 @@ use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
 use crate::tally::Counter;
 use crate::{Limits, Shared};
-use budget::{Budget, Place};
+use budget::Budget;
 
 /// What the relay knows of bundles.
 pub(crate) struct Echoes {
