@@ -42,8 +42,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let mut ports = Ports::open(ports::Settings {
         mode: config.mode.clone(),
         quiet: PortList::from(DEFAULT_PORTS),
-        // Nothing is carried over UDP yet: its ports behave as closed ones do.
-        udp: false,
+        udp: true,
         best: Mechanism::Tcx,
     });
     let first = ports.answers();

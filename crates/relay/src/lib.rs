@@ -23,6 +23,7 @@
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `datagrams` | whose is it, where there are no connections |
 //! | `echo` | questions of bundles' holders, who prove that a port of ours is reached |
 //! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
@@ -41,6 +42,7 @@ mod clock;
 mod connection;
 mod course;
 mod crowd;
+mod datagrams;
 mod decoy;
 mod dial;
 mod echo;
@@ -84,6 +86,7 @@ use wire::webproxy::WebAddress;
 use course::Course;
 pub use course::CourseSettings;
 use crowd::Crowd;
+pub use datagrams::{Datagrams, Flow};
 use dial::Dialer;
 use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};

@@ -10,7 +10,7 @@ use super::Asked;
 use super::budget::Place;
 
 /// How long a climb may last without a piece: one asks whether the way still lives after a minute.
-pub(super) const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_secs(120);
 /// And in all.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How many pieces are heard beside the load.
@@ -54,6 +54,16 @@ impl Ladder {
     /// When it ends, unless something comes.
     pub(super) fn end(&self) -> Instant {
         self.until.min(self.heard_at + IDLE)
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.place.is_revoked() || self.end() < Instant::now()
+    }
+
+    /// How it is dressed.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// A piece that came; `None` ends it: nobody of ours sent this, or it is one too many.

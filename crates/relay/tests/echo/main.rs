@@ -6,6 +6,7 @@ mod asker;
 #[expect(dead_code)]
 #[path = "../common/mod.rs"]
 mod common;
+mod datagrams;
 mod world;
 
 use std::time::{Duration, Instant};

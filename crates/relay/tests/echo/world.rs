@@ -1,15 +1,15 @@
 //! Relays that answer bundles: one that is silent to strangers, one before another website, and one
 //! with a website of its own.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
 use front::{Front, Identity, Settings as FrontSettings};
-use relay::{CourseSettings, Door, House, Keys, Limits, NoDesk, Relay, Settings};
+use relay::{CourseSettings, Datagrams, Door, Flow, House, Keys, Limits, NoDesk, Relay, Settings};
 use wire::derive::{Epoch, FleetKey, KeyId, RelayId, RelayKey};
 use wire::echo::BundleId;
 
@@ -59,7 +59,12 @@ impl World {
                 let (relay, _notices) = Relay::new(&relay_key, Epoch(1), settings);
                 relay.set_keys(Keys { telegram: &[KeyId([1; 8])], ..Keys::default() });
                 relay.set_bundles(&[BundleId([6; 16]), BUNDLE]);
-                let _door: Door = relay.serve(listener).expect("a listener");
+                let socket = UdpSocket::bind(at).expect("the same port");
+                socket.set_nonblocking(true).expect("set");
+                let _doors: [Door; 2] = [
+                    relay.serve(listener).expect("a listener"),
+                    relay.serve_datagrams(Socket { socket, at }).expect("a socket"),
+                ];
                 tell.send(relay).expect("somebody waits");
                 std::future::pending::<()>().await;
             });
@@ -75,6 +80,27 @@ impl World {
     pub fn counted(&self, name: &str) -> u64 {
         let all = self.relay.totals().counters;
         all.iter().find(|(counter, _)| counter.name() == name).map_or(0, |(_, count)| *count)
+    }
+}
+
+/// A socket of its own for one port.
+struct Socket {
+    socket: UdpSocket,
+    at: SocketAddr,
+}
+
+impl Datagrams for Socket {
+    fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Flow)> {
+        let (length, from) = self.socket.recv_from(buffer)?;
+        Ok((length, Flow { from, to: self.at }))
+    }
+
+    fn answer(&self, flow: &Flow, payload: &[u8]) -> io::Result<()> {
+        self.socket.send_to(payload, flow.from).map(|_| ())
     }
 }
 
