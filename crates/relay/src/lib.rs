@@ -31,6 +31,7 @@
 //! | `pump` | bytes from one side to the other |
 //! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
+//! | `networks` | whose an address is: the number of an autonomous system |
 //! | `notices` | what the volunteer should know, at most once a minute |
 //! | `clock` | the time of day |
 //! | `generations` | a map that forgets |
@@ -55,6 +56,7 @@ mod live;
 mod mask;
 mod measure;
 mod names;
+mod networks;
 mod notices;
 mod patience;
 mod pump;
@@ -80,6 +82,7 @@ use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::echo::BundleId;
 use wire::mtproto::Datacentre;
+use wire::receipt::Witness;
 use wire::tally::Day;
 use wire::webproxy::WebAddress;
 
@@ -98,6 +101,7 @@ pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
 pub use names::{Names, NoAddress};
+pub use networks::{BadNetworks, Networks};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use patience::Patiences;
@@ -371,6 +375,11 @@ impl Relay {
     /// 100,000 of them take a second or two; whoever comes meanwhile does not notice.
     pub fn set_bundles(&self, bundles: &[BundleId]) {
         self.0.echoes.set(&self.0.key.0, bundles);
+    }
+
+    /// From now on, receipts are signed so. Without it, there are none.
+    pub fn set_witness(&self, witness: Witness) {
+        self.0.echoes.witness.store(Some(Arc::new(witness)));
     }
 
     /// Who waits for the trial of all keys, because nothing hints at theirs, and how long.

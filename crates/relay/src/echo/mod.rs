@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwapOption;
 use wire::derive::RelayKey;
 use wire::echo::{BundleId, Found, Question, Shape, Table, Transport, dress};
+use wire::receipt::Witness;
 
 use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
@@ -41,6 +42,8 @@ pub(crate) struct Echoes {
     /// Whoever has it may change the table.
     changing: Mutex<()>,
     budget: Budget,
+    /// Who signs receipts.
+    pub(crate) witness: ArcSwapOption<Witness>,
     /// Those who climb by datagrams.
     sessions: Sessions,
 }
@@ -60,6 +63,7 @@ impl Echoes {
             table: ArcSwapOption::empty(),
             changing: Mutex::default(),
             budget: Budget::new(limits),
+            witness: ArcSwapOption::empty(),
             sessions: Sessions::default(),
         }
     }

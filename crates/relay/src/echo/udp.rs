@@ -59,7 +59,7 @@ pub(crate) fn hear(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<
 fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     let mut now = shared.echoes.sessions.now();
     if let Some(ladder) = now.climbing.get_mut(flow)
-        && let Some(said) = ladder.hear_datagram(datagram)
+        && let Some(said) = ladder.hear_datagram(shared, datagram)
     {
         return Some(said);
     }
@@ -75,8 +75,8 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     shared.counters.count(Counter::Climbs);
-    let mut ladder = Ladder::new(&asked, Transport::Udp, place);
-    let said = ladder.hear_datagram(datagram);
+    let mut ladder = Ladder::new(shared, &asked, Transport::Udp, flow, place);
+    let said = ladder.hear_datagram(shared, datagram);
     now.climbing.insert(*flow, ladder);
     said
 }
@@ -86,9 +86,9 @@ fn read_piece(shape: Shape, datagram: &[u8]) -> Option<[u8; PIECE]> {
 }
 
 impl Ladder {
-    fn hear_datagram(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
+    fn hear_datagram(&mut self, shared: &Shared, datagram: &[u8]) -> Option<Vec<u8>> {
         let piece = self.hear(&read_piece(self.shape(), datagram)?)?;
-        Some(self.say(piece.kind, piece.number))
+        Some(self.answer(shared, &piece))
     }
 }
 
