@@ -76,8 +76,17 @@ pub struct Reached {
 
 impl Reached {
     pub fn send(&mut self, kind: Kind, number: u16, received: u16) -> io::Result<()> {
-        let piece = Piece { kind, number, received, body: Vec::new() };
-        let sealed = self.climb.seal(&piece);
+        self.send_piece(&Piece { kind, number, received, body: Vec::new() })
+    }
+
+    /// Asks for a receipt, having received so many pieces.
+    pub fn receipt(&mut self, told: &[u8], received: u16) -> io::Result<Vec<u8>> {
+        self.send_piece(&Piece { kind: Kind::Receipt, number: 0, received, body: told.to_vec() })?;
+        Ok(self.receive()?.body)
+    }
+
+    fn send_piece(&mut self, piece: &Piece) -> io::Result<()> {
+        let sealed = self.climb.seal(piece);
         self.stream.write_all(&dress::piece(self.shape, Transport::Tcp, Way::Up, &sealed))
     }
 
@@ -174,7 +183,7 @@ impl ByDatagrams {
         (kind, number): (Kind, u16),
         patience: Duration,
     ) -> Option<Piece> {
-        let piece = Piece { kind, number, received: 0, body: Vec::new() };
+        let piece = Piece { kind, number, received: PIECES, body: Vec::new() };
         let dressed = dress::piece(shape, Transport::Udp, Way::Up, &climb.seal(&piece));
         let came = self.say(&dressed, patience)?;
         let read = dress::read_piece(shape, Transport::Udp, Way::Down, &came).ok()?;

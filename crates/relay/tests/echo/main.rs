@@ -7,6 +7,7 @@ mod asker;
 #[path = "../common/mod.rs"]
 mod common;
 mod datagrams;
+mod receipts;
 mod world;
 
 use std::time::{Duration, Instant};

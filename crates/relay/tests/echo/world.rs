@@ -9,11 +9,16 @@ use std::sync::mpsc;
 use std::thread;
 
 use front::{Front, Identity, Settings as FrontSettings};
-use relay::{CourseSettings, Datagrams, Door, Flow, House, Keys, Limits, NoDesk, Relay, Settings};
+use relay::{
+    CourseSettings, Datagrams, Door, Flow, House, Keys, Limits, Networks, NoDesk, Relay, Settings,
+};
 use wire::derive::{Epoch, FleetKey, KeyId, RelayId, RelayKey};
 use wire::echo::BundleId;
+use wire::receipt::{Certificate, Witness};
+use wire::signer::Signer;
+use wire::tally::Day;
 
-use crate::asker::Endpoint;
+use crate::asker::{Endpoint, now};
 use crate::common;
 
 pub const BUNDLE: BundleId = BundleId([7; 16]);
@@ -38,12 +43,27 @@ impl World {
         Self::open(kind, Limits::default(), None)
     }
 
+    /// One that signs receipts, and knows networks from this file.
+    pub fn with_receipts(networks: Option<&Path>) -> Self {
+        let read = |file| Arc::new(Networks::read(file).expect("a table"));
+        let course = CourseSettings { networks: networks.map(read), ..CourseSettings::default() };
+        let world = Self::with(Kind::Silent, Settings { course, ..Settings::default() });
+        let (key, mask) = (world.key.receipt_key(), world.key.mask_key());
+        let today = Day(i64::from(now() / 86_400));
+        let certificate = Certificate::issue(&signer(), key.public(), &mask, today);
+        world.relay.set_witness(Witness::new(key, certificate).expect("its own certificate"));
+        world
+    }
+
     pub fn open(kind: Kind, limits: Limits, folder: Option<&Path>) -> Self {
+        let folder = folder.map(Path::to_path_buf);
+        Self::with(kind, Settings { limits, folder, ..Settings::default() })
+    }
+
+    fn with(kind: Kind, mut settings: Settings) -> Self {
         let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
         let listener = common::listener("127.0.0.1:0").expect("a port");
         let at = listener.local_addr().expect("its address");
-        let mut settings =
-            Settings { limits, folder: folder.map(Path::to_path_buf), ..Settings::default() };
         if let Kind::Masked = kind {
             let mask = Some(website().to_string().parse().expect("a mask"));
             settings.course = CourseSettings { mask, ..CourseSettings::default() };
@@ -102,6 +122,11 @@ impl Datagrams for Socket {
     fn answer(&self, flow: &Flow, payload: &[u8]) -> io::Result<()> {
         self.socket.send_to(payload, flow.from).map(|_| ())
     }
+}
+
+/// Who has made the bundles.
+pub fn signer() -> Signer {
+    Signer::from_seed(&[9; 32])
 }
 
 fn house(folder: &Path) -> House {
