@@ -12,6 +12,8 @@ use nix::unistd::geteuid;
 use ports::Mode;
 use relay::{EgressPorts, Mask};
 use serde::Deserialize;
+/// Where a relay answers unless it is told otherwise.
+pub(crate) use wire::bundle::QUIET_PORTS as DEFAULT_PORTS;
 use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
 
@@ -273,11 +275,6 @@ pub(crate) struct Config {
     /// A website and a certificate of its own.
     pub house: HouseFlags,
 }
-
-/// Where a relay answers unless it is told otherwise. 443, 8443 and 80 are everybody's; in the
-/// shutdown of January 2022 the ports of routers among themselves stayed open: BGP (179), LDP (646)
-/// and BFD (3784, 3785, 4784). Those above 1023 need no root.
-pub(crate) const DEFAULT_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
 
 impl Config {
     pub(crate) fn gather(place: Place, service: Service) -> anyhow::Result<Self> {
