@@ -64,7 +64,7 @@ impl Relay {
 }
 
 /// What is said to a datagram, if anything.
-fn answer(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn answer(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     let answer = echo::udp::hear(shared, flow, datagram)?;
     // Whoever is named as the sender may be somebody else's victim.
     (answer.len() <= datagram.len()).then_some(answer)

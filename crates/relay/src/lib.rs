@@ -161,6 +161,8 @@ pub struct Limits {
     pub climbs_per_bundle: usize,
     /// Climbs of all bundles at the same time. One takes about 16 KiB.
     pub climbs: usize,
+    /// How long a climb goes on without a word. One asks whether its way still lives after a minute.
+    pub climb_idle: Duration,
     /// How long connections may go on after the relay was told to stop.
     pub farewell: Duration,
 }
@@ -181,6 +183,7 @@ impl Default for Limits {
             questions: 1_000_000,
             climbs_per_bundle: 64,
             climbs: 512,
+            climb_idle: Duration::from_secs(120),
             farewell: Duration::from_secs(10),
         }
     }

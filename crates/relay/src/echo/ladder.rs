@@ -15,9 +15,7 @@ use crate::Shared;
 use crate::clock::unix_seconds;
 use crate::datagrams::Flow;
 
-/// How long a climb may last without a piece: one asks whether the way still lives after a minute.
-const IDLE: Duration = Duration::from_secs(120);
-/// And in all.
+/// How long a climb may last.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How many pieces are heard beside the load.
 const FEW: u16 = 32;
@@ -42,6 +40,8 @@ pub(super) struct Ladder {
     place: Place,
     began: Instant,
     heard_at: Instant,
+    /// How long it may go on without a piece.
+    idle: Duration,
     /// How many pieces are heard yet.
     left: u16,
     /// A bit for each piece of load that came.
@@ -76,6 +76,7 @@ impl Ladder {
             place,
             began,
             heard_at: began,
+            idle: shared.limits.climb_idle,
             left: load + FEW,
             came: 0,
             arrived: 0,
@@ -86,7 +87,7 @@ impl Ladder {
 
     /// When it ends, unless something comes.
     pub(super) fn end(&self) -> Instant {
-        (self.began + LONGEST).min(self.heard_at + IDLE)
+        (self.began + LONGEST).min(self.heard_at + self.idle)
     }
 
     /// Whether it has ended.

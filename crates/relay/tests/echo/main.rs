@@ -150,6 +150,29 @@ fn so_many_climb_at_a_time_and_who_ends_makes_room() {
 }
 
 #[test]
+fn who_climbs_and_then_neither_reads_nor_writes_makes_room_soon() {
+    let limits = Limits { climbs: 8, climb_idle: Duration::from_millis(500), ..Limits::default() };
+    let world = World::open(Kind::Silent, limits, None);
+    let frozen: Vec<_> = (0..8)
+        .map(|_| {
+            let mut reached = world.endpoint().ask(Shape::Random).expect("an answer");
+            reached.send(Piece::Load, 0, 0).expect("it reads");
+            reached
+        })
+        .collect();
+    let start = Instant::now();
+    loop {
+        let mut reached = world.endpoint().ask(Shape::Random).expect("an answer");
+        reached.send(Piece::Alive, 0, 0).expect("it reads");
+        if reached.receive().is_ok() {
+            break;
+        }
+        assert!(start.elapsed() < asker::PATIENCE, "there is room again");
+    }
+    drop(frozen);
+}
+
+#[test]
 fn a_climb_ends_with_its_bundle() {
     let world = World::new(Kind::Silent);
     let mut reached = world.endpoint().ask(Shape::Printable).expect("an answer");
