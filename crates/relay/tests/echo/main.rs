@@ -10,6 +10,7 @@ mod datagrams;
 mod receipts;
 mod world;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use asker::{heard, now};
@@ -41,17 +42,24 @@ fn a_port_is_proven_and_64_kib_pass_both_ways_in_every_shape_whatever_the_relay_
     }
 }
 
+/// Whether a question is answered that comes in two pieces.
+fn is_heard(world: &World, shape: Shape, cut: usize) -> bool {
+    let endpoint = world.endpoint();
+    let (question, dressed) = endpoint.question(Transport::Tcp, shape, now());
+    let (one, other) = dressed.split_at(cut.min(dressed.len() - 1));
+    endpoint.say(shape, question, &[one, other]).is_ok()
+}
+
 #[test]
 fn a_question_that_comes_in_pieces_is_waited_for() {
     for kind in [Kind::Silent, Kind::Masked, Kind::House] {
-        let world = World::new(kind);
+        // A website has its say after 30 ms, which may be over on a busy machine; where one such
+        // question came in time, the next ones are waited for much longer.
+        let mut worlds = (0..20).map(|_| World::new(kind));
+        let world = worlds.find(|world| is_heard(world, Shape::Random, 30)).expect("in time");
         for shape in Shape::ALL {
             for cut in [1, 5, 30, 63, 70, 95] {
-                let endpoint = world.endpoint();
-                let (question, dressed) = endpoint.question(Transport::Tcp, shape, now());
-                let (one, other) = dressed.split_at(cut.min(dressed.len() - 1));
-                let reached = endpoint.say(shape, question, &[one, other]);
-                assert!(reached.is_ok(), "{kind:?}, {shape}, cut at {cut}: {:?}", reached.err());
+                assert!(is_heard(&world, shape, cut), "{kind:?}, {shape}, cut at {cut}");
             }
         }
     }
@@ -71,9 +79,11 @@ fn a_repeat_gets_what_a_stranger_gets_also_after_a_restart() {
         let expected = if let Kind::Masked = kind { SITE } else { &[] };
         let again = World::open(kind, Limits::default(), Some(folder.path()));
         for world in [&world, &again] {
-            for (_, dressed) in &asked {
-                assert_eq!(heard(world.at, dressed, SILENCE), expected, "{kind:?}");
-            }
+            thread::scope(|scope| {
+                for (_, dressed) in &asked {
+                    scope.spawn(|| assert_eq!(heard(world.at, dressed, SILENCE), expected));
+                }
+            });
             assert_eq!(world.counted("replays"), 4);
         }
     }
