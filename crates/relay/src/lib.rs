@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump -> tally
-//!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      |              \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      \-> a bundle's question: its answer, and a climb
 //! ```
 //!
 //! | module | what is in it |
