@@ -85,7 +85,11 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let valid = set_keys(&relay, &keys, config.house.is_wanted());
         let mut echoes = Echoes::new(relay.clone(), identity.clone());
         echoes.follow(&store).await?;
-        let doors = Doors::open(ports, relay.clone())?;
+        echoes.settle().await;
+        let mut doors = Doors::open(ports, relay.clone())?;
+        if echoes.has_bundles() {
+            doors.hear_datagrams();
+        }
         doors.note(&store).await?;
         let supervisor = Supervisor::from_environment();
         let mut watch = Watch {

@@ -95,7 +95,10 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
-                self.begin_day().await;
+                if self.echoes.is_of_yesterday() {
+                    // Bundles end with a day.
+                    self.follow_bundles().await;
+                }
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -126,19 +129,21 @@ impl Watch<'_> {
         Ok(News { in_clear, ports })
     }
 
-    /// Bundles end with a day.
-    async fn begin_day(&mut self) {
-        if self.echoes.is_of_yesterday()
-            && let Err(error) = self.echoes.follow(&self.store).await
-        {
+    /// Answers the bundles that are good, and datagrams once there is one. What is wrong with bundles
+    /// keeps no key from being revoked.
+    async fn follow_bundles(&mut self) {
+        if let Err(error) = self.echoes.follow(&self.store).await {
             tell("state", &format!("bundles cannot be read: {error:#}"), self.printer.is_json());
+        }
+        if self.echoes.has_bundles() {
+            self.doors.hear_datagrams();
         }
     }
 
     async fn follow(&mut self) -> anyhow::Result<()> {
-        self.echoes.follow(&self.store).await?;
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
+        self.follow_bundles().await;
         if in_clear && let InClear::Refused(why) = self.cleartext.stands() {
             tell("cleartext-port", why, self.printer.is_json());
         }
