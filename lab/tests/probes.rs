@@ -53,7 +53,14 @@ impl Scene {
     }
 
     fn relay(&self) -> Result<Relay> {
-        Relay::on(&self.world.server).ports("all").mask(NAME).start()
+        let relay = Relay::on(&self.world.server).ports("all").mask(NAME).start()?;
+        // Somebody has a bundle, so that the relay looks for questions.
+        let file = self.world.server.folder()?.join("bundle");
+        let file = file.to_str().expect("UTF-8");
+        relay.command(&["bundle", "make", "--label", "Aunt", "--output", file, "--json"])?;
+        // Four times a second it looks for what is new.
+        std::thread::sleep(Duration::from_millis(600));
+        Ok(relay)
     }
 
     fn at(&self, port: u16) -> SocketAddr {

@@ -76,6 +76,11 @@ pub(crate) struct Service {
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
 
+    /// A table of networks, so that receipts name the one that somebody is in: ip2asn-combined.tsv
+    /// (iptoasn.com, unpacked) or GeoLite2-ASN.mmdb; nobody is asked anything [default: none]
+    #[arg(long, value_name = "FILE", env = "JARYQ_NETWORKS")]
+    pub networks: Option<PathBuf>,
+
     #[command(flatten)]
     pub house: HouseFlags,
 

@@ -36,6 +36,7 @@ mod config;
 mod desk;
 mod doctor;
 mod doors;
+mod echoes;
 mod face;
 mod house;
 mod install;

@@ -17,6 +17,7 @@ use crate::cleartext::{Cleartext, InClear};
 use crate::config::{Address, Config};
 use crate::desk::Desk;
 use crate::doors::{Answers, Doors, as_written};
+use crate::echoes::Echoes;
 use crate::face::{Face, HouseFace, LinkMaker};
 use crate::print::Printer;
 use crate::reload::Reload;
@@ -51,6 +52,7 @@ pub(crate) struct Watch<'a> {
     pub house: Option<(HouseFace, Arc<Desk>)>,
     pub front: Option<Front>,
     pub identity: Identity,
+    pub echoes: Echoes,
 }
 
 /// The valid keys, by what they open.
@@ -95,6 +97,10 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
+                if self.echoes.is_of_yesterday() {
+                    // Bundles end with a day.
+                    self.follow_bundles().await;
+                }
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -125,9 +131,21 @@ impl Watch<'_> {
         Ok(News { in_clear, ports })
     }
 
+    /// Answers the bundles that are good, and datagrams once there is one. What is wrong with bundles
+    /// keeps no key from being revoked.
+    async fn follow_bundles(&mut self) {
+        if let Err(error) = self.echoes.follow(&self.store).await {
+            tell("state", &format!("bundles cannot be read: {error:#}"), self.printer.is_json());
+        }
+        if self.echoes.has_bundles() {
+            self.doors.hear_datagrams();
+        }
+    }
+
     async fn follow(&mut self) -> anyhow::Result<()> {
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
+        self.follow_bundles().await;
         if in_clear && let InClear::Refused(why) = self.cleartext.stands() {
             tell("cleartext-port", why, self.printer.is_json());
         }

@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump -> tally
-//!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      |              \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      \-> a bundle's question: its answer, and a climb
 //! ```
 //!
 //! | module | what is in it |
@@ -23,12 +24,15 @@
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `datagrams` | whose is it, where there are no connections |
+//! | `echo` | questions of bundles' holders, who prove that a port of ours is reached |
 //! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
 //! | `pump` | bytes from one side to the other |
 //! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
+//! | `networks` | whose an address is: the number of an autonomous system |
 //! | `notices` | what the volunteer should know, at most once a minute |
 //! | `clock` | the time of day |
 //! | `generations` | a map that forgets |
@@ -40,8 +44,10 @@ mod clock;
 mod connection;
 mod course;
 mod crowd;
+mod datagrams;
 mod decoy;
 mod dial;
+mod echo;
 mod egress;
 mod generations;
 mod house;
@@ -51,6 +57,7 @@ mod live;
 mod mask;
 mod measure;
 mod names;
+mod networks;
 mod notices;
 mod patience;
 mod pump;
@@ -74,14 +81,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::echo::BundleId;
 use wire::mtproto::Datacentre;
+use wire::receipt::Witness;
 use wire::tally::Day;
 use wire::webproxy::WebAddress;
 
 use course::Course;
 pub use course::CourseSettings;
 use crowd::Crowd;
+pub use datagrams::{Datagrams, Flow};
 use dial::Dialer;
+use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
 use house::Bridge;
@@ -91,6 +102,7 @@ pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
 pub use names::{Names, NoAddress};
+pub use networks::{BadNetworks, Networks};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use patience::Patiences;
@@ -141,6 +153,17 @@ pub struct Limits {
     pub mask_time: Duration,
     /// See [`Limits::mask_time`].
     pub mask_bytes: u64,
+    /// Questions of one bundle within ten minutes that are answered. A loud search asks once on each
+    /// port, by TCP and by UDP.
+    pub questions_per_bundle: usize,
+    /// Questions of all bundles within ten minutes.
+    pub questions: usize,
+    /// Climbs of one bundle at the same time.
+    pub climbs_per_bundle: usize,
+    /// Climbs of all bundles at the same time. One takes about 16 KiB.
+    pub climbs: usize,
+    /// How long a climb goes on without a word. One asks whether its way still lives after a minute.
+    pub climb_idle: Duration,
     /// How long connections may go on after the relay was told to stop.
     pub farewell: Duration,
 }
@@ -157,6 +180,11 @@ impl Default for Limits {
             drain: Duration::from_secs(60),
             mask_time: Duration::from_secs(600),
             mask_bytes: 64 << 20,
+            questions_per_bundle: 150_000,
+            questions: 1_000_000,
+            climbs_per_bundle: 64,
+            climbs: 512,
+            climb_idle: Duration::from_secs(120),
             farewell: Duration::from_secs(10),
         }
     }
@@ -194,6 +222,7 @@ pub(crate) struct Shared {
     logins: web::Logins,
     askers: house::Askers,
     replays: Replays,
+    echoes: Echoes,
     arrivals: Crowd,
     /// Those whom the mask host entertains.
     strangers: Crowd,
@@ -278,10 +307,14 @@ impl Shared {
         }
     }
 
-    /// Flushes what was written down, on a thread that may wait for the disk.
+    /// Flushes what was written down, and looks at the clock, on a thread that may wait for the disk.
     async fn flush(self: &Arc<Self>) {
         let shared = Arc::clone(self);
-        let flushed = tokio::task::spawn_blocking(move || shared.replays.flush()).await;
+        let flushed = tokio::task::spawn_blocking(move || {
+            shared.echoes.refresh();
+            shared.replays.flush()
+        });
+        let flushed = flushed.await;
         if let Ok(Err(error)) = flushed {
             self.notices.say(Notice::ForgetsReplays(error.to_string()));
         }
@@ -312,6 +345,7 @@ impl Relay {
             names,
             logins: web::Logins::default(),
             askers: house::Askers::default(),
+            echoes: Echoes::new(&limits),
             replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
@@ -337,6 +371,19 @@ impl Relay {
         let keyring = Arc::new(shared.finder.keyring.load().with(keys));
         shared.finder.keyring.store(Arc::clone(&keyring));
         shared.live.end_all_but(&keyring);
+    }
+
+    /// From now on, questions of the echo are answered for these bundles and no others; what goes on
+    /// for others ends at its next step.
+    ///
+    /// 100,000 of them take a second or two; whoever comes meanwhile does not notice.
+    pub fn set_bundles(&self, bundles: &[BundleId]) {
+        self.0.echoes.set(&self.0.key.0, bundles);
+    }
+
+    /// From now on, receipts are signed so. Without it, there are none.
+    pub fn set_witness(&self, witness: Witness) {
+        self.0.echoes.witness.store(Some(Arc::new(witness)));
     }
 
     /// Who waits for the trial of all keys, because nothing hints at theirs, and how long.

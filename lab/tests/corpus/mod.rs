@@ -7,6 +7,7 @@ use lab::{Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use wire::echo::{Shape, Transport, dress};
 use wire::tls::hello::{X25519, X25519_MLKEM768};
 use wire::tls::offer;
 
@@ -100,7 +101,15 @@ pub fn all(name: &str) -> Vec<Probe> {
         words.iter().map(|word| (format!("{:?}", String::from_utf8_lossy(word)), word.to_vec()));
     let cut = |cut: &usize| (format!("{cut} bytes of a hello"), new[..*cut].to_vec());
     let cuts = [1, 3, 5, 6, 9, 11, 43, 64, 100, 517, 1400, new.len() - 1];
-    for (name, said) in hellos.into_iter().chain(words).chain(cuts.iter().map(cut)) {
+    // As somebody asks who has a bundle of another relay; whole, and half of it.
+    let question: [u8; 64] = garbage(64).try_into().expect("64 bytes");
+    let asked = Shape::ALL.into_iter().flat_map(|shape| {
+        let said = dress::question(shape, Transport::Tcp, name, &question);
+        let half = said[..said.len() * 3 / 4].to_vec();
+        [(format!("a question, {shape}"), said), (format!("most of a question, {shape}"), half)]
+    });
+    let said = hellos.into_iter().chain(words).chain(cuts.iter().map(cut)).chain(asked);
+    for (name, said) in said {
         let probe = Probe::new(name, &said);
         probes.extend([probe.clone(), probe.done()]);
     }

@@ -1,8 +1,9 @@
 //! What follows an answer: pieces both ways, each sealed, until 64 KiB have passed.
 //!
 //! Over TCP the asker sends [`PIECES`] pieces of [`Kind::Load`], and the relay as many from the first
-//! of them on, without waiting for the others; each says how many have come the other way so far. So
-//! both sides' freezes show, and where. Over UDP each piece of the asker's is answered by one of the
+//! of them on, without waiting for the others; each says how many have come the other way so far. Its
+//! last one it keeps back until all of theirs have come, or none has for a second. So both sides'
+//! freezes show, and where. Over UDP each piece of the asker's is answered by one of the
 //! relay's, of the same number and length; what is lost is asked again.
 //!
 //! Then the asker may ask for a receipt ([`Kind::Receipt`]), and later whether the way still lives
@@ -10,9 +11,9 @@
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 
+use super::Question;
 use super::question::{NONCE, aead};
-use super::{EchoKey, Question};
-use crate::derive;
+use crate::derive::Root;
 
 /// How long a piece is before it is dressed, in bytes.
 pub const PIECE: usize = 768;
@@ -77,9 +78,9 @@ pub struct Climb {
 
 impl Climb {
     /// For the side that sends this way.
-    pub(super) fn new(key: &EchoKey, question: &Question, way: Way) -> Self {
-        let up = aead(&derive::from_secret(&key.0, &[b"up", question]));
-        let down = aead(&derive::from_secret(&key.0, &[b"down", question]));
+    pub(super) fn new(root: &Root, question: &Question, way: Way) -> Self {
+        let up = aead(&root.derive(&[b"up", question]));
+        let down = aead(&root.derive(&[b"down", question]));
         match way {
             Way::Up => Self { ours: up, theirs: down },
             Way::Down => Self { ours: down, theirs: up },
