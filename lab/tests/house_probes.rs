@@ -189,7 +189,9 @@ fn every_probe_of_the_corpus_is_answered_as_by_the_website_alone() -> Result {
         let scene = Scene::new(lab)?;
         let probes = [corpus::all(NAME), scene.used()?].concat();
         scene.assert_alike(443, &probes);
-        let words: Vec<Probe> = probes.into_iter().skip(300).step_by(2).collect();
+        // What is answered to garbage in pieces depends there on how many a busy machine reads at first.
+        let words = probes.into_iter().skip(300).step_by(2);
+        let words: Vec<Probe> = words.filter(|one| !one.name.starts_with("garbage, ")).collect();
         scene.assert_alike(80, &words);
         Ok(())
     })

@@ -78,3 +78,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_first_is_given_alone_and_then_the_rest() {
+        let mut stream = Rewound::in_pieces(b"abcdef".to_vec(), 2, &b"gh"[..]);
+        let mut bytes = [0; 8];
+        for piece in [&b"ab"[..], b"cdef", b"gh"] {
+            let read = stream.read(&mut bytes).await.expect("it reads");
+            assert_eq!(&bytes[..read], piece);
+        }
+    }
+}
