@@ -1,4 +1,5 @@
-//! What must survive: who this relay is, which keys it has handed out, and what was counted.
+//! What must survive: who this relay is, which keys and bundles it has handed out, and what was
+//! counted.
 //!
 //! One SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
 //! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
@@ -10,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bundles;
 mod keys;
 mod pages;
 mod sums;
@@ -27,7 +29,11 @@ use sqlx::sqlite::{
 };
 use sqlx::{Row, Sqlite};
 use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
+use wire::receipt::{Certificate, Witness};
+use wire::signer::Signer;
+use wire::tally::Day;
 
+pub use bundles::{Issued, TooManyBundles};
 pub use keys::{BadLabel, Key, Label, NoKey};
 pub use pages::Page;
 pub use sums::{By, Group, Line};
@@ -38,7 +44,7 @@ const FILE: &str = "jaryq.db";
 
 /// What each layout of the file has more than the one before it; the last one is what this version
 /// reads and writes.
-const LAYOUTS: [&str; 4] = [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA];
+const LAYOUTS: [&str; 5] = [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA, bundles::SCHEMA];
 
 const FIRST: &str = "
     CREATE TABLE identity (
@@ -92,6 +98,9 @@ pub enum Error {
     /// No such key.
     #[error(transparent)]
     NoKey(#[from] NoKey),
+    /// No more bundles can be made.
+    #[error(transparent)]
+    TooManyBundles(#[from] TooManyBundles),
     /// A key cannot be called that.
     #[error(transparent)]
     BadLabel(#[from] BadLabel),
@@ -110,6 +119,26 @@ impl Identity {
     #[must_use]
     pub fn relay_key(&self) -> RelayKey {
         self.fleet_key.relay_key(&self.relay_id)
+    }
+
+    /// Who signs this relay's bundles. A relay without a hub plays the organisers' part itself: its
+    /// signer follows from the fleet key, which such a relay keeps, and not from the relay's own.
+    #[must_use]
+    pub fn signer(&self) -> Signer {
+        self.fleet_key.signer()
+    }
+
+    /// What this relay signs receipts as, certified by its signer until the end of a day.
+    ///
+    /// # Panics
+    /// Never: the certificate is for the same key.
+    #[must_use]
+    pub fn witness(&self, until: Day) -> Witness {
+        let relay_key = self.relay_key();
+        let key = relay_key.receipt_key();
+        let mask = relay_key.mask_key();
+        let certificate = Certificate::issue(&self.signer(), key.public(), &mask, until);
+        Witness::new(key, certificate).expect("its own certificate")
     }
 
     /// The epoch whose secrets are valid now.
@@ -305,7 +334,6 @@ async fn note(
 mod tests {
     use super::*;
     use wire::derive::Form;
-    use wire::tally::Day;
 
     #[tokio::test]
     async fn only_the_owner_can_read_the_state() {
@@ -354,14 +382,16 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let without_page = "DROP TABLE page;";
+        let without_bundle = "DROP TABLE bundle;";
         for back in [
-            "PRAGMA user_version = 3",
-            "DROP TABLE tally; DROP TABLE people; DROP TABLE counter; PRAGMA user_version = 2",
-            "DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
+            "PRAGMA user_version = 4",
+            "DROP TABLE page; PRAGMA user_version = 3",
+            "DROP TABLE page; DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
+             PRAGMA user_version = 2",
+            "DROP TABLE page; DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
              ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
         ] {
-            sqlx::raw_sql(without_page).execute(&store.pool).await.expect("written");
+            sqlx::raw_sql(without_bundle).execute(&store.pool).await.expect("written");
             sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
             store.close().await;
             store = Store::open(dir.path()).await.expect("opens");
@@ -369,6 +399,8 @@ mod tests {
             assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
             assert_eq!(store.tally(By::Day, Day(0)).await.expect("read"), []);
             assert_eq!(store.page(key.id).await.expect("read"), Page::default());
+            assert_eq!(store.bundles(Day(0)).await.expect("read"), []);
+            store.new_bundle(key.id, Day(0), Day(0)).await.expect("written");
         }
     }
 

@@ -3,8 +3,10 @@
 //! ```text
 //! fleet key ──┬── relay key      = HKDF(fleet key, relay id)
 //!             └── pseudonym      = HKDF(fleet key, "id" ‖ relay id ‖ person)      (a [`KeyId`])
+//! fleet key ─────── signer         = HKDF(fleet key, "signer")                    (of bundles)
 //! relay key ──┬── secret         = HKDF(relay key, form ‖ pseudonym ‖ epoch)
 //!             ├── echo key       = HKDF(relay key, "echo" ‖ bundle)
+//!             ├── receipt key    = HKDF(relay key, "receipts")                    (signs them)
 //!             └── bucket         = HKDF(relay key, pseudonym ‖ epoch)             (its port, its label)
 //! ```
 //!
@@ -24,6 +26,7 @@ use aws_lc_rs::{hkdf, hmac};
 use data_encoding::{Encoding, Specification};
 
 use crate::echo::{BundleId, EchoKey, MaskKey};
+use crate::signer::Signer;
 
 /// How many buckets the keys of a relay fall into: enough that a bucket is searched in
 /// microseconds, few enough that a bucket holds many people and so names none.
@@ -102,6 +105,12 @@ impl FleetKey {
     #[must_use]
     pub fn pseudonym(&self, id: &RelayId, person: Person) -> KeyId {
         KeyId(derive(&root(&self.0), &[b"id", &id.0, &person.0.to_be_bytes()]))
+    }
+
+    /// Who signs the bundles of these organisers, and certifies their relays' receipt keys.
+    #[must_use]
+    pub fn signer(&self) -> Signer {
+        Signer::from_seed(&derive(&root(&self.0), &[b"signer"]))
     }
 }
 
@@ -269,6 +278,12 @@ impl RelayKey {
     #[must_use]
     pub fn mask_key(&self) -> MaskKey {
         MaskKey(derive(&self.0, &[b"echo mask"]))
+    }
+
+    /// What this relay signs receipts with.
+    #[must_use]
+    pub fn receipt_key(&self) -> Signer {
+        Signer::from_seed(&derive(&self.0, &[b"receipts"]))
     }
 
     /// A number below `bound` that is this relay's own and stays the same: for what should differ

@@ -20,13 +20,24 @@
 //! | [`doorway`] | addresses that only one person knows |
 //! | [`dns_update`] | a record in a zone, for proof that a name is ours |
 //! | [`echo`] | how a port is proven to reach a relay, and what passes through it |
+//! | [`bundle`] | relays, their keys and known cracks, in one signed file |
+//! | [`receipt`] | what a relay signs for who has shown that a port reaches it |
+//! | [`signer`] | who signs: keys, signatures, fingerprints in words |
+//! | [`trusted`] | what was signed by somebody whom its reader trusts |
+//! | [`crack`] | a way that carries traffic, in a network, at an hour |
+//! | [`addresses`] | which addresses are not for the public |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod addresses;
+mod armour;
+pub mod bundle;
 pub mod classify;
+pub mod crack;
 pub mod ctr;
+mod cursor;
 pub mod derive;
 pub mod dns_update;
 pub mod doorway;
@@ -34,10 +45,13 @@ pub mod echo;
 pub mod http_proxy;
 pub mod mtproto;
 pub mod port_range;
+pub mod receipt;
+pub mod signer;
 pub mod socks5;
 pub mod tally;
 pub mod target;
 pub mod tls;
+pub mod trusted;
 pub mod webproxy;
 pub mod websocket;
 

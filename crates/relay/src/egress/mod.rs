@@ -3,7 +3,6 @@
 //! A name is resolved once, its addresses are checked, and one of those that were checked is dialled:
 //! a name that answers differently the second time changes nothing.
 
-mod addresses;
 mod ports;
 
 use std::collections::HashSet;
@@ -14,12 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
+use wire::addresses::{self, Kind};
 use wire::http_proxy::Status;
 use wire::target::{Host, Target};
 
 use crate::names::{Names, NoAddress};
 use crate::race;
-use addresses::Kind;
 pub use ports::{BadEgressPorts, EgressPorts};
 
 /// Where people's other apps may go.

@@ -1,11 +1,11 @@
-//! Where nobody is taken, whatever they ask for.
+//! Which addresses are not for the public: nobody is taken to them, and no bundle leads there.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Why an address is not for the public.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Nobody's in particular: 0.0.0.0/8, `::`.
     Unspecified,
     /// This machine's own.
@@ -39,8 +39,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Why nobody is taken to this address; `None` for one that is the public's.
-pub(crate) fn forbidden(address: IpAddr) -> Option<Kind> {
+/// Why this address is not for the public; `None` for one that is.
+#[must_use]
+pub fn forbidden(address: IpAddr) -> Option<Kind> {
     match address {
         IpAddr::V4(four) => forbidden_v4(four),
         IpAddr::V6(six) => forbidden_v6(six),
