@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
+use wire::echo::Transport;
 use wire::mtproto::faketls::{self, ClientTime};
 use wire::mtproto::obfuscated::{self, Opened, Tag};
 use wire::tally::{Cell, Protocol};
@@ -17,6 +18,7 @@ use wire::tls::record::Unframer;
 
 use crate::arrival::{Arrival, NoMore};
 use crate::clock::unix_seconds;
+use crate::echo::{self, Asked};
 use crate::keyring::Entry;
 use crate::mask::likeness::{Manner, Pace};
 use crate::search::{Found, Hints, Lock, Look};
@@ -46,6 +48,7 @@ pub(crate) async fn serve(
     let mut arrival = Arrival::new(&shared, stream, peer, dialled);
     let guest = match identify(&mut arrival).await {
         Caller::Guest(guest) => guest,
+        Caller::Asker(asked) => return Box::pin(echo::tcp::answer(arrival, *asked)).await,
         Caller::Stranger => {
             if let Some(house) = shared.house.as_ref().filter(|house| house.is_for(&arrival)) {
                 return Box::pin(house.receive(&shared, arrival, room)).await;
@@ -74,6 +77,8 @@ pub(crate) async fn serve(
 enum Caller {
     /// Somebody with a key.
     Guest(Box<Guest>),
+    /// Somebody with a bundle, who wants to know whether this port of ours is reached.
+    Asker(Box<Asked>),
     /// Anybody else. Nothing was sent to them.
     Stranger,
     /// Somebody who went away; or somebody with a key who was answered, and whose bytes were tampered
@@ -107,7 +112,14 @@ impl Guest {
 /// Reads the first flight and judges it.
 async fn identify(arrival: &mut Arrival<'_>) -> Caller {
     loop {
-        match classify(&arrival.first) {
+        if let Some(asked) = echo::asked(arrival.shared, Transport::Tcp, &arrival.first) {
+            return Caller::Asker(Box::new(asked));
+        }
+        let shape = match classify(&arrival.first) {
+            Shape::Nobody | Shape::Obfuscated(_) if echo::may_become(arrival) => Shape::NeedMore,
+            shape => shape,
+        };
+        match shape {
             Shape::NeedMore => match arrival.more().await {
                 Ok(()) => {}
                 Err(NoMore::Enough) => return Caller::Stranger,

@@ -23,6 +23,7 @@
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `echo` | questions of bundles' holders, who prove that a port of ours is reached |
 //! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
@@ -42,6 +43,7 @@ mod course;
 mod crowd;
 mod decoy;
 mod dial;
+mod echo;
 mod egress;
 mod generations;
 mod house;
@@ -74,6 +76,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
+use wire::echo::BundleId;
 use wire::mtproto::Datacentre;
 use wire::tally::Day;
 use wire::webproxy::WebAddress;
@@ -82,6 +85,7 @@ use course::Course;
 pub use course::CourseSettings;
 use crowd::Crowd;
 use dial::Dialer;
+use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
 use house::Bridge;
@@ -141,6 +145,15 @@ pub struct Limits {
     pub mask_time: Duration,
     /// See [`Limits::mask_time`].
     pub mask_bytes: u64,
+    /// Questions of one bundle within ten minutes that are answered. A loud search asks once on each
+    /// port, by TCP and by UDP.
+    pub questions_per_bundle: usize,
+    /// Questions of all bundles within ten minutes.
+    pub questions: usize,
+    /// Climbs of one bundle at the same time.
+    pub climbs_per_bundle: usize,
+    /// Climbs of all bundles at the same time. One takes about 16 KiB.
+    pub climbs: usize,
     /// How long connections may go on after the relay was told to stop.
     pub farewell: Duration,
 }
@@ -157,6 +170,10 @@ impl Default for Limits {
             drain: Duration::from_secs(60),
             mask_time: Duration::from_secs(600),
             mask_bytes: 64 << 20,
+            questions_per_bundle: 150_000,
+            questions: 1_000_000,
+            climbs_per_bundle: 64,
+            climbs: 512,
             farewell: Duration::from_secs(10),
         }
     }
@@ -194,6 +211,7 @@ pub(crate) struct Shared {
     logins: web::Logins,
     askers: house::Askers,
     replays: Replays,
+    echoes: Echoes,
     arrivals: Crowd,
     /// Those whom the mask host entertains.
     strangers: Crowd,
@@ -278,10 +296,14 @@ impl Shared {
         }
     }
 
-    /// Flushes what was written down, on a thread that may wait for the disk.
+    /// Flushes what was written down, and looks at the clock, on a thread that may wait for the disk.
     async fn flush(self: &Arc<Self>) {
         let shared = Arc::clone(self);
-        let flushed = tokio::task::spawn_blocking(move || shared.replays.flush()).await;
+        let flushed = tokio::task::spawn_blocking(move || {
+            shared.echoes.refresh();
+            shared.replays.flush()
+        });
+        let flushed = flushed.await;
         if let Ok(Err(error)) = flushed {
             self.notices.say(Notice::ForgetsReplays(error.to_string()));
         }
@@ -312,6 +334,7 @@ impl Relay {
             names,
             logins: web::Logins::default(),
             askers: house::Askers::default(),
+            echoes: Echoes::new(&limits),
             replays: Replays::open(key, settings.folder.as_deref(), &notices),
             arrivals: Crowd::new(limits.arrivals, limits.arrivals_per_source),
             callers: Crowd::new(limits.strangers, limits.strangers_per_source),
@@ -337,6 +360,14 @@ impl Relay {
         let keyring = Arc::new(shared.finder.keyring.load().with(keys));
         shared.finder.keyring.store(Arc::clone(&keyring));
         shared.live.end_all_but(&keyring);
+    }
+
+    /// From now on, questions of the echo are answered for these bundles and no others; what goes on
+    /// for others ends at its next step.
+    ///
+    /// 100,000 of them take a second or two; whoever comes meanwhile does not notice.
+    pub fn set_bundles(&self, bundles: &[BundleId]) {
+        self.0.echoes.set(&self.0.key.0, bundles);
     }
 
     /// Who waits for the trial of all keys, because nothing hints at theirs, and how long.

@@ -27,6 +27,8 @@ pub(crate) const FLUSH: Duration = Duration::from_secs(10);
 /// Hellos of fake TLS carry the time: one is good from when a clock that is fast calls it new until
 /// one that is slow calls it old.
 const HELLOS: Span = Span { name: "hellos", slice: 300, window: 2 * SKEW as u64, most: 4_000_000 };
+/// So do questions of the echo. As many as all bundles may ask within the time.
+const ECHOES: Span = Span { name: "echoes", slice: 300, window: 2 * SKEW as u64, most: 3_000_000 };
 /// Plain and padded flights are good for ever.
 const FLIGHTS: Span = Span { name: "flights", slice: 86_400, window: 7 * 86_400, most: 2_000_000 };
 
@@ -34,6 +36,7 @@ pub(crate) struct Replays {
     marker: Marker,
     hellos: Mutex<Memory>,
     flights: Mutex<Memory>,
+    echoes: Mutex<Memory>,
 }
 
 impl Replays {
@@ -46,7 +49,8 @@ impl Replays {
             }
             Mutex::new(memory)
         };
-        Self { marker: key.marker("first flight"), hellos: open(HELLOS), flights: open(FLIGHTS) }
+        let [hellos, flights, echoes] = [HELLOS, FLIGHTS, ECHOES].map(open);
+        Self { marker: key.marker("first flight"), hellos, flights, echoes }
     }
 
     /// Whether a hello with these random bytes is new. Ask only for what a key opens, or strangers
@@ -58,6 +62,11 @@ impl Replays {
     /// The same for a plain or padded flight.
     pub(crate) fn is_new_flight(&self, random: &[u8], notices: &Notices) -> bool {
         self.is_new(&self.flights, random, notices)
+    }
+
+    /// The same for a question of the echo.
+    pub(crate) fn is_new_echo(&self, nonce: &[u8], notices: &Notices) -> bool {
+        self.is_new(&self.echoes, nonce, notices)
     }
 
     fn is_new(&self, memory: &Mutex<Memory>, random: &[u8], notices: &Notices) -> bool {
@@ -72,7 +81,7 @@ impl Replays {
 
     /// Flushes what was written to the disk, waiting for it.
     pub(crate) fn flush(&self) -> io::Result<()> {
-        let unflushed = [&self.hellos, &self.flights]
+        let unflushed = [&self.hellos, &self.flights, &self.echoes]
             .map(|memory| memory.lock().unwrap_or_else(PoisonError::into_inner).unflushed());
         let flushed = unflushed.iter().flatten().map(|file| file.sync_data());
         // One that cannot be flushed keeps none of the others from the disk.

@@ -50,6 +50,9 @@ counters! {
     DatacentreUnreachable, "datacentre_unreachable", "Times that no address of a datacentre answered.";
     MaskUnreachable, "mask_unreachable", "Times that the mask host did not answer.";
     NamesUnreachable, "names_unreachable", "Times that the name servers did not answer.";
+    Echoes, "echoes", "Questions of bundles' holders that were answered: a port of ours was reached.";
+    Climbs, "climbs", "Times that somebody measured how much passes through a port of ours.";
+    TooManyEchoes, "too_many_echoes", "Questions and climbs that a bundle had too many of.";
     EgressRefused, "egress_refused", "Wishes for a server to which nobody is taken.";
 }
 

@@ -1,8 +1,9 @@
 //! What follows an answer: pieces both ways, each sealed, until 64 KiB have passed.
 //!
 //! Over TCP the asker sends [`PIECES`] pieces of [`Kind::Load`], and the relay as many from the first
-//! of them on, without waiting for the others; each says how many have come the other way so far. So
-//! both sides' freezes show, and where. Over UDP each piece of the asker's is answered by one of the
+//! of them on, without waiting for the others; each says how many have come the other way so far. Its
+//! last one it keeps back until all of theirs have come, or none has for a second. So both sides'
+//! freezes show, and where. Over UDP each piece of the asker's is answered by one of the
 //! relay's, of the same number and length; what is lost is asked again.
 //!
 //! Then the asker may ask for a receipt ([`Kind::Receipt`]), and later whether the way still lives

@@ -107,6 +107,24 @@ pub fn find(transport: Transport, first: &[u8]) -> Option<(Shape, Question, usiz
     }
 }
 
+/// Whether these first bytes of a connection are part of a request or of a query that may become a
+/// question. Of noise and hellos, [`crate::classify`] knows.
+#[must_use]
+pub fn may_become(first: &[u8]) -> bool {
+    first.len() < LONGEST_QUESTION && (is_part_of_request(first) || dns::is_part(first))
+}
+
+fn is_part_of_request(first: &[u8]) -> bool {
+    const METHOD: &[u8] = b"POST /";
+    let (method, rest) = first.split_at(METHOD.len().min(first.len()));
+    let (text, rest) = rest.split_at(TEXT.min(rest.len()));
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    METHOD.starts_with(method)
+        && text.iter().all(is_letter)
+        && rest.first().is_none_or(|byte| *byte == b' ')
+        && !rest.windows(4).any(|four| four == b"\r\n\r\n")
+}
+
 /// Dresses the answer to a question that was found in `asked`.
 #[must_use]
 pub fn answer(shape: Shape, transport: Transport, asked: &[u8], answer: &[u8; LENGTH]) -> Vec<u8> {

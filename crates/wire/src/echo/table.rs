@@ -1,13 +1,15 @@
 //! Whose question is it? By a tag of four bytes that each bundle has for ten minutes, and that is
 //! hidden under the nonce of each question.
 
+use std::sync::Arc;
+
 use super::question::{Keys, WINDOW, hide, mask, tag};
 use super::{Answer, BundleId, Climb, EchoKey, LENGTH, MaskKey, Question, SKEW, Wanted, Way};
 
 /// The bundles that a relay answers.
 pub struct Table {
     mask: [u8; 32],
-    bundles: Vec<Bundle>,
+    bundles: Arc<[Bundle]>,
     /// The window in the middle, and the tags of it and its neighbours, sorted, with whose they are.
     window: u32,
     tags: Vec<([u8; 4], u32)>,
@@ -39,29 +41,34 @@ impl Table {
         now: u32,
     ) -> Self {
         let bundle = |(id, key): (BundleId, EchoKey)| Bundle { id, key, tags: key.tags() };
-        let bundles = bundles.into_iter().map(bundle).collect();
-        let mut table = Self { mask: mask(mask_key), bundles, window: 0, tags: Vec::new() };
-        table.fill(now / WINDOW);
-        table
+        Self::at(mask(mask_key), bundles.into_iter().map(bundle).collect(), now / WINDOW)
     }
 
     /// The same bundles when time has gone on; `None` as long as nothing changes.
-    pub fn refresh(&mut self, now: u32) -> bool {
-        let is_due = now / WINDOW != self.window;
-        if is_due {
-            self.fill(now / WINDOW);
-        }
-        is_due
+    #[must_use]
+    pub fn refreshed(&self, now: u32) -> Option<Self> {
+        let window = now / WINDOW;
+        (window != self.window).then(|| Self::at(self.mask, Arc::clone(&self.bundles), window))
     }
 
-    fn fill(&mut self, window: u32) {
-        self.window = window;
-        self.tags.clear();
-        for at in [window.wrapping_sub(1), window, window.wrapping_add(1)] {
-            let tags = (0..).zip(&self.bundles).map(|(place, b)| (tag(&b.tags, at), place));
-            self.tags.extend(tags);
-        }
-        self.tags.sort_unstable();
+    fn at(mask: [u8; 32], bundles: Arc<[Bundle]>, window: u32) -> Self {
+        let windows = [window.wrapping_sub(1), window, window.wrapping_add(1)];
+        let of_window = |at| (0..).zip(&*bundles).map(move |(place, b)| (tag(&b.tags, at), place));
+        let mut tags: Vec<_> = windows.into_iter().flat_map(of_window).collect();
+        tags.sort_unstable();
+        Self { mask, bundles, window, tags }
+    }
+
+    /// How many bundles there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bundles.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bundles.is_empty()
     }
 
     /// Opens a question, if it is one of ours and of now. Whether it was answered before, its nonce

@@ -100,6 +100,18 @@ pub(super) fn read<const N: usize>(transport: Transport, way: Way, came: &[u8]) 
     carried.map(|carried| Some((carried, used))).ok_or(Unlike)
 }
 
+/// Whether this is the beginning of a query over TCP of which more is to come.
+pub(super) fn is_part(first: &[u8]) -> bool {
+    let Some((head, message)) = first.split_first_chunk::<2>() else { return true };
+    let length = usize::from(u16::from_be_bytes(*head));
+    let fixed = message.get(2..).unwrap_or_default();
+    let expected = [&QUERY[..], &COUNTS].concat();
+    let had = fixed.len().min(expected.len());
+    (HEADER..=super::LONGEST_QUESTION).contains(&length)
+        && message.len() < length
+        && fixed[..had] == expected[..had]
+}
+
 fn parts(message: &[u8], flags: [u8; 2]) -> Option<&[u8]> {
     let (header, rest) = message.split_first_chunk::<HEADER>()?;
     if header[2..4] != flags || header[4..] != COUNTS {

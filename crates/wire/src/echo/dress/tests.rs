@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::classify::{self, classify};
 use crate::derive::{FleetKey, RelayId, RelayKey};
 use crate::echo::{Answer, Asker, BundleId, Kind, Piece, Table, Wanted};
 
@@ -109,7 +110,7 @@ fn nobody_else_can_answer_and_no_answer_fits_another_question() {
 
 #[test]
 fn a_question_is_good_for_ten_minutes_either_way_and_on_one_relay() {
-    let (mut table, asker) = (table(), asker_of(9));
+    let (table, asker) = (table(), asker_of(9));
     let at = |time| Wanted { time, ..wanted(Transport::Tcp, Shape::Tls) };
     for (time, is_good) in
         [(NOW - 600, true), (NOW - 601, false), (NOW + 600, true), (NOW + 601, false)]
@@ -120,7 +121,8 @@ fn a_question_is_good_for_ten_minutes_either_way_and_on_one_relay() {
     let later = NOW + 86_400;
     let asked = asker.ask(&at(later), crate::random());
     assert!(table.open(&asked, later).is_none(), "the tags of yesterday");
-    assert!(table.refresh(later) && !table.refresh(later));
+    let table = table.refreshed(later).expect("other tags");
+    assert!(table.refreshed(later).is_none(), "nothing has changed");
     assert!(table.open(&asked, later).is_some());
 
     let elsewhere = FleetKey::from_bytes([7; 32]).relay_key(&RelayId([8; 16]));
@@ -143,6 +145,21 @@ fn two_questions_of_one_bundle_have_no_byte_in_common_but_by_chance() {
 }
 
 proptest! {
+    #[test]
+    fn of_a_question_in_pieces_more_is_waited_for_until_it_is_whole(
+        shape in 0u8..4, cut in any::<prop::sample::Index>(),
+    ) {
+        let shape = Shape::of(shape).expect("four");
+        let asked = asker_of(5).ask(&wanted(Transport::Tcp, shape), crate::random());
+        let dressed = question(shape, Transport::Tcp, "a.example", &asked);
+        let part = &dressed[..cut.index(dressed.len())];
+        let waits = || may_become(part) || classify(part) == classify::Shape::NeedMore;
+        prop_assert!(waits(), "{} of {} bytes", part.len(), dressed.len());
+        prop_assert!(!may_become(&dressed));
+        let is_found = find(Transport::Tcp, part).is_some_and(|(found, ..)| found == shape);
+        prop_assert!(!is_found);
+    }
+
     #[test]
     fn an_answer_is_read_whatever_pieces_it_comes_in(
         body: [u8; LENGTH], shape in 0u8..4, cut in any::<prop::sample::Index>(),

@@ -1,0 +1,106 @@
+//! Questions of people with a bundle, who find out which of our ports are reached from where they are,
+//! and how much passes through them: [`wire::echo`], answered.
+//!
+//! ```text
+//! first bytes, a datagram ─> a bundle's key? ─> of now, and new? ─> within its budget? ─> the answer ─> a climb
+//!                                └──────────────────┴────────────────────┴─ no: nobody's, as any noise
+//! ```
+//!
+//! Whoever has no bundle cannot tell from outside that this is asked: it is one look into a table,
+//! before keys are tried.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | `budget` | how much a bundle may ask |
+//! | `ladder` | a climb, whatever carries it |
+//! | `tcp` | the answer, and the climb, on a connection |
+
+mod budget;
+mod ladder;
+pub(crate) mod tcp;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwapOption;
+use wire::derive::RelayKey;
+use wire::echo::{BundleId, Found, Shape, Table, Transport, dress};
+
+use crate::arrival::Arrival;
+use crate::clock::unix_seconds_32;
+use crate::tally::Counter;
+use crate::{Limits, Shared};
+use budget::Budget;
+
+/// What the relay knows of bundles.
+pub(crate) struct Echoes {
+    /// None where there are no bundles: then nothing is looked at.
+    table: ArcSwapOption<Table>,
+    /// Whoever has it may change the table.
+    changing: Mutex<()>,
+    budget: Budget,
+}
+
+/// A question that is to be answered.
+pub(crate) struct Asked {
+    pub found: Found,
+    pub shape: Shape,
+    /// How many of the bytes that came it took.
+    pub used: usize,
+}
+
+impl Echoes {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            table: ArcSwapOption::empty(),
+            changing: Mutex::default(),
+            budget: Budget::new(limits),
+        }
+    }
+
+    /// From now on it is these bundles.
+    pub(crate) fn set(&self, key: &RelayKey, bundles: &[BundleId]) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let with_keys = bundles.iter().map(|id| (*id, key.echo_key(*id)));
+        let table = Table::new(&key.mask_key(), with_keys, unix_seconds_32());
+        self.table.store((!table.is_empty()).then(|| Arc::new(table)));
+        self.budget.keep(&bundles.iter().copied().collect());
+    }
+
+    /// Looks at the clock.
+    pub(crate) fn refresh(&self) {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let refreshed = self.table.load().as_ref().and_then(|it| it.refreshed(unix_seconds_32()));
+        if let Some(refreshed) = refreshed {
+            self.table.store(Some(Arc::new(refreshed)));
+        }
+    }
+}
+
+/// The question that somebody asks, if it is one of a bundle's, of now, asked for the first time and
+/// not one too many. It counts as asked from then on.
+pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Option<Asked> {
+    let table = shared.echoes.table.load();
+    let table = table.as_ref()?;
+    let (shape, question, used) = dress::find(transport, came)?;
+    let found = table.open(&question, unix_seconds_32())?;
+    if (found.wanted.transport, found.wanted.shape) != (transport, shape) {
+        return None;
+    }
+    // Before it is written down as seen: who asks too much fills no memory.
+    if !shared.echoes.budget.has_left(found.bundle) {
+        shared.counters.count(Counter::TooManyEchoes);
+        return None;
+    }
+    if !shared.replays.is_new_echo(found.nonce(), &shared.notices) {
+        shared.counters.count(Counter::Replays);
+        return None;
+    }
+    shared.echoes.budget.spend(found.bundle);
+    shared.counters.count(Counter::Echoes);
+    Some(Asked { found, shape, used })
+}
+
+/// Whether what somebody at the door has said may become a question, though it is no key's any more.
+pub(crate) fn may_become(arrival: &Arrival<'_>) -> bool {
+    arrival.shared.echoes.table.load().is_some() && dress::may_become(&arrival.first)
+}

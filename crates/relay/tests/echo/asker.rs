@@ -1,0 +1,136 @@
+//! Somebody with a bundle.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, SystemTime};
+
+use wire::derive::RelayKey;
+use wire::echo::climb::PIECES;
+use wire::echo::{
+    Answer, Asker, BundleId, Climb, Kind, Piece, Question, Shape, Transport, Wanted, Way, dress,
+};
+
+/// How long anything is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+pub fn now() -> u32 {
+    let since = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    u32::try_from(since).expect("before 2106")
+}
+
+/// What a bundle says of one relay.
+pub struct Endpoint {
+    pub at: SocketAddr,
+    pub asker: Asker,
+}
+
+impl Endpoint {
+    pub fn new(at: SocketAddr, key: &RelayKey, bundle: BundleId) -> Self {
+        Self { at, asker: Asker::new(&key.echo_key(bundle), &key.mask_key()) }
+    }
+
+    /// A question, and how it is dressed.
+    pub fn question(&self, transport: Transport, shape: Shape, time: u32) -> (Question, Vec<u8>) {
+        let wanted = Wanted { transport, shape, relay: self.at, time };
+        let question = self.asker.ask(&wanted, wire::random());
+        (question, dress::question(shape, transport, "www.example.org", &question))
+    }
+
+    /// Asks on a connection of its own.
+    pub fn ask(&self, shape: Shape) -> io::Result<Reached> {
+        let (question, dressed) = self.question(Transport::Tcp, shape, now());
+        self.say(shape, question, &[&dressed])
+    }
+
+    /// The same in these pieces.
+    pub fn say(&self, shape: Shape, question: Question, pieces: &[&[u8]]) -> io::Result<Reached> {
+        let mut stream = connect(self.at)?;
+        for (at, piece) in pieces.iter().enumerate() {
+            if at > 0 {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            stream.write_all(piece)?;
+        }
+        let mut came = Vec::new();
+        let sealed = loop {
+            let read = dress::read_answer(shape, Transport::Tcp, &came);
+            if let Some((sealed, used)) = read.map_err(io::Error::other)? {
+                came.drain(..used);
+                break sealed;
+            }
+            read_some(&mut stream, &mut came)?;
+        };
+        let answer = self.asker.read(&question, &sealed).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(Reached { shape, stream, climb: self.asker.climb(&question), answer, came })
+    }
+}
+
+/// A connection on which a question was answered.
+pub struct Reached {
+    shape: Shape,
+    pub stream: TcpStream,
+    climb: Climb,
+    pub answer: Answer,
+    came: Vec<u8>,
+}
+
+impl Reached {
+    pub fn send(&mut self, kind: Kind, number: u16, received: u16) -> io::Result<()> {
+        let piece = Piece { kind, number, received, body: Vec::new() };
+        let sealed = self.climb.seal(&piece);
+        self.stream.write_all(&dress::piece(self.shape, Transport::Tcp, Way::Up, &sealed))
+    }
+
+    pub fn receive(&mut self) -> io::Result<Piece> {
+        loop {
+            let read = dress::read_piece(self.shape, Transport::Tcp, Way::Down, &self.came);
+            if let Some((sealed, used)) = read.map_err(io::Error::other)? {
+                self.came.drain(..used);
+                return self.climb.open(&sealed).ok_or(io::ErrorKind::InvalidData.into());
+            }
+            read_some(&mut self.stream, &mut self.came)?;
+        }
+    }
+
+    /// Sends `up` pieces of load and reads all of the relay's: what it says to have received, each time.
+    pub fn climb(&mut self, up: u16) -> io::Result<Vec<u16>> {
+        for number in 0..up {
+            self.send(Kind::Load, number, 0)?;
+        }
+        let mut received = Vec::new();
+        for number in 0..PIECES {
+            let piece = self.receive()?;
+            assert_eq!((piece.kind, piece.number), (Kind::Load, number));
+            received.push(piece.received);
+        }
+        Ok(received)
+    }
+}
+
+pub fn connect(at: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(at)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn read_some(stream: &mut TcpStream, into: &mut Vec<u8>) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    match stream.read(&mut buffer)? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        length => {
+            into.extend_from_slice(&buffer[..length]);
+            Ok(())
+        }
+    }
+}
+
+/// What a stranger hears who says this, until the end or until nothing more comes.
+pub fn heard(at: SocketAddr, said: &[u8], patience: Duration) -> Vec<u8> {
+    let mut stream = connect(at).expect("it listens");
+    stream.set_read_timeout(Some(patience)).expect("set");
+    stream.write_all(said).expect("it reads");
+    let mut heard = Vec::new();
+    while read_some(&mut stream, &mut heard).is_ok() {}
+    heard
+}
