@@ -6,9 +6,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use wire::echo::{Asker, EchoKey, MaskKey, Transport};
+use wire::bundle::{Bundle, Endpoint, Ports};
+use wire::crack::Crack;
+use wire::echo::{Asker, Transport};
+use wire::receipt::RelayTag;
+use wire::trusted::Trusted;
 
 /// Ports that are never dialled, whatever a bundle says: mail servers are not ours to knock at.
 pub const NEVER: [u16; 2] = [0, 25];
@@ -17,6 +22,7 @@ pub const NEVER: [u16; 2] = [0, 25];
 #[derive(Clone, Debug)]
 pub struct Targets {
     roads: Vec<Arc<Road>>,
+    cracks: Vec<Crack>,
 }
 
 /// One address of one relay.
@@ -27,14 +33,9 @@ pub(crate) struct Road {
     pub(crate) relay: u16,
     pub(crate) ip: IpAddr,
     pub(crate) asker: Asker,
-    serves: Serves,
-}
-
-/// Which ports a relay answers on.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Serves {
-    All,
-    Only(BTreeSet<u16>),
+    /// What its receipts bear.
+    pub(crate) tag: RelayTag,
+    serves: Ports,
 }
 
 /// A port of a relay, over one transport.
@@ -45,26 +46,32 @@ pub struct Spot {
     port: u16,
 }
 
-/// What a bundle says of a relay.
-pub(crate) struct Endpoint {
-    pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) serves: Serves,
-    pub(crate) echo: EchoKey,
-    pub(crate) mask: MaskKey,
-}
-
 impl Targets {
-    pub(crate) fn of(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
+    /// Those of a bundle whose signer is trusted and whose time has not passed: there is no other
+    /// way to have any.
+    #[must_use]
+    pub fn new(bundle: &Trusted<Bundle>) -> Self {
+        Self { cracks: bundle.cracks.clone(), ..Self::of(&bundle.endpoints) }
+    }
+
+    fn of(endpoints: &[Endpoint]) -> Self {
         let mut roads = Vec::new();
         for (relay, endpoint) in (1..).zip(endpoints) {
-            for &ip in &endpoint.addresses {
+            for ip in endpoint.addresses() {
                 let place = u16::try_from(roads.len()).expect("a bundle has some hundred relays");
-                let asker = Asker::new(&endpoint.echo, &endpoint.mask);
-                let serves = endpoint.serves.clone();
-                roads.push(Arc::new(Road { place, relay, ip, asker, serves }));
+                let asker = Asker::new(&endpoint.echo_key, &endpoint.mask_key);
+                let tag = RelayTag::of(&endpoint.mask_key);
+                let serves = endpoint.ports.clone();
+                roads.push(Arc::new(Road { place, relay, ip, asker, tag, serves }));
             }
         }
-        Self { roads }
+        Self { roads, cracks: Vec::new() }
+    }
+
+    /// Wherever these lead: for tests on this machine's own addresses, which no bundle may have.
+    #[cfg(test)]
+    pub(crate) fn untrusted(endpoints: &[Endpoint]) -> Self {
+        Self::of(endpoints)
     }
 
     /// How many relays there are.
@@ -79,6 +86,11 @@ impl Targets {
     pub fn spot(&self, address: SocketAddr, transport: Transport) -> Option<Spot> {
         let road = self.roads.iter().find(|road| road.ip == address.ip())?;
         road.spot(transport, address.port())
+    }
+
+    /// What the bundle's signer knows to pass.
+    pub(crate) fn cracks(&self) -> &[Crack] {
+        &self.cracks
     }
 
     pub(crate) fn roads(&self) -> &[Arc<Road>] {
@@ -96,16 +108,13 @@ impl Targets {
             let socket = std::net::UdpSocket::bind((any, 0));
             socket.is_ok_and(|socket| socket.connect((road.ip, 9)).is_ok())
         };
-        Self { roads: self.roads.into_iter().filter(is_routed).collect() }
+        Self { roads: self.roads.into_iter().filter(is_routed).collect(), cracks: self.cracks }
     }
 }
 
 impl Road {
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
-        let is_served = match &self.serves {
-            Serves::All => true,
-            Serves::Only(ports) => ports.contains(&port),
-        };
+        let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.has(port));
         let may = is_served && !NEVER.contains(&port);
         may.then(|| Spot { road: Arc::clone(self), transport, port })
     }

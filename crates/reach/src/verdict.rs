@@ -124,8 +124,8 @@ impl Verdict {
     /// Whether another shape could fare better: the port was reached by something.
     #[must_use]
     pub(crate) fn may_be_shape(self) -> bool {
-        use Verdict::{Frozen, HandshakeOnly, Mute, OneWay, Reset};
-        matches!(self, HandshakeOnly | Mute | OneWay(_) | Reset { .. } | Frozen { .. })
+        use Verdict::{HandshakeOnly, Mute, OneWay, Reset};
+        matches!(self, HandshakeOnly | Mute | OneWay(_) | Reset { .. })
     }
 }
 

@@ -82,12 +82,21 @@ impl Order {
         self
     }
 
-    /// What is to be tried next; `None` when everything has been.
-    pub fn next(&mut self) -> Option<(Spot, Shape)> {
+    /// The next of those that passed at another relay.
+    pub fn next_near(&mut self) -> Option<(Spot, Shape)> {
         while let Some(next) = self.near.pop_front() {
             if self.given.take(&next.0) {
                 return Some(next);
             }
+        }
+        None
+    }
+
+    /// What is to be tried next; `None` when everything has been.
+    #[expect(clippy::should_implement_trait, reason = "what it gives depends on what it is told")]
+    pub fn next(&mut self) -> Option<(Spot, Shape)> {
+        if let Some(near) = self.next_near() {
+            return Some(near);
         }
         while let Some((claim, tries)) = self.claims.pop_front() {
             if let Some(spot) = self.claimed(&claim, tries) {
@@ -192,9 +201,12 @@ impl Order {
             return None;
         }
         let many = self.roads.len();
-        for _ in 0..many {
+        let proven = self.roads.iter().position(|road| Some(road.tag) == claim.relay);
+        for more in 0..many {
             self.turn += 1;
-            let road = &self.roads[self.turn % many];
+            // A relay's own receipt speaks for that relay first.
+            let own = proven.filter(|_| more == 0 && tries == TRIES);
+            let road = &self.roads[own.unwrap_or(self.turn % many)];
             if let Some(spot) = road.spot(claim.transport, claim.port) {
                 // A second try goes to the next relay, or once more to the only one.
                 if self.given.take(&spot) || tries < TRIES {

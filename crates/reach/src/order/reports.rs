@@ -1,27 +1,27 @@
 //! What others say is open. Reports change the order and remove nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
+use wire::crack::{Crack, Hour, Network, Passage};
 use wire::echo::{Shape, Transport};
+use wire::receipt::{Receipt, RelayTag};
+use wire::trusted::Trusted;
 
 /// After how long a report counts half, in hours: shutdowns opened and closed every few hours.
 const HALF_LIFE: f64 = 6.0;
 /// How many receipts of one hour count: one person can ask for many.
 const MOST_AN_HOUR: u32 = 8;
+/// What a report from another network, or an unknown one, is worth beside one from this one.
+const ELSEWHERE: f64 = 1.0 / 16.0;
 
 /// Somebody says that a port is open.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// In which network; `None` when nobody knows.
-    pub network: Option<String>,
-    /// What carries it.
-    pub transport: Transport,
-    /// Its port.
-    pub port: u16,
-    /// What passed there.
-    pub shape: Shape,
-    /// When, in hours since 1970.
-    pub hour: u32,
+    /// What passed, and in which network.
+    pub passage: Passage,
+    /// When.
+    pub hour: Hour,
     /// Who says so.
     pub source: Source,
 }
@@ -29,8 +29,8 @@ pub struct Report {
 /// Who says that a port is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// A relay, by a receipt that was checked; the number tells receipts apart.
-    Receipt(u64),
+    /// This relay, by a receipt that was checked; the number tells its receipts apart.
+    Receipt(RelayTag, u64),
     /// The signer of the bundle, who has seen so many receipts.
     Signer(u32),
     /// Somebody, without proof; the number tells people apart, as far as anybody can.
@@ -46,10 +46,30 @@ pub struct Claim {
     pub port: u16,
     /// What is said to pass there.
     pub shape: Shape,
+    /// Which relay has proven it, if one has: it is asked first.
+    pub relay: Option<RelayTag>,
+}
+
+impl From<&Crack> for Report {
+    fn from(crack: &Crack) -> Self {
+        let source = Source::Signer(crack.receipts.into());
+        Self { passage: crack.passage.clone(), hour: crack.seen, source }
+    }
+}
+
+impl From<&Trusted<Receipt>> for Report {
+    fn from(receipt: &Trusted<Receipt>) -> Self {
+        let statement = receipt.statement();
+        let mut hasher = DefaultHasher::new();
+        statement.hash(&mut hasher);
+        let source = Source::Receipt(receipt.tag(), hasher.finish());
+        Self { passage: statement.passage.clone(), hour: statement.hour, source }
+    }
 }
 
 #[derive(Default)]
 struct Case {
+    relay: Option<RelayTag>,
     proven: f64,
     told: f64,
     is_here: bool,
@@ -59,44 +79,39 @@ struct Case {
 /// Puts what others say in order: what is proven for this network, then what is proven elsewhere or
 /// merely told for it, each by how many say so and how lately.
 #[must_use]
-pub fn rank(reports: &[Report], network: Option<&str>, hour: u32) -> Vec<Claim> {
+pub fn rank(reports: &[Report], network: &Network, now: Hour) -> Vec<Claim> {
     let mut seen = HashSet::new();
-    let mut each_hour: HashMap<(Transport, u16, u32), u32> = HashMap::new();
+    let mut each_hour: HashMap<(Transport, u16, Hour), u32> = HashMap::new();
     let mut cases: HashMap<(Transport, u16), Case> = HashMap::new();
-    for report in reports {
-        // A port that is told twice by the same is told once; nor does a day to come count.
-        let source = match report.source {
-            Source::Receipt(id) => (0, id, report.port, report.transport),
-            Source::Signer(_) => (1, u64::from(report.hour), report.port, report.transport),
-            Source::Word(who) => (2, who, report.port, report.transport),
+    for Report { passage, hour, source } in reports {
+        let (transport, port) = (passage.transport, passage.port.get());
+        // What is told twice by the same is told once; nor does a day to come count.
+        let who = match source {
+            Source::Receipt(relay, id) => (relay.0, *id),
+            Source::Signer(_) => ([0; 8], u64::from(hour.0)),
+            Source::Word(who) => ([1; 8], *who),
         };
-        if !seen.insert(source) || report.hour > hour + 1 {
+        if !seen.insert((who, transport, port)) || hour.0 > now.0 + 1 {
             continue;
         }
-        let age = f64::from(hour.saturating_sub(report.hour));
-        let fresh = 0.5_f64.powf(age / HALF_LIFE);
-        let here = match (&report.network, network) {
-            (Some(theirs), Some(ours)) => theirs == ours,
-            _ => true,
-        };
-        let case = cases.entry((report.transport, report.port)).or_default();
-        let weight = if here { fresh } else { fresh / 16.0 };
-        case.is_here |= here;
-        match report.source {
-            Source::Receipt(_) => {
-                let slot = (report.transport, report.port, report.hour);
-                let so_far = each_hour.entry(slot).or_default();
+        let age = f64::from(now.0.saturating_sub(hour.0));
+        let is_here = passage.network == *network || Network::Unknown == *network;
+        let weight = 0.5_f64.powf(age / HALF_LIFE) * if is_here { 1.0 } else { ELSEWHERE };
+        let case = cases.entry((transport, port)).or_default();
+        case.is_here |= is_here;
+        match source {
+            Source::Receipt(relay, _) => {
+                let so_far = each_hour.entry((transport, port, *hour)).or_default();
                 *so_far += 1;
-                if *so_far <= MOST_AN_HOUR {
-                    case.proven += weight;
-                }
+                case.relay = Some(*relay);
+                case.proven += if *so_far <= MOST_AN_HOUR { weight } else { 0.0 };
             }
             Source::Signer(receipts) => {
-                case.proven += weight * f64::from(receipts.clamp(1, MOST_AN_HOUR));
+                case.proven += weight * f64::from((*receipts).clamp(1, MOST_AN_HOUR));
             }
             Source::Word(_) => case.told += weight,
         }
-        *case.shapes.entry(report.shape).or_default() += weight;
+        *case.shapes.entry(passage.shape).or_default() += weight;
     }
     let mut ranked: Vec<_> = cases.into_iter().collect();
     let rank = |case: &Case| (case.proven > 0.0 && case.is_here, case.proven, case.told);
@@ -106,7 +121,8 @@ pub fn rank(reports: &[Report], network: Option<&str>, hour: u32) -> Vec<Claim> 
     });
     let claim = |((transport, port), case): ((Transport, u16), Case)| {
         let best = case.shapes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
-        Claim { transport, port, shape: best.map_or(Shape::Random, |(shape, _)| shape) }
+        let shape = best.map_or(Shape::Random, |(shape, _)| shape);
+        Claim { transport, port, shape, relay: case.relay }
     };
     ranked.into_iter().map(claim).collect()
 }

@@ -1,0 +1,100 @@
+//! What is given to the engines, and what comes back: one outcome for each ask.
+
+use std::net::TcpStream;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::EventFd;
+use wire::echo::{Answer, Question, Shape};
+
+use crate::ladder::Climbed;
+use crate::{Spot, Verdict};
+
+/// The host that our dressed questions name: one that everybody may ask for, and nobody has.
+pub(crate) const NAME: &str = "www.example.com";
+
+/// Ask this.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) spot: Spot,
+    pub(crate) shape: Shape,
+    /// Below 256, and another one each time that the same is asked.
+    pub(crate) attempt: u8,
+    /// How long an acceptance, or a datagram's answer, is waited for.
+    pub(crate) hold: Duration,
+    /// How long an answer is waited for after an acceptance.
+    pub(crate) patience: Duration,
+    /// Whether it is only asked if the dial is accepted at all.
+    pub(crate) is_knock: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) ask: Ask,
+    pub(crate) dialled: Instant,
+    /// How long it took to be accepted (TCP) or answered (UDP).
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) bytes: u32,
+    pub(crate) met: Met,
+}
+
+#[derive(Debug)]
+pub(crate) enum Met {
+    /// The relay's own answer.
+    Answered(Box<Answered>),
+    /// Accepted, and nothing more was wanted.
+    Accepted,
+    /// Something else.
+    Other(Verdict),
+}
+
+/// The relay's answer, and the connection that it came on.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) question: Question,
+    pub(crate) answer: Answer,
+    /// Over TCP, with what came after the answer.
+    pub(crate) stream: Option<(TcpStream, Vec<u8>)>,
+}
+
+/// What the heart of a search hears of.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// An engine's outcomes, a turn's together.
+    Outcomes(Vec<Outcome>),
+    /// How the climb of this number went.
+    Climbed(usize, Climbed),
+    /// A climb's thread has ended.
+    Left,
+    /// An engine cannot go on.
+    Dead,
+}
+
+/// Where everybody tells it.
+pub(crate) type Teller = Sender<News>;
+
+/// Ends an engine's sleep.
+#[derive(Clone, Debug)]
+pub(crate) struct Bell(std::sync::Arc<EventFd>);
+
+impl Bell {
+    pub(crate) fn new() -> nix::Result<Self> {
+        use nix::sys::eventfd::EfdFlags;
+        let flags = EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC;
+        EventFd::from_value_and_flags(0, flags).map(|fd| Self(std::sync::Arc::new(fd)))
+    }
+
+    pub(crate) fn ring(&self) {
+        // It fails when it has rung 2^64 times unheard.
+        let _ = self.0.write(1);
+    }
+
+    pub(crate) fn hush(&self) {
+        let _ = self.0.read();
+    }
+
+    pub(crate) fn fd(&self) -> &EventFd {
+        &self.0
+    }
+}

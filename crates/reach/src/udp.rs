@@ -1,0 +1,340 @@
+//! Many datagrams at once, without privileges: one ordinary socket for each family, and calls that
+//! take sixty-four datagrams at a time. Questions are not remembered but made again when an answer
+//! comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use socket2::{Domain, Protocol, Socket, Type};
+use wire::echo::{Question, Shape, Transport, dress};
+
+use crate::asking::Questions;
+use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller};
+use crate::target::Road;
+use crate::verdict::Verdict;
+use crate::Targets;
+
+/// How many datagrams one call sends or receives.
+const BATCH: usize = 64;
+/// How many calls send before answers are looked at.
+const A_TURN: usize = 4;
+/// As long as an answer may be, in bytes.
+const LONGEST: usize = 1500;
+/// How much the kernel may keep for us, in bytes.
+const BUFFER: usize = 4 << 20;
+
+/// Asks what it is given until nobody asks any more.
+pub(crate) struct Engine {
+    pub(crate) asks: Receiver<Vec<Datagram>>,
+    pub(crate) bell: Bell,
+    pub(crate) teller: Teller,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) targets: Targets,
+}
+
+/// A question as it goes out: it is sealed by whoever gives it, so that both work at once.
+pub(crate) struct Datagram {
+    pub(crate) ask: Ask,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// What is out.
+#[derive(Default)]
+struct Out {
+    asked: HashMap<(u64, u8), Waiting>,
+    /// By when each of them is given up, in groups of one waiting time.
+    deadlines: HashMap<Duration, VecDeque<(Instant, (u64, u8))>>,
+}
+
+struct Waiting {
+    ask: Ask,
+    sent: Instant,
+    length: usize,
+    /// Whether somebody else has answered.
+    is_lie: bool,
+}
+
+impl Engine {
+    /// Until there is nobody left who could ask.
+    ///
+    /// # Errors
+    /// When the machine gives no socket of either family, or takes one away.
+    pub(crate) fn run(self) -> nix::Result<()> {
+        let sockets: Vec<(Domain, Socket)> =
+            [Domain::IPV4, Domain::IPV6].into_iter().filter_map(open).collect();
+        let roads: HashMap<IpAddr, Arc<Road>> =
+            self.targets.roads().iter().map(|road| (road.ip, Arc::clone(road))).collect();
+        let mut out = Out::default();
+        let mut waiting: VecDeque<Datagram> = VecDeque::new();
+        let mut done = Vec::new();
+        let mut incoming = Incoming::default();
+        loop {
+            if !self.take(&mut waiting, out.asked.is_empty()) {
+                return Ok(());
+            }
+            for _ in 0..A_TURN {
+                self.send(&sockets, &mut waiting, &mut out, &mut done);
+            }
+            let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
+            self.sleep(&sockets, sleep)?;
+            let before = Instant::now();
+            for (_, socket) in &sockets {
+                while incoming.receive(socket) == BATCH {
+                    self.read(&incoming, &roads, &mut out, &mut done);
+                }
+                self.read(&incoming, &roads, &mut out, &mut done);
+            }
+            out.expire(before, &mut done);
+            if !done.is_empty() && self.tell(&mut done) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there is nobody left who listens.
+    fn tell(&self, done: &mut Vec<Outcome>) -> bool {
+        self.teller.send(News::Outcomes(std::mem::take(done))).is_err()
+    }
+
+    fn take(&self, waiting: &mut VecDeque<Datagram>, is_idle: bool) -> bool {
+        if is_idle && waiting.is_empty() {
+            match self.asks.recv() {
+                Ok(asks) => waiting.extend(asks),
+                Err(_) => return false,
+            }
+        }
+        loop {
+            match self.asks.try_recv() {
+                Ok(asks) => waiting.extend(asks),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn sleep(&self, sockets: &[(Domain, Socket)], sleep: Duration) -> nix::Result<()> {
+        let mut fds = vec![PollFd::new(self.bell.fd().as_fd(), PollFlags::POLLIN)];
+        fds.extend(sockets.iter().map(|(_, it)| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
+        let sleep = Duration::from_millis(
+            u64::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).min(60_000),
+        );
+        match poll(&mut fds, PollTimeout::try_from(sleep).unwrap_or(PollTimeout::ZERO)) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        self.bell.hush();
+        Ok(())
+    }
+
+    /// One call's worth, of one family.
+    fn send(
+        &self,
+        sockets: &[(Domain, Socket)],
+        waiting: &mut VecDeque<Datagram>,
+        out: &mut Out,
+        done: &mut Vec<Outcome>,
+    ) {
+        let Some(first) = waiting.front() else { return };
+        let domain = Domain::for_address(first.ask.spot.address());
+        let same = |it: &&Datagram| Domain::for_address(it.ask.spot.address()) == domain;
+        let many = waiting.iter().take(BATCH).take_while(same).count();
+        let batch: Vec<Datagram> = waiting.drain(..many).collect();
+        let socket = sockets.iter().find(|(of, _)| *of == domain);
+        let sent = socket.map_or(0, |(_, socket)| send_all(socket, &batch));
+        let now = Instant::now();
+        for (at, datagram) in batch.into_iter().enumerate() {
+            if at < sent {
+                out.put(datagram.ask, now, datagram.bytes.len());
+            } else if at == sent && socket.is_some() {
+                // The machine will not send this one, e.g. since a rule of its own forbids it.
+                let met = Met::Other(Verdict::Unreachable);
+                done.push(outcome(datagram.ask, now, None, 0, met));
+            } else if socket.is_some() {
+                waiting.push_front(datagram);
+                // Their order does not matter, nor does it change what comes of them.
+            } else {
+                done.push(outcome(datagram.ask, now, None, 0, Met::Other(Verdict::Untried)));
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        incoming: &Incoming,
+        roads: &HashMap<IpAddr, Arc<Road>>,
+        out: &mut Out,
+        done: &mut Vec<Outcome>,
+    ) {
+        for (from, came) in incoming.all() {
+            let road = roads.get(&from.ip().to_canonical());
+            let Some(spot) = road.and_then(|road| road.spot(Transport::Udp, from.port())) else {
+                continue;
+            };
+            let waiting = out.attempts(spot.key());
+            let answered = waiting.iter().find_map(|&(attempt, shape)| {
+                let sealed = dress::read_answer(shape, Transport::Udp, came).ok()??.0;
+                let asked = |time| -> (Question, _) {
+                    let question = self.questions.question(&spot, shape, attempt, time);
+                    let answer = spot.asker().read(&question, &sealed);
+                    (question, answer)
+                };
+                let found = self.questions.times().into_iter().map(asked);
+                let (question, answer) =
+                    found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
+                Some((attempt, Answered { question, answer, stream: None }))
+            });
+            match answered {
+                Some((attempt, answered)) => {
+                    if let Some(it) = out.asked.remove(&(spot.key(), attempt)) {
+                        let rtt = Some(it.sent.elapsed());
+                        let met = Met::Answered(Box::new(answered));
+                        done.push(outcome(it.ask, it.sent, rtt, it.length + came.len(), met));
+                    }
+                }
+                None => {
+                    for (attempt, _) in waiting {
+                        if let Some(it) = out.asked.get_mut(&(spot.key(), attempt)) {
+                            it.is_lie = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Out {
+    fn put(&mut self, ask: Ask, sent: Instant, length: usize) {
+        let (key, hold) = ((ask.spot.key(), ask.attempt), ask.hold);
+        self.deadlines.entry(hold).or_default().push_back((sent + hold, key));
+        self.asked.insert(key, Waiting { ask, sent, length, is_lie: false });
+    }
+
+    /// What is waited for from there.
+    fn attempts(&self, key: u64) -> Vec<(u8, Shape)> {
+        let waits = |attempt| Some((attempt, self.asked.get(&(key, attempt))?.ask.shape));
+        (0..crate::search::ATTEMPTS).filter_map(waits).collect()
+    }
+
+    fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
+        for queue in self.deadlines.values_mut() {
+            while let Some((deadline, key)) = queue.front() {
+                if *deadline > drained {
+                    break;
+                }
+                if let Some(it) = self.asked.remove(key) {
+                    let verdict = if it.is_lie { Verdict::Liar } else { Verdict::Dropped };
+                    done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(verdict)));
+                }
+                queue.pop_front();
+            }
+        }
+        self.deadlines.retain(|_, queue| !queue.is_empty());
+    }
+
+    fn until_next(&self) -> Duration {
+        let next = self.deadlines.values().filter_map(|queue| Some(queue.front()?.0)).min();
+        next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn outcome(ask: Ask, dialled: Instant, rtt: Option<Duration>, bytes: usize, met: Met) -> Outcome {
+    Outcome { ask, dialled, rtt, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), met }
+}
+
+fn open(domain: Domain) -> Option<(Domain, Socket)> {
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(domain, kind, Some(Protocol::UDP)).ok()?;
+    let any: SocketAddr = match domain {
+        Domain::IPV4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        _ => {
+            socket.set_only_v6(true).ok()?;
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        }
+    };
+    socket.bind(&any.into()).ok()?;
+    // As much of it as the machine allows.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    Some((domain, socket))
+}
+
+/// How many of them went out.
+fn send_all(socket: &Socket, batch: &[Datagram]) -> usize {
+    let slices: Vec<[IoSlice<'_>; 1]> =
+        batch.iter().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
+    let addresses: Vec<Option<SockaddrStorage>> =
+        batch.iter().map(|datagram| Some(datagram.ask.spot.address().into())).collect();
+    let mut sent = 0;
+    let mut patience = 50;
+    while sent < batch.len() {
+        let mut headers = MultiHeaders::preallocate(batch.len() - sent, None);
+        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
+        match sendmmsg(fd, &mut headers, &slices[sent..], &addresses[sent..], [], flags) {
+            Ok(results) => sent += results.count(),
+            Err(nix::Error::EINTR) => {}
+            // The card is busy. It is not for long, or something is wrong.
+            Err(nix::Error::EAGAIN | nix::Error::ENOBUFS) if patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            // An old word of a router's about another datagram.
+            Err(nix::Error::ECONNREFUSED) if patience > 0 => patience -= 1,
+            Err(_) => return sent,
+        }
+    }
+    sent
+}
+
+/// What one call received.
+struct Incoming {
+    buffers: Vec<[u8; LONGEST]>,
+    came: Vec<(SocketAddr, usize, usize)>,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { buffers: vec![[0; LONGEST]; BATCH], came: Vec::new() }
+    }
+}
+
+impl Incoming {
+    /// How many came.
+    fn receive(&mut self, socket: &Socket) -> usize {
+        self.came.clear();
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+            self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let fd = socket.as_raw_fd();
+        let mut count = 0;
+        if let Ok(results) = recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None) {
+            for (at, message) in results.enumerate() {
+                count += 1;
+                if let Some(from) = message.address.and_then(|it| address(&it)) {
+                    self.came.push((from, at, message.bytes));
+                }
+            }
+        }
+        count
+    }
+
+    fn all(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
+        self.came.iter().map(|(from, at, length)| (*from, &self.buffers[*at][..*length]))
+    }
+}
+
+fn address(from: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = from.as_sockaddr_in() {
+        return Some(SocketAddr::new(v4.ip().into(), v4.port()));
+    }
+    let v6 = from.as_sockaddr_in6()?;
+    Some(SocketAddr::new(v6.ip().into(), v6.port()))
+}
