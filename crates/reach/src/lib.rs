@@ -36,6 +36,8 @@ mod asking;
 mod ladder;
 pub mod order;
 pub mod pace;
+#[cfg(test)]
+mod peer;
 mod probe;
 pub mod search;
 mod stop;

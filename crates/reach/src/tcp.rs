@@ -237,8 +237,7 @@ impl Engine {
             dial.socket.peer_addr().ok()?;
             let rtt = dial.dialled.elapsed();
             if dial.ask.is_knock {
-                dial.asked =
-                    Some(Asked { question: [0; LENGTH], rtt, sent: 0, came: Vec::new() });
+                dial.asked = Some(Asked { question: [0; LENGTH], rtt, sent: 0, came: Vec::new() });
                 return Some(Ended::Accepted);
             }
             // So that a missing acknowledgement is told from a missing answer.
@@ -379,13 +378,7 @@ fn close(dial: Dial, met: Met) -> Outcome {
     outcome(dial.ask, dial.dialled, rtt, bytes, met)
 }
 
-fn outcome(
-    ask: Ask,
-    dialled: Instant,
-    rtt: Option<Duration>,
-    bytes: usize,
-    met: Met,
-) -> Outcome {
+fn outcome(ask: Ask, dialled: Instant, rtt: Option<Duration>, bytes: usize, met: Met) -> Outcome {
     Outcome { ask, dialled, rtt, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), met }
 }
 
@@ -405,8 +398,13 @@ fn refusal(error: &std::io::Error) -> Option<Verdict> {
     match error.raw_os_error()? {
         libc::ECONNREFUSED | libc::ECONNRESET => Some(Verdict::Refused),
         libc::ETIMEDOUT => Some(Verdict::Dropped),
-        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EACCES | libc::EPERM
-        | libc::ENOPROTOOPT | libc::EHOSTDOWN | libc::ENONET => Some(Verdict::Unreachable),
+        libc::EHOSTUNREACH
+        | libc::ENETUNREACH
+        | libc::EACCES
+        | libc::EPERM
+        | libc::ENOPROTOOPT
+        | libc::EHOSTDOWN
+        | libc::ENONET => Some(Verdict::Unreachable),
         _ => None,
     }
 }

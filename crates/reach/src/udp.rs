@@ -15,11 +15,11 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::echo::{Question, Shape, Transport, dress};
 
+use crate::Targets;
 use crate::asking::Questions;
 use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller};
 use crate::target::Road;
 use crate::verdict::Verdict;
-use crate::Targets;
 
 /// How many datagrams one call sends or receives.
 const BATCH: usize = 64;
@@ -45,12 +45,15 @@ pub(crate) struct Datagram {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// A spot's number, a shape and which attempt it is.
+type Key = (u64, Shape, u8);
+
 /// What is out.
 #[derive(Default)]
 struct Out {
-    asked: HashMap<(u64, u8), Waiting>,
+    asked: HashMap<Key, Waiting>,
     /// By when each of them is given up, in groups of one waiting time.
-    deadlines: HashMap<Duration, VecDeque<(Instant, (u64, u8))>>,
+    deadlines: HashMap<Duration, VecDeque<(Instant, Key)>>,
 }
 
 struct Waiting {
@@ -178,7 +181,7 @@ impl Engine {
                 continue;
             };
             let waiting = out.attempts(spot.key());
-            let answered = waiting.iter().find_map(|&(attempt, shape)| {
+            let answered = waiting.iter().find_map(|&(shape, attempt)| {
                 let sealed = dress::read_answer(shape, Transport::Udp, came).ok()??.0;
                 let asked = |time| -> (Question, _) {
                     let question = self.questions.question(&spot, shape, attempt, time);
@@ -188,19 +191,19 @@ impl Engine {
                 let found = self.questions.times().into_iter().map(asked);
                 let (question, answer) =
                     found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
-                Some((attempt, Answered { question, answer, stream: None }))
+                Some(((shape, attempt), Answered { question, answer, stream: None }))
             });
             match answered {
-                Some((attempt, answered)) => {
-                    if let Some(it) = out.asked.remove(&(spot.key(), attempt)) {
+                Some(((shape, attempt), answered)) => {
+                    if let Some(it) = out.asked.remove(&(spot.key(), shape, attempt)) {
                         let rtt = Some(it.sent.elapsed());
                         let met = Met::Answered(Box::new(answered));
                         done.push(outcome(it.ask, it.sent, rtt, it.length + came.len(), met));
                     }
                 }
                 None => {
-                    for (attempt, _) in waiting {
-                        if let Some(it) = out.asked.get_mut(&(spot.key(), attempt)) {
+                    for (shape, attempt) in waiting {
+                        if let Some(it) = out.asked.get_mut(&(spot.key(), shape, attempt)) {
                             it.is_lie = true;
                         }
                     }
@@ -212,15 +215,16 @@ impl Engine {
 
 impl Out {
     fn put(&mut self, ask: Ask, sent: Instant, length: usize) {
-        let (key, hold) = ((ask.spot.key(), ask.attempt), ask.hold);
+        let (key, hold) = ((ask.spot.key(), ask.shape, ask.attempt), ask.hold);
         self.deadlines.entry(hold).or_default().push_back((sent + hold, key));
         self.asked.insert(key, Waiting { ask, sent, length, is_lie: false });
     }
 
     /// What is waited for from there.
-    fn attempts(&self, key: u64) -> Vec<(u8, Shape)> {
-        let waits = |attempt| Some((attempt, self.asked.get(&(key, attempt))?.ask.shape));
-        (0..crate::search::ATTEMPTS).filter_map(waits).collect()
+    fn attempts(&self, key: u64) -> Vec<(Shape, u8)> {
+        let all = Shape::ALL.into_iter();
+        let all = all.flat_map(|shape| (0..crate::search::ATTEMPTS).map(move |it| (shape, it)));
+        all.filter(|(shape, it)| self.asked.contains_key(&(key, *shape, *it))).collect()
     }
 
     fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {

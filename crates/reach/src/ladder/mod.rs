@@ -135,9 +135,7 @@ fn judge_slow(height: Height, took: Duration) -> Verdict {
 
 /// It stopped here. `has_all` says of each way whether all is known to have passed.
 fn judge_stop(height: Height, has_all_up: bool) -> Verdict {
-    let kib = |pieces: u16| {
-        u16::try_from(usize::from(pieces) * PIECE / 1024).expect("at most 64")
-    };
+    let kib = |pieces: u16| u16::try_from(usize::from(pieces) * PIECE / 1024).expect("at most 64");
     let has_all_up = has_all_up || height.up >= PIECES;
     match (has_all_up, height.down >= PIECES) {
         (true, false) if height.down == 0 => Verdict::OneWay(Way::Up),

@@ -17,6 +17,9 @@ use crate::verdict::Verdict;
 /// How much the kernel takes of ours before any of it is acknowledged, in bytes.
 const IN_FLIGHT: usize = 32 * 1024;
 
+/// How long a relay waits for ours before it sends its last piece, and a little.
+const KEPT: Duration = Duration::from_millis(1_200);
+
 /// A connection on which the relay has answered.
 pub(super) struct Rope<'a> {
     route: &'a Route,
@@ -71,7 +74,8 @@ impl<'a> Rope<'a> {
         let mut moved = Instant::now();
         let mut is_through = false;
         while !(is_through && self.height.down >= PIECES) {
-            let has_moved = self.write()? | self.read()?;
+            // What came before an end still counts.
+            let read = self.read();
             while let Some(piece) = self.next()? {
                 self.height.up = self.height.up.max(piece.received.min(PIECES));
                 match piece.kind {
@@ -83,11 +87,19 @@ impl<'a> Rope<'a> {
                     Kind::Alive => {}
                 }
             }
+            let has_moved = read? | self.write()?;
+            // The last piece is kept back for a second, if ours are missing.
+            let is_kept = self.height.down + 1 == PIECES;
+            let patience = patience + if is_kept { KEPT } else { Duration::ZERO };
             if has_moved {
                 moved = Instant::now();
-            } else if moved.elapsed() > patience {
+            } else if moved.elapsed()
+                > if self.height.down == PIECES { patience / 2 } else { patience }
+            {
                 // Whatever the kernel could not hand on would have ended the connection by now.
-                return Ok(judge_stop(self.height, self.going.is_empty()));
+                // The relay's last word is better still.
+                let has_all_up = self.going.is_empty() && self.height.down < PIECES;
+                return Ok(judge_stop(self.height, has_all_up));
             } else if began.elapsed() > LONGEST || self.route.stop.is_set() {
                 return Ok(judge_slow(self.height, began.elapsed()));
             } else {

@@ -97,14 +97,19 @@ impl<'a> Rope<'a> {
                 sent.tries += 1;
                 lost.0 += 1;
                 lost.1 += 1;
-                let piece =
-                    Piece { kind: Kind::Load, number: sent.number, received: height.down, body: Vec::new() };
+                let piece = Piece {
+                    kind: Kind::Load,
+                    number: sent.number,
+                    received: height.down,
+                    body: Vec::new(),
+                };
                 self.bytes += send(self.route, &self.socket, &self.climb, &piece);
             }
             match self.receive(Instant::now() + Duration::from_millis(20)) {
                 Some(piece) if piece.kind == Kind::Load => {
                     height.up = height.up.max(piece.received.min(PIECES));
-                    if let Some(at) = under_way.iter().position(|sent| sent.number == piece.number) {
+                    if let Some(at) = under_way.iter().position(|sent| sent.number == piece.number)
+                    {
                         under_way.swap_remove(at);
                         height.down += 1;
                         moved = Instant::now();

@@ -66,7 +66,13 @@ pub const PORTS: &[Port] = &[
     port(Udp, 443, Tls, Unseen, "the web (QUIC)"),
     port(Tcp, 4784, Random, Kazakhstan2022, "whether a far link lives (BFD multihop)"),
     port(Tcp, 1723, Random, Iran2022, "offices (PPTP)"),
-    port(Tcp, 5060, Printable, Kazakhstan2022, "calls (SIP); perhaps a box that answers for others"),
+    port(
+        Tcp,
+        5060,
+        Printable,
+        Kazakhstan2022,
+        "calls (SIP); perhaps a box that answers for others",
+    ),
     port(Tcp, 21, Printable, Iran2022, "files (FTP)"),
     // From here on: reasons only.
     port(Udp, 123, Random, Unseen, "time (NTP)"),

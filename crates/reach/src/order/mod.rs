@@ -11,6 +11,7 @@ mod shuffle;
 #[cfg(test)]
 mod tests;
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ pub struct Order {
     claims: VecDeque<(Claim, u8)>,
     /// What was given on somebody's word, and how often that word is still believed.
     believed: HashMap<u64, (Claim, u8)>,
-    shuffle: Shuffle,
+    /// Made when it is needed.
+    shuffle: LazyCell<Shuffle, Box<dyn FnOnce() -> Shuffle + Send>>,
     /// Where we are in list and shuffle, and in which round over the roads.
     stage: Stage,
     given: Given,
@@ -61,6 +63,7 @@ impl Order {
         key: &[u8; 32],
         epoch: u64,
     ) -> Self {
+        let key = *key;
         Self {
             roads: targets.roads().to_vec(),
             transports: transports.to_vec(),
@@ -68,7 +71,7 @@ impl Order {
             near: VecDeque::new(),
             claims: claims.into_iter().map(|claim| (claim, TRIES)).collect(),
             believed: HashMap::new(),
-            shuffle: Shuffle::new(key, epoch),
+            shuffle: LazyCell::new(Box::new(move || Shuffle::new(&key, epoch))),
             stage: Stage::List { round: 0, at: 0 },
             given: Given(Vec::new()),
             turn: 0,

@@ -62,7 +62,7 @@ pub(super) struct Heart {
     /// Shapes that were tried where one did not pass.
     shapes: HashMap<u64, Vec<Shape>>,
     /// Which lane asked.
-    asked: HashMap<(u64, u8), usize>,
+    asked: HashMap<(u64, Shape, u8), usize>,
     answered: VecDeque<(Finding, Answered)>,
     climbing: Vec<Finding>,
     climbers: usize,
@@ -281,7 +281,7 @@ impl Heart {
             let attempt = if attempts == 2 { attempt * 2 - 1 + more } else { attempt };
             let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, is_knock: false };
             self.lanes[lane].out += 1;
-            self.asked.insert((spot.key(), attempt), lane);
+            self.asked.insert((spot.key(), shape, attempt), lane);
             self.send(ask);
         }
     }
@@ -337,15 +337,15 @@ impl Heart {
             self.map.is_lossy |= self.survey.lost > 0;
             return;
         }
-        let key = ask.spot.key();
-        let Some(lane) = self.asked.remove(&(key, ask.attempt)) else { return };
+        let (key, shape) = (ask.spot.key(), ask.shape);
+        let Some(lane) = self.asked.remove(&(key, shape, ask.attempt)) else { return };
         self.lanes[lane].out -= 1;
         // Others of a pair speak for it, or it for them.
-        let others = (0..ATTEMPTS).filter(|it| self.asked.contains_key(&(key, *it)));
+        let others = (0..ATTEMPTS).filter(|it| self.asked.contains_key(&(key, shape, *it)));
         let others: Vec<u8> = others.collect();
         if matches!(met, Met::Answered(_)) {
             for other in others {
-                self.asked.remove(&(key, other));
+                self.asked.remove(&(key, shape, other));
                 self.lanes[lane].out -= 1;
             }
         } else if !others.is_empty() {
@@ -406,8 +406,10 @@ impl Heart {
             matches!(verdict, Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly);
         if verdict.may_be_shape() {
             let tried = self.shapes.entry(finding.spot.key()).or_default();
-            tried.push(finding.shape);
-            lane.other_shape(&finding.spot, tried);
+            if !tried.contains(&finding.shape) {
+                tried.push(finding.shape);
+                lane.other_shape(&finding.spot, tried);
+            }
         }
         if lane.mode == Mode::Loud && may_be_loss {
             lane.keep(finding);
@@ -467,7 +469,8 @@ impl Heart {
         }
         self.climbers -= 1;
         // One in a hundred is lost to chance, or to our own hurry.
-        self.map.is_lossy |= lost.is_some_and(|(lost, sent)| lost * 50 > sent);
+        let has_lost = lost.is_some_and(|(lost, sent)| lost * 50 > sent);
+        self.map.is_lossy |= has_lost && verdict.is_crack();
         if verdict.is_crack() {
             for lane in &mut self.lanes {
                 lane.order().found(&finding.spot, finding.shape);
@@ -479,7 +482,8 @@ impl Heart {
 
     /// Knocks at what is known to be open, to see whether packets get lost.
     fn survey(&mut self, finding: &Finding) {
-        let is_wanted = self.options.mode == Mode::Loud && finding.spot.transport() == Transport::Tcp;
+        let is_wanted =
+            self.options.mode == Mode::Loud && finding.spot.transport() == Transport::Tcp;
         if !is_wanted || self.survey.has_begun {
             return;
         }

@@ -175,10 +175,12 @@ impl Search {
     }
 }
 
-
 /// A search that nobody waits for ends.
 impl Drop for Search {
     fn drop(&mut self) {
         self.stop.stop();
     }
 }
+
+#[cfg(test)]
+mod tests;
