@@ -217,12 +217,13 @@ fn capabilities(process: &str) -> Result<[u64; 2]> {
 }
 
 #[test]
-fn without_root_and_with_three_capabilities_it_answers_on_all_ports_and_then_has_none() -> Result {
+fn without_root_and_with_four_capabilities_it_answers_on_all_ports_and_then_has_none() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
         let relay = Relay::on(&world.server).ports("all").as_service().start()?;
         assert_eq!(relay.ready()["mechanism"], "tcx", "{}", relay.ready());
         assert_eq!(relay.ready()["all_ports"], true);
+        assert!(relay.ready()["no_datagrams"].is_null());
         let key = relay.key()?;
         let mut links = Vec::new();
         for port in [1, 443, 12_345] {
@@ -246,6 +247,20 @@ fn without_root_and_with_three_capabilities_it_answers_on_all_ports_and_then_has
         let found = relay.doctor(&[])?;
         assert!(found.healthy, "{found:#?}");
         Ok(())
+    })
+}
+
+#[test]
+fn without_the_capability_for_answers_by_datagrams_it_does_without_those() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let three = "-all,+bpf,+net_admin,+net_bind_service";
+        let relay = Relay::on(&world.server).ports("all").as_user(three).start()?;
+        assert_eq!(relay.ready()["mechanism"], "tcx", "{}", relay.ready());
+        let why = relay.ready()["no_datagrams"].to_string();
+        assert!(why.contains("a raw socket for answers"), "{why}");
+        let at = SocketAddr::new(world.server.v4(), 12_345);
+        tdlib::ping_all(&world.phone, [relay.key()?.link_to(Form::Padded, at)?])
     })
 }
 

@@ -89,6 +89,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "all_ports": start.answers.all,
         "mechanism": start.ports.mechanism().to_string(),
         "not_better": reasons(start.ports),
+        "no_datagrams": start.ports.why_no_datagrams(),
         "removed": start.ports.removed(),
         "not_open": explain(&start.answers.refused, start.config),
         "ipv6": start.answers.ipv6,
@@ -127,6 +128,9 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     for alike in start.ports.why_not_better().chunk_by(|one, next| one.1 == next.1) {
         let mechanisms: Vec<String> = alike.iter().map(|(it, _)| it.to_string()).collect();
         lines.push(format!("              not by {}: {}", mechanisms.join(" or "), alike[0].1));
+    }
+    if let Some(why) = start.ports.why_no_datagrams() {
+        lines.push(format!("              by TCP alone: {why}"));
     }
     for table in start.ports.removed() {
         lines.push(format!(

@@ -8,6 +8,8 @@ use ports::Mode;
 use relay::{EgressPorts, Mask};
 use store::Label;
 use wire::account::Account;
+use wire::bundle::LONGEST_LIFE;
+use wire::crack::Network;
 use wire::derive::Form;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
@@ -74,6 +76,11 @@ pub(crate) struct Service {
     #[arg(long, value_name = "TABLE", env = "JARYQ_DATACENTRES", hide = true)]
     pub datacentres: Option<DatacentreTable>,
 
+    /// A table of networks, so that receipts name the one that somebody is in: ip2asn-combined.tsv
+    /// (iptoasn.com, unpacked) or GeoLite2-ASN.mmdb; nobody is asked anything [default: none]
+    #[arg(long, value_name = "FILE", env = "JARYQ_NETWORKS")]
+    pub networks: Option<PathBuf>,
+
     #[command(flatten)]
     pub house: HouseFlags,
 }
@@ -91,6 +98,12 @@ pub(crate) enum Verb {
     /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),
+    /// Make and look into bundles: relays, keys and known cracks in one signed file, for people who
+    /// have to search for a way out
+    #[command(subcommand)]
+    Bundle(BundleVerb),
+    /// Choose whose bundles are used on this machine, by the words of whoever signs them
+    Trust(TrustArgs),
     /// Show what was carried: by day, protocol, datacentre, port and key
     Stats {
         /// How many days, today among them
@@ -163,6 +176,88 @@ pub(crate) enum KeyVerb {
     Revoke {
         /// The key's id, or enough of its beginning
         id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum BundleVerb {
+    /// Make a bundle of this relay for one person
+    Make(Box<BundleWish>),
+    /// Show what is in a bundle, whoever has signed it
+    Show {
+        /// The bundle's file; - for standard input
+        #[arg(value_name = "FILE")]
+        from: String,
+        /// With its keys, and a link that opens Telegram
+        #[arg(long)]
+        secrets: bool,
+    },
+    /// Check that a bundle is as it was signed, by somebody whom you trust, and still good
+    Verify {
+        /// The bundle's file; - for standard input
+        #[arg(value_name = "FILE")]
+        from: String,
+    },
+    /// Show the words of whoever signs this relay's bundles: itself
+    Signer,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct BundleWish {
+    /// The key of the person who gets it: its id, or enough of its beginning [default: a new one]
+    #[arg(long = "for", value_name = "ID")]
+    pub key: Option<String>,
+    /// What you want to call a new key; nobody else sees it
+    #[arg(long, default_value = "", conflicts_with = "key")]
+    pub label: Label,
+    /// With the cracks that these receipts prove, as people report them; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub receipts: Option<String>,
+    /// Of those, only the cracks in this network: AS9198, or a name
+    #[arg(long, value_name = "NETWORK", requires = "receipts")]
+    pub network: Option<Network>,
+    /// For how many days it is good
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_LIFE)))]
+    pub days: u16,
+    /// Where to write it; its owner alone can read it
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// With a QR code
+    #[arg(long)]
+    pub qr: bool,
+    /// Where to write a QR code as a picture
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    /// With FILE.minisig beside it, for minisign
+    #[arg(long, requires = "output")]
+    pub minisig: bool,
+}
+
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub verb: Option<TrustVerb>,
+    /// A bundle's file (- for standard input), or a signer's key, which begins with RW
+    #[arg(value_name = "FILE|KEY", required = true)]
+    pub who: Option<String>,
+    /// What you want to call them
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<Label>,
+    /// Do not ask whether the words are the right ones
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TrustVerb {
+    /// List whom you trust
+    List,
+    /// Trust somebody no longer
+    Remove {
+        /// Their key, their name, or their first words
+        #[arg(value_name = "KEY|NAME|WORDS")]
+        who: String,
     },
 }
 

@@ -12,6 +12,8 @@ use nix::unistd::geteuid;
 use ports::Mode;
 use relay::{EgressPorts, Mask};
 use serde::Deserialize;
+/// Where a relay answers unless it is told otherwise.
+pub(crate) use wire::bundle::QUIET_PORTS as DEFAULT_PORTS;
 use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
 
@@ -148,6 +150,7 @@ struct File {
     egress_ports: Option<OneOrMany<PortText>>,
     metrics: Option<PortText>,
     datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
+    networks: Option<PathBuf>,
     domain: Option<OneOrMany<String>>,
     certificate: Option<String>,
     key: Option<PathBuf>,
@@ -230,6 +233,7 @@ impl File {
             }
             service.datacentres = Some(table);
         }
+        service.networks = service.networks.take().or(self.networks);
         let house = &mut service.house;
         if let (None, Some(names)) = (&house.domain, self.domain) {
             let read = names.into_vec().iter().map(|text| text.parse()).collect::<Result<_, _>>();
@@ -266,14 +270,11 @@ pub(crate) struct Config {
     pub egress_ports: EgressPorts,
     pub metrics: Option<MetricsPort>,
     pub datacentres: Datacentres,
+    /// A table of networks.
+    pub networks: Option<PathBuf>,
     /// A website and a certificate of its own.
     pub house: HouseFlags,
 }
-
-/// Where a relay answers unless it is told otherwise. 443, 8443 and 80 are everybody's; in the
-/// shutdown of January 2022 the ports of routers among themselves stayed open: BGP (179), LDP (646)
-/// and BFD (3784, 3785, 4784). Those above 1023 need no root.
-pub(crate) const DEFAULT_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
 
 impl Config {
     pub(crate) fn gather(place: Place, service: Service) -> anyhow::Result<Self> {
@@ -326,7 +327,7 @@ impl Asked {
             Err(error) if !self.named && error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
         }
-        service.house.settle()?;
+        settle(&mut service)?;
         let mut datacentres = Datacentres::default();
         for (dc, hosts) in service.datacentres.unwrap_or_default().0 {
             datacentres.set(dc, hosts);
@@ -340,9 +341,18 @@ impl Asked {
             egress_ports: service.egress_ports.unwrap_or_default(),
             metrics: service.metrics,
             datacentres,
+            networks: service.networks,
             house: service.house,
         })
     }
+}
+
+/// Makes of what was asked for what a service can go by, whichever its directory is.
+pub(crate) fn settle(service: &mut Service) -> anyhow::Result<()> {
+    if let Some(file) = &mut service.networks {
+        *file = std::path::absolute(&*file)?;
+    }
+    service.house.settle()
 }
 
 /// Reads a file's text; settings of it, for those that were not given before.
@@ -374,6 +384,7 @@ mod tests {
             cleartext_port = 1081
             egress_ports = ["default", 22]
             metrics = 9464
+            networks = "/var/lib/networks.tsv"
             [datacentres]
             2 = ["192.0.2.1:443", "192.0.2.2"]
             203 = "192.0.2.3"
@@ -385,6 +396,7 @@ mod tests {
         assert_eq!(service.cleartext_port, Some(CleartextPort(1081)));
         assert_eq!(service.egress_ports, "default,22".parse().ok());
         assert_eq!(service.metrics, Some(MetricsPort(9464)));
+        assert_eq!(service.networks, Some("/var/lib/networks.tsv".into()));
         let addresses: Vec<String> =
             service.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);

@@ -1,11 +1,13 @@
 //! The ports on which a relay answers while it runs, and the command that changes them.
 
+use std::io;
+use std::net::UdpSocket;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use ports::{Change, Mode, PortList, Ports, Trouble};
-use relay::{Door, Relay};
+use relay::{Door, Flow, Relay};
 use store::Store;
 
 use crate::config::DEFAULT_PORTS;
@@ -47,8 +49,9 @@ pub(crate) struct Answers {
 
 impl Doors {
     /// Lets people in.
-    pub(crate) fn open(mut ports: Ports, relay: Relay) -> std::io::Result<Self> {
-        let first = Change { listeners: ports.listeners(), ..Change::default() };
+    pub(crate) fn open(mut ports: Ports, relay: Relay) -> io::Result<Self> {
+        let (listeners, datagrams) = (ports.listeners(), ports.datagrams());
+        let first = Change { listeners, datagrams, closed: Vec::new() };
         let mut doors = Self {
             ports,
             relay,
@@ -61,11 +64,15 @@ impl Doors {
         Ok(doors)
     }
 
-    fn apply(&mut self, change: Change) -> std::io::Result<()> {
+    fn apply(&mut self, change: Change) -> io::Result<()> {
         self.open.retain(|(port, _)| !change.closed.contains(port));
         for listener in change.listeners {
             let port = listener.local_addr()?.port();
             self.open.push((port, self.relay.serve(listener)?));
+        }
+        for datagrams in change.datagrams {
+            let port = datagrams.port();
+            self.open.push((port, self.relay.serve_datagrams(Heard(datagrams))?));
         }
         Ok(())
     }
@@ -145,6 +152,24 @@ impl Doors {
     /// Writes down what was asked for at the start, in place of what an earlier command asked for.
     pub(crate) async fn note(&self, store: &Store) -> anyhow::Result<()> {
         Ok(store.set_note(NOTE, &as_written(self.ports.mode())).await?)
+    }
+}
+
+/// Datagrams as the relay takes them.
+struct Heard(ports::Datagrams);
+
+impl relay::Datagrams for Heard {
+    fn socket(&self) -> &UdpSocket {
+        self.0.socket()
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Flow)> {
+        let (length, ports::Flow { from, to }) = self.0.receive(buffer)?;
+        Ok((length, Flow { from, to }))
+    }
+
+    fn answer(&self, &Flow { from, to }: &Flow, payload: &[u8]) -> io::Result<()> {
+        self.0.answer(&ports::Flow { from, to }, payload)
     }
 }
 

@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `stats`, `doctor`, `install` | the verbs |
+//! | `up`, `key`, `bundle`, `trust`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
@@ -28,12 +28,14 @@
 mod address;
 mod announce;
 mod args;
+mod bundle;
 mod chart;
 mod cleartext;
 mod config;
 mod desk;
 mod doctor;
 mod doors;
+mod echoes;
 mod face;
 mod house;
 mod install;
@@ -48,6 +50,7 @@ mod root;
 mod running;
 mod stats;
 mod supervisor;
+mod trust;
 mod up;
 mod watch;
 
@@ -88,6 +91,8 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
         Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
+        Verb::Bundle(verb) => bundle::run(verb, &state(args.place)?, printer)?,
+        Verb::Trust(arguments) => trust::run(arguments, printer)?,
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);

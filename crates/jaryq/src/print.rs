@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use fast_qr::qr::QRCodeError;
 use fast_qr::{ECL, QRBuilder};
 use serde_json::{Value, json};
@@ -163,7 +164,8 @@ impl Printer {
         }
     }
 
-    fn qr(&self, text: &str) {
+    /// A QR code for a camera.
+    pub(crate) fn qr(&self, text: &str) {
         match qr_text(text) {
             Ok(code) => self.line(code),
             Err(error) => self.line(format!("  (no QR code: {error})")),
@@ -174,6 +176,15 @@ impl Printer {
 /// A QR code in half blocks, light on dark as most terminals are; phones read both.
 fn qr_text(text: &str) -> Result<String, QRCodeError> {
     Ok(QRBuilder::new(text).ecl(ECL::L).build()?.to_str())
+}
+
+/// How many capitals a QR code may have here: that is version 15, 77 modules wide, the last one that
+/// fits a terminal of 80 columns; phones read it from a screen, or from 5 cm of paper.
+pub(crate) const QR_LETTERS: usize = 758;
+
+/// A QR code as a picture.
+pub(crate) fn qr_svg(text: &str) -> anyhow::Result<String> {
+    front::pages::qr::draw(text, ECL::L).context("this is too long for a QR code")
 }
 
 /// A key as programs see it.
@@ -200,12 +211,18 @@ pub(crate) fn key_name(key: &Key) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
+    use wire::bundle::{Bundle, Endpoint, Ports, Sealed};
+    use wire::derive::Secret;
+    use wire::echo::{BundleId, EchoKey, MaskKey};
+    use wire::signer::Signer;
+    use wire::tally::Day;
+
     use super::*;
 
-    #[test]
-    fn a_camera_reads_the_link_from_what_the_terminal_shows() {
-        let link = format!("tg://proxy?server=203.0.113.5&port=443&secret=ee{}", "0f".repeat(40));
-        let text = qr_text(&link).expect("it fits");
+    /// What a camera reads from a terminal, and how many columns that needs.
+    fn camera(text: &str) -> (String, usize) {
         let rows: Vec<Vec<char>> = text.lines().map(|line| line.chars().collect()).collect();
         // Two dots high and one wide for each character, four pixels a dot.
         let lit = |x: usize, y: usize| {
@@ -223,6 +240,39 @@ mod tests {
         });
         let codes = image.detect_grids();
         assert_eq!(codes.len(), 1);
-        assert_eq!(codes[0].decode().expect("readable").1, link);
+        (codes[0].decode().expect("readable").1, rows[0].len())
+    }
+
+    #[test]
+    fn a_camera_reads_the_link_from_what_the_terminal_shows() {
+        let link = format!("tg://proxy?server=203.0.113.5&port=443&secret=ee{}", "0f".repeat(40));
+        assert_eq!(camera(&qr_text(&link).expect("it fits")).0, link);
+    }
+
+    #[test]
+    fn a_bundle_of_two_relays_with_everything_fits_a_terminal_and_a_camera_reads_it() {
+        let list = (1..=16).map(|port| NonZeroU16::new(60_000 + port).expect("a port")).collect();
+        let endpoint = |number: u8| Endpoint {
+            v4: Some([91, 198, 174, number].into()),
+            v6: Some([0x2a00, 0x1450, 0, 0, 0, 0, 0, number.into()].into()),
+            ports: Ports::List(Vec::clone(&list)),
+            echo_key: EchoKey([number; 16]),
+            mask_key: MaskKey([number; 8]),
+            secret: Some(Secret([number; 16])),
+        };
+        let endpoints = vec![endpoint(1), endpoint(2)];
+        let (id, made, expires) = (BundleId([7; 16]), Day(20_000), Day(20_030));
+        let bundle = Bundle { id, made, expires, endpoints, cracks: Vec::new() };
+        let sealed = bundle.seal(&Signer::from_seed(&[1; 32])).expect("it fits");
+        let capitals = sealed.capitals();
+        assert!(capitals.len() <= QR_LETTERS);
+        let (read, columns) = camera(&qr_text(&capitals).expect("it fits"));
+        assert_eq!(Sealed::read(&read), Ok(sealed));
+        assert!(columns <= 80, "{columns} columns");
+        // As many as may be: version 15, and no other.
+        let most = qr_text(&"A".repeat(QR_LETTERS)).expect("it fits");
+        let more = qr_text(&"A".repeat(QR_LETTERS + 1)).expect("it fits");
+        let columns = |text: &str| text.lines().next().map_or(0, |line| line.chars().count());
+        assert_eq!((columns(&most), columns(&more)), (79, 83));
     }
 }

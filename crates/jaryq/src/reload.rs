@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use ports::Refused;
-use relay::{CourseSettings, Egress};
+use relay::{CourseSettings, Egress, Networks};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -72,16 +72,25 @@ impl<'a> Reload<'a> {
     }
 }
 
+/// Reads the table of networks, if one was named: a second's work.
+pub(crate) async fn networks(config: &Config) -> anyhow::Result<Option<Arc<Networks>>> {
+    let Some(file) = config.networks.clone() else { return Ok(None) };
+    let shown = format!("networks: {} cannot be used", file.display());
+    let read = tokio::task::spawn_blocking(move || Networks::read(&file)).await?;
+    read.map(|table| Some(Arc::new(table))).context(shown)
+}
+
 /// What the relay itself is told of the settings.
-pub(crate) fn course(config: &Config) -> CourseSettings {
+pub(crate) async fn course(config: &Config) -> anyhow::Result<CourseSettings> {
     // What nobody is to be taken to, because it is this server.
     let found = address::own().into_iter().map(Address::from);
     let own = config.addresses.iter().cloned().chain(found).map(|address| address.to_string());
-    CourseSettings {
+    Ok(CourseSettings {
+        networks: networks(config).await?,
         mask: config.mask.clone(),
         datacentres: config.datacentres.clone(),
         egress: Egress { ports: config.egress_ports.clone(), own: own.collect() },
-    }
+    })
 }
 
 /// What came of new settings.
@@ -126,6 +135,7 @@ impl Watch<'_> {
     async fn take_over(&mut self, new: Config) -> anyhow::Result<Outcome> {
         new.house.check(&new.mode).context("the settings stay as they were")?;
         let mut outcome = Outcome::default();
+        let course = course(&new).await.context("the settings stay as they were")?;
         // The old one stays what it is called, where that is the same: it knows where it is.
         let text = |config: &Config| config.mask.as_ref().map(ToString::to_string);
         let mask = if text(&new) == text(&self.config) { &self.config.mask } else { &new.mask };
@@ -140,6 +150,7 @@ impl Watch<'_> {
         note("mask", text(&new) != text(old));
         let address_differs = note("address", new.addresses != old.addresses);
         note("egress_ports", new.egress_ports != old.egress_ports);
+        note("networks", new.networks != old.networks);
         note("datacentres", new.datacentres != old.datacentres);
         note("cleartext_port", new.cleartext_port != old.cleartext_port);
         let mode_differs = note("ports", new.mode != old.mode);
@@ -164,7 +175,7 @@ impl Watch<'_> {
         if mode_differs {
             self.doors.set_mode(new.mode.clone(), &self.store).await?;
         }
-        self.relay.change(course(&new));
+        self.relay.change(CourseSettings { mask: new.mask.clone(), ..course });
         let answers = self.doors.answers().usual;
         if self.cleartext.move_to(new.cleartext_port, &answers.ports)
             && let InClear::Refused(why) = self.cleartext.stands()

@@ -17,6 +17,7 @@ use crate::cleartext::Cleartext;
 use crate::config::{Asked, DEFAULT_PORTS};
 use crate::desk::Desk;
 use crate::doors::Doors;
+use crate::echoes::Echoes;
 use crate::face::LinkMaker;
 use crate::house::{self, HTTPS, holder_of_443};
 use crate::key::PageLink;
@@ -42,8 +43,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let mut ports = Ports::open(ports::Settings {
         mode: config.mode.clone(),
         quiet: PortList::from(DEFAULT_PORTS),
-        // Nothing is carried over UDP yet: its ports behave as closed ones do.
-        udp: false,
+        udp: true,
         best: Mechanism::Tcx,
     });
     let first = ports.answers();
@@ -67,7 +67,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let front = house.as_ref().map(|house| house.front.clone());
         let face_of_house = house.as_ref().map(|house| house::face(house, config, &buckets));
         let settings = Settings {
-            course: course(config),
+            course: course(config).await?,
             house,
             folder: Some(config.state.clone()),
             // A quarter is left to listeners, of which 'jaryq ports' may open more.
@@ -83,6 +83,8 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let cleartext = Cleartext::new(relay.clone(), config.cleartext_port, &first.ports);
         // Before the doors are open: who knocks first after a restart is nobody's stranger.
         let valid = set_keys(&relay, &keys, config.house.is_wanted());
+        let mut echoes = Echoes::new(relay.clone(), identity.clone());
+        echoes.follow(&store).await?;
         let doors = Doors::open(ports, relay.clone())?;
         doors.note(&store).await?;
         let supervisor = Supervisor::from_environment();
@@ -99,6 +101,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
             supervisor,
             house: face_of_house.map(|face| (face, desk)),
             identity: identity.clone(),
+            echoes,
         };
         watch.open_for(&valid).await?;
         watch.inform_desk(&keys).await?;

@@ -16,6 +16,7 @@ use crate::cleartext::{Cleartext, InClear};
 use crate::config::{Address, Config};
 use crate::desk::Desk;
 use crate::doors::{Answers, Doors, as_written};
+use crate::echoes::Echoes;
 use crate::face::{Face, HouseFace, LinkMaker};
 use crate::print::Printer;
 use crate::reload::Reload;
@@ -49,6 +50,7 @@ pub(crate) struct Watch<'a> {
     /// What links of a relay with a website of its own say, and who tells people what theirs are.
     pub house: Option<(HouseFace, Arc<Desk>)>,
     pub identity: Identity,
+    pub echoes: Echoes,
 }
 
 /// The valid keys, by what they open.
@@ -93,6 +95,7 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
+                self.begin_day().await;
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -123,7 +126,17 @@ impl Watch<'_> {
         Ok(News { in_clear, ports })
     }
 
+    /// Bundles end with a day.
+    async fn begin_day(&mut self) {
+        if self.echoes.is_of_yesterday()
+            && let Err(error) = self.echoes.follow(&self.store).await
+        {
+            tell("state", &format!("bundles cannot be read: {error:#}"), self.printer.is_json());
+        }
+    }
+
     async fn follow(&mut self) -> anyhow::Result<()> {
+        self.echoes.follow(&self.store).await?;
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
         if in_clear && let InClear::Refused(why) = self.cleartext.stands() {

@@ -20,6 +20,10 @@ const V6: Ipv6Addr = Ipv6Addr::LOCALHOST;
 /// Ports below 1024 that stand for nothing in particular.
 const PORTS: std::ops::Range<u16> = 1001..1021;
 
+/// How many bytes of datagrams may wait, if the system allows it: a burst of some thousands. Those that
+/// come when it is full are lost.
+const WAITING: usize = 4 << 20;
+
 /// One socket per transport and family that was asked for and that this machine speaks.
 #[derive(Debug)]
 pub(crate) struct Anchors {
@@ -40,6 +44,12 @@ impl Anchors {
             udp4: udp.then(|| somewhere(V4.into(), datagrams)).transpose()?,
             udp6: (udp && ipv6).then(|| somewhere(V6.into(), datagrams)).transpose()?,
         };
+        for socket in [&anchors.udp4, &anchors.udp6].into_iter().flatten() {
+            // The system's bound is for those who are not root. Less is no reason to do without.
+            if setsockopt(socket, sockopt::RcvBufForce, &WAITING).is_err() {
+                let _ = setsockopt(socket, sockopt::RcvBuf, &WAITING);
+            }
+        }
         if transparent {
             let tcp = [Some(anchors.tcp4.as_fd()), anchors.tcp6.as_ref().map(AsFd::as_fd)];
             let udp = [anchors.udp4.as_ref(), anchors.udp6.as_ref()].map(|one| Some(one?.as_fd()));

@@ -182,6 +182,16 @@ impl Ports {
         reasons
     }
 
+    /// Why datagrams are not taken, although [`Settings::udp`] asked for it: a raw socket for answers
+    /// takes `CAP_NET_RAW`.
+    #[must_use]
+    pub fn why_no_datagrams(&self) -> Option<&str> {
+        match &self.how {
+            How::Steered(steered) => steered.no_datagrams(),
+            How::Listed(_) => None,
+        }
+    }
+
     /// What an earlier process, killed together with its keeper, had left on this machine, and was
     /// removed at the start: rules of nftables that no longer did anything.
     #[must_use]

@@ -34,6 +34,8 @@ pub(crate) struct Steered {
     ipv6: bool,
     /// What was found of an earlier process and removed.
     removed: Vec<String>,
+    /// Why datagrams are not taken, although they were to be.
+    no_datagrams: Option<Reason>,
 }
 
 /// What comes with it, for the caller to serve.
@@ -48,7 +50,13 @@ impl Steered {
         let doing = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
         // What fails for want of a privilege comes first, since it says so best.
         let Loaded { mut steering, rules, removed } = steer::load(hook)?;
-        let raw = udp.then(Raw::new).transpose().map_err(doing("a raw socket for answers"))?;
+        // Without it, datagrams could not be answered from the ports that were asked.
+        let raw = udp.then(Raw::new).transpose().map_err(doing("a raw socket for answers"));
+        let (raw, no_datagrams) = match raw {
+            Ok(raw) => (raw, None),
+            Err(reason) => (None, Some(reason)),
+        };
+        let udp = raw.is_some();
         let held = Sockets::open().map_err(doing("asking who has which port"))?;
         let anchors =
             Anchors::new(udp, hook == Hook::Tproxy).map_err(doing("a socket of our own"))?;
@@ -63,7 +71,8 @@ impl Steered {
             doors.datagrams =
                 sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
         }
-        let mut steered = Self { hook, rules, keeper, followed: true, held, ipv6, removed };
+        let followed = true;
+        let mut steered = Self { hook, rules, keeper, followed, held, ipv6, removed, no_datagrams };
         for port in never::certain() {
             steered.rules.never(port);
         }
@@ -86,6 +95,11 @@ impl Steered {
     /// What an earlier process had left behind, which is gone now.
     pub(crate) fn removed(&self) -> &[String] {
         &self.removed
+    }
+
+    /// Why datagrams are not taken, although they were to be.
+    pub(crate) fn no_datagrams(&self) -> Option<&str> {
+        self.no_datagrams.as_deref()
     }
 
     /// Why not at the hook that was asked for, if so.

@@ -1,10 +1,11 @@
 //! What can change while the relay runs: where strangers are carried to, where Telegram is, and where
 //! browsers and other apps may go.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use front::Name;
+use wire::crack::Network;
 use wire::derive::{Buckets, Epoch, KeyId, RelayKey};
 use wire::mtproto::faketls::Look;
 use wire::mtproto::{Datacentre, Datacentres};
@@ -14,6 +15,7 @@ use crate::house::House;
 use crate::mask::Mask;
 use crate::mask::likeness::Likeness;
 use crate::names::Names;
+use crate::networks::Networks;
 
 /// What a volunteer can set, and change while the relay runs.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct CourseSettings {
     pub datacentres: Datacentres,
     /// Where browsers and other apps may go.
     pub egress: Egress,
+    /// Whose addresses are, for receipts.
+    pub networks: Option<Arc<Networks>>,
 }
 
 /// The same at work. Who has begun under one course may end under it.
@@ -35,6 +39,7 @@ pub(crate) struct Course {
     pub likeness: Arc<Likeness>,
     pub gate: Arc<Gate>,
     datacentres: Datacentres,
+    networks: Option<Arc<Networks>>,
 }
 
 impl Course {
@@ -44,7 +49,7 @@ impl Course {
         names: &Arc<Names>,
         house: Option<&House>,
     ) -> Self {
-        let CourseSettings { mask, datacentres, egress } = settings;
+        let CourseSettings { mask, datacentres, egress, networks } = settings;
         let usual = Look::usual(2400 + key.constant("certificate", 2200));
         Self {
             hello_name: match (&mask, house) {
@@ -56,6 +61,7 @@ impl Course {
             likeness: Arc::new(Likeness::new(usual)),
             gate: Arc::new(Gate::new(egress, Arc::clone(names))),
             datacentres,
+            networks,
         }
     }
 
@@ -67,6 +73,11 @@ impl Course {
             self.likeness = Arc::clone(&other.likeness);
         }
         is_same
+    }
+
+    /// The network that an address is of, if that is known.
+    pub(crate) fn network(&self, address: IpAddr) -> Option<Network> {
+        self.networks.as_ref()?.of(address).map(Network::As)
     }
 
     /// Where to dial for a datacentre.

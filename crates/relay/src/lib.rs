@@ -23,6 +23,7 @@
 //! | `crowd` | how many there are at the same time, in all and from one source |
 //! | `decoy`, `mask` | what everybody else meets, and what fake TLS has to look like |
 //! | `knock`, `dial`, `race` | the datacentre, by whichever of its addresses answers |
+//! | `datagrams` | whose is it, where there are no connections |
 //! | `echo` | questions of bundles' holders, who prove that a port of ours is reached |
 //! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
@@ -30,6 +31,7 @@
 //! | `pump` | bytes from one side to the other |
 //! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
+//! | `networks` | whose an address is: the number of an autonomous system |
 //! | `notices` | what the volunteer should know, at most once a minute |
 //! | `clock` | the time of day |
 //! | `generations` | a map that forgets |
@@ -41,6 +43,7 @@ mod clock;
 mod connection;
 mod course;
 mod crowd;
+mod datagrams;
 mod decoy;
 mod dial;
 mod echo;
@@ -53,6 +56,7 @@ mod live;
 mod mask;
 mod measure;
 mod names;
+mod networks;
 mod notices;
 mod patience;
 mod pump;
@@ -78,12 +82,14 @@ use tokio::task::AbortHandle;
 use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::echo::BundleId;
 use wire::mtproto::Datacentre;
+use wire::receipt::Witness;
 use wire::tally::Day;
 use wire::webproxy::WebAddress;
 
 use course::Course;
 pub use course::CourseSettings;
 use crowd::Crowd;
+pub use datagrams::{Datagrams, Flow};
 use dial::Dialer;
 use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
@@ -95,6 +101,7 @@ pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;
 pub use mask::{BadMask, Mask};
 pub use names::{Names, NoAddress};
+pub use networks::{BadNetworks, Networks};
 use notices::Notices;
 pub use notices::{Notice, NoticeReceiver};
 use patience::Patiences;
@@ -154,6 +161,8 @@ pub struct Limits {
     pub climbs_per_bundle: usize,
     /// Climbs of all bundles at the same time. One takes about 16 KiB.
     pub climbs: usize,
+    /// How long a climb goes on without a word. One asks whether its way still lives after a minute.
+    pub climb_idle: Duration,
     /// How long connections may go on after the relay was told to stop.
     pub farewell: Duration,
 }
@@ -174,6 +183,7 @@ impl Default for Limits {
             questions: 1_000_000,
             climbs_per_bundle: 64,
             climbs: 512,
+            climb_idle: Duration::from_secs(120),
             farewell: Duration::from_secs(10),
         }
     }
@@ -368,6 +378,11 @@ impl Relay {
     /// 100,000 of them take a second or two; whoever comes meanwhile does not notice.
     pub fn set_bundles(&self, bundles: &[BundleId]) {
         self.0.echoes.set(&self.0.key.0, bundles);
+    }
+
+    /// From now on, receipts are signed so. Without it, there are none.
+    pub fn set_witness(&self, witness: Witness) {
+        self.0.echoes.witness.store(Some(Arc::new(witness)));
     }
 
     /// Who waits for the trial of all keys, because nothing hints at theirs, and how long.

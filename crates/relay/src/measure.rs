@@ -1,15 +1,16 @@
-//! The search for a key without a connection around it, for those who measure it.
+//! The search for a key, and questions, without a connection around it, for those who measure it.
 
 use std::net::SocketAddr;
 
 use wire::classify::{Shape, classify};
 use wire::derive::{BUCKETS, KeyId};
+use wire::echo::Transport;
 use wire::mtproto::{faketls, obfuscated};
 use wire::tls::hello::ClientHello;
 
-use crate::Relay;
 use crate::search::{Hints, Lock};
 use crate::sources::Source;
+use crate::{Flow, Relay, datagrams, echo};
 
 /// Not for anybody but benchmarks and tests.
 #[doc(hidden)]
@@ -23,6 +24,18 @@ impl Relay {
         let found = self.0.finder.at_once(&hints, &mut lock)?;
         self.0.finder.welcome(source, source_port, found);
         Some(found.entry.id)
+    }
+
+    /// Whether this is a bundle's question, on a connection.
+    #[must_use]
+    pub fn is_asked(&self, first: &[u8]) -> bool {
+        echo::asked(&self.0, Transport::Tcp, first).is_some()
+    }
+
+    /// What is said to a datagram.
+    #[must_use]
+    pub fn said_to(&self, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
+        datagrams::answer(&self.0, flow, datagram)
     }
 
     /// Whose key opens it, found by trying all.

@@ -21,6 +21,7 @@ use lab::client;
 use relay::{CourseSettings, House, Keys, NoDesk, Settings};
 use tokio::net::TcpListener;
 use wire::derive::{Buckets, Epoch, FleetKey, Form, KeyId, RelayId, RelayKey};
+use wire::echo::BundleId;
 use wire::mtproto::{Datacentre, Datacentres, ProxyLink, ProxySecret, faketls};
 use wire::tls::answer::{self, Answer};
 use wire::tls::hello::{RANDOM, X25519, X25519_MLKEM768};
@@ -70,6 +71,7 @@ impl Scene {
                 let (relay, _notices) = relay::Relay::new(&relay_key, Epoch(1), settings);
                 let ids: Vec<KeyId> = (0..keys).map(|id| KeyId(id.to_be_bytes())).collect();
                 relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
+                relay.set_bundles(&[BundleId([1; 16])]);
                 let listener = common::listener("127.0.0.1:0").expect("a port");
                 let address = listener.local_addr().expect("its address");
                 let _door = relay.serve(listener).expect("a listener");

@@ -6,12 +6,14 @@
 //! counted; `./test` does that.
 
 use std::hint::black_box;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::time::SystemTime;
 
-use relay::{Keys, Relay, Settings};
+use relay::{Flow, Keys, Relay, Settings};
 use wire::classify::classify;
 use wire::derive::{Epoch, FleetKey, Form, KeyId, Person, RelayId, RelayKey, Secret};
+use wire::echo::{Asker, BundleId, Kind, Piece, Shape, Transport, Wanted};
 use wire::mtproto::DcId;
 use wire::mtproto::faketls;
 use wire::mtproto::obfuscated::{self, Dial, Tag};
@@ -20,13 +22,17 @@ use wire::tls::hello::ClientHello;
 /// What is counted, how often it is repeated, and how many thousand instructions it takes. Whoever
 /// changes one on purpose changes it here. In a handshake, what the client does before its first
 /// flight is counted too.
-const TABLE: [(&str, usize, f64); 6] = [
+const TABLE: [(&str, usize, f64); 10] = [
     ("classify", 20_000, 0.35),
     ("a bucket of 100 keys, dd", 50, 410.0),
     ("a bucket of 100 keys, ee", 10, 6800.0),
     ("handshake, dd", 500, 29.3),
     ("handshake, ee", 50, 598.0),
     ("one key more among 4,000", 20, 2745.0),
+    ("nobody's bytes among 1,000 bundles", 2_000, 2.0),
+    ("nobody's datagram among 1,000 bundles", 2_000, 2.0),
+    ("a bundle's question by datagram", 500, 60.0),
+    ("a piece of a climb by datagram", 300, 20.0),
 ];
 /// How far a count may be from the table's: compilers differ too.
 const TOLERANCE: f64 = 0.1;
@@ -44,6 +50,30 @@ fn house(keys: u64) -> (RelayKey, Vec<KeyId>, Relay) {
     let (relay, _notices) = Relay::new(&key, EPOCH, Settings::default());
     relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
     (key, ids, relay)
+}
+
+const FLOW: Flow = Flow {
+    from: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 50_000),
+    to: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 179),
+};
+
+/// A relay with a thousand bundles, and what one of them says.
+fn with_bundles() -> (Asker, Relay) {
+    let (key, _, relay) = house(1);
+    let bundles: Vec<BundleId> = (0..1_000u64)
+        .map(|n| BundleId([n.to_be_bytes(); 2].concat().try_into().expect("16")))
+        .collect();
+    relay.set_bundles(&bundles);
+    (Asker::new(&key.echo_key(bundles[500]), &key.mask_key()), relay)
+}
+
+fn question(asker: &Asker, number: usize) -> [u8; 64] {
+    let time = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+    let time = u32::try_from(time).expect("before 2106");
+    let wanted = Wanted { transport: Transport::Udp, shape: Shape::Random, relay: FLOW.to, time };
+    let mut nonce = [0; 12];
+    nonce[..8].copy_from_slice(&number.to_be_bytes());
+    asker.ask(&wanted, nonce)
 }
 
 fn hello(secret: &Secret) -> Vec<u8> {
@@ -108,6 +138,37 @@ fn repeat(case: &str, times: usize) {
             for turn in 0..times {
                 let telegram = &ids[..ids.len() - turn % 2];
                 relay.set_keys(Keys { telegram, ..Keys::default() });
+            }
+        }
+        "nobody's bytes among 1,000 bundles" => {
+            let (_, relay) = with_bundles();
+            for _ in 0..times {
+                assert!(!relay.is_asked(black_box(&dial.flight)));
+                assert!(!relay.is_asked(black_box(HELLO)));
+            }
+        }
+        "nobody's datagram among 1,000 bundles" => {
+            let (_, relay) = with_bundles();
+            for _ in 0..times {
+                assert_eq!(relay.said_to(&FLOW, black_box(&dial.flight)), None);
+            }
+        }
+        "a bundle's question by datagram" => {
+            let (asker, relay) = with_bundles();
+            for turn in 0..times {
+                assert!(relay.said_to(&FLOW, &question(&asker, turn)).is_some());
+            }
+        }
+        "a piece of a climb by datagram" => {
+            let (asker, relay) = with_bundles();
+            let asked = question(&asker, 0);
+            assert!(relay.said_to(&FLOW, &asked).is_some());
+            let climb = asker.climb(&asked);
+            let piece = Piece { kind: Kind::Load, number: 7, received: 0, body: Vec::new() };
+            let sealed = climb.seal(&piece);
+            // More than a few of a climb are not heard.
+            for _ in 0..times.min(300) {
+                assert!(relay.said_to(&FLOW, black_box(&sealed)).is_some());
             }
         }
         _ => panic!("there is no case '{case}'"),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use relay::{Keys, Limits};
 use wire::derive::{KeyId, Secret};
+use wire::echo::BundleId;
 use wire::mtproto::DcId;
 use wire::mtproto::obfuscated::{Dial, Tag};
 
@@ -19,6 +20,7 @@ fn relay() -> SocketAddr {
     let limits = Limits { first_flight: Duration::from_secs(2), drain: DRAIN, ..Limits::default() };
     common::relay(limits, |relay, listener| {
         relay.set_keys(Keys { telegram: &[KeyId([1; 8])], ..Keys::default() });
+        relay.set_bundles(&[BundleId([1; 16])]);
         relay.serve(listener)
     })
 }
@@ -38,6 +40,9 @@ fn whatever_a_stranger_sends_the_connection_is_closed_at_the_same_time_and_witho
         flight.to_vec(),
         b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
         vec![0x55; 100_000],
+        // As a bundle's questions begin.
+        b"POST /AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+        [&[0, 130, 7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1][..], &[3; 70]].concat(),
     ];
     let probers: Vec<_> = probes
         .into_iter()

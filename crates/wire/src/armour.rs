@@ -18,23 +18,25 @@ pub(crate) fn capitals(word: &str, bytes: &[u8]) -> String {
 /// Finds the first of either kind, of at most `most` bytes, and tells what is left after it. A damaged
 /// one is passed over.
 pub(crate) fn find<'a>(word: &str, text: &'a str, most: usize) -> Option<(Vec<u8>, &'a str)> {
-    let starts = [
-        (format!("{word}."), BASE64URL_NOPAD),
-        (format!("{}.", word.to_ascii_uppercase()), BASE32_NOPAD),
-    ];
+    let capitals = word.to_ascii_uppercase();
     let mut rest = text;
-    loop {
-        let next = starts.iter().filter_map(|(start, encoding)| {
-            Some((rest.find(start.as_str())? + start.len(), encoding))
-        });
-        let (begin, encoding) = next.min_by_key(|(begin, _)| *begin)?;
-        rest = &rest[begin..];
-        if let Some((inside, after)) = rest.split_once('.')
-            && let Some(bytes) = decode(encoding, inside, most)
+    // From one full stop to the next, so that it takes time by the length of the text alone.
+    while let Some((before, after)) = rest.split_once('.') {
+        rest = after;
+        let encoding = if before.ends_with(word) {
+            BASE64URL_NOPAD
+        } else if before.ends_with(&capitals) {
+            BASE32_NOPAD
+        } else {
+            continue;
+        };
+        if let Some((inside, left)) = after.split_once('.')
+            && let Some(bytes) = decode(&encoding, inside, most)
         {
-            return Some((bytes, after));
+            return Some((bytes, left));
         }
     }
+    None
 }
 
 fn decode(encoding: &Encoding, inside: &str, most: usize) -> Option<Vec<u8>> {
@@ -69,6 +71,8 @@ mod tests {
             assert!(find("word-a", &whole, 199).is_none(), "it is longer than may be");
             assert!(find("word-a", &whole[..100], 200).is_none(), "a part is not the whole");
             assert!(find("word-b", &whole, 200).is_none());
+            let after = format!("{}\nOnce more: {whole}", &whole[..100]);
+            assert!(find("word-a", &after, 200).is_some(), "a damaged one is passed over");
         }
     }
 }

@@ -456,7 +456,7 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
 }
 
 /// What the unit gives, as setpriv(1) names it.
-const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service";
+const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service,+net_raw";
 /// A user that has no name, as good as any other.
 const USER: u32 = 64_001;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use fast_qr::QRBuilder;
+use fast_qr::{ECL, QRBuilder};
 
 use super::Page;
 
@@ -12,7 +12,13 @@ const MARGIN: usize = 4;
 /// The code of a text; `None` if it is too long for one (some 2,300 bytes).
 #[must_use]
 pub fn svg(text: &str) -> Option<Page> {
-    let code = QRBuilder::new(text).ecl(fast_qr::ECL::M).build().ok()?;
+    Some(Page::new(200, "image/svg+xml", "default-src 'none'", draw(text, ECL::M)?))
+}
+
+/// The same as the text of a file, with this much redundancy.
+#[must_use]
+pub fn draw(text: &str, level: ECL) -> Option<String> {
+    let code = QRBuilder::new(text).ecl(level).build().ok()?;
     let size = code.size;
     let mut path = String::new();
     for row in 0..size {
@@ -28,10 +34,9 @@ pub fn svg(text: &str) -> Option<Page> {
         }
     }
     let whole = size + 2 * MARGIN;
-    let image = format!(
+    Some(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {whole} {whole}\" \
          shape-rendering=\"crispEdges\"><rect width=\"{whole}\" height=\"{whole}\" fill=\"#fff\"/>\
          <path d=\"{path}\"/></svg>\n"
-    );
-    Some(Page::new(200, "image/svg+xml", "default-src 'none'", image))
+    ))
 }

@@ -10,7 +10,7 @@ use toml_edit::{DocumentMut, Item};
 
 use super::STATE;
 use crate::args::{Place, Service};
-use crate::config::fill_from;
+use crate::config::{fill_from, settle};
 use crate::doors::as_written;
 use crate::house::HouseFlags;
 
@@ -29,7 +29,7 @@ pub(super) fn merged(mut service: Service, path: &Path) -> anyhow::Result<(Strin
 }
 
 fn merge(service: &mut Service, old: Option<String>) -> anyhow::Result<String> {
-    service.house.settle()?;
+    settle(service)?;
     let asked = written(service);
     let Some(old) = old else {
         service.house.check(service.ports.as_ref().unwrap_or(&Mode::Quiet))?;
@@ -78,7 +78,7 @@ fn put(file: &mut DocumentMut, name: &str, mut item: Item) {
 /// Settings as the file has them.
 fn written(service: &Service) -> String {
     let Service { address, ports, mask, cleartext_port, egress_ports, metrics, .. } = service;
-    let Service { datacentres, house, .. } = service;
+    let Service { datacentres, networks, house, .. } = service;
     let lines = [
         ("address", address.as_ref().map(|all| list(all))),
         ("ports", ports.as_ref().map(|mode| quoted(&as_written(mode)))),
@@ -86,6 +86,7 @@ fn written(service: &Service) -> String {
         ("cleartext_port", cleartext_port.map(|port| port.0.to_string())),
         ("egress_ports", egress_ports.as_ref().map(|ports| quoted(&ports.to_string()))),
         ("metrics", metrics.map(|port| port.0.to_string())),
+        ("networks", networks.as_deref().map(path)),
         ("domain", house.domain.as_ref().map(|all| list(all))),
         ("certificate", house.certificate.as_ref().map(|from| quoted(&from.to_string()))),
         ("key", house.key.as_deref().map(path)),
@@ -133,6 +134,7 @@ mod tests {
             egress_ports: "default,22".parse().ok(),
             metrics: "9464".parse().ok(),
             datacentres: "2=192.0.2.1,[2001:db8::1]:443;203=192.0.2.3".parse().ok(),
+            networks: Some("/var/lib/networks.tsv".into()),
             house: HouseFlags {
                 domain: Some(vec!["*.example.org".parse().expect("a name")]),
                 dns_server: "192.0.2.9/example.org".parse().ok(),

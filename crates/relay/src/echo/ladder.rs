@@ -1,40 +1,68 @@
 //! A climb, whatever carries it: what came up, what is said to it.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use wire::crack::{Hour, Network, Passage};
 use wire::echo::climb::{PIECE, PIECES};
 use wire::echo::{Climb, Kind, Piece, Shape, Transport, Way, dress};
+use wire::receipt::{Rung, Statement};
 
 use super::Asked;
 use super::budget::Place;
+use crate::Shared;
+use crate::clock::unix_seconds;
+use crate::datagrams::Flow;
 
-/// How long a climb may last without a piece: one asks whether the way still lives after a minute.
-pub(super) const IDLE: Duration = Duration::from_secs(120);
-/// And in all.
+/// How long a climb may last.
 const LONGEST: Duration = Duration::from_secs(600);
 /// How many pieces are heard beside the load.
 const FEW: u16 = 32;
 /// How often each piece of load may be asked again where they are lost.
 const AGAIN: u16 = 4;
+/// How long a way has to last to count as alive: a minute, as whoever climbs counts it.
+const ALIVE: Duration = Duration::from_secs(59);
+/// How many receipts are signed for a climb: one for each rung, and one more.
+const RECEIPTS: u8 = 4;
+/// How long a network's name may be, in bytes.
+const LONGEST_NAME: usize = 32;
 
 /// Somebody's climb.
 pub(super) struct Ladder {
     climb: Climb,
     shape: Shape,
     transport: Transport,
+    /// The port of ours.
+    port: u16,
+    /// The network that the climber is in, as it was looked up.
+    network: Option<Network>,
     place: Place,
-    until: Instant,
+    began: Instant,
     heard_at: Instant,
+    /// How long it may go on without a piece.
+    idle: Duration,
     /// How many pieces are heard yet.
     left: u16,
     /// A bit for each piece of load that came.
     came: u128,
+    /// How many pieces of ours have arrived, as the climber says.
+    arrived: u16,
+    /// What was signed last, and how many more are.
+    signed: Option<(Statement, Vec<u8>)>,
+    receipts: u8,
 }
 
 impl Ladder {
-    pub(super) fn new(asked: &Asked, transport: Transport, place: Place) -> Self {
-        let heard_at = Instant::now();
+    /// `flow` says who climbs, of which the network is all that is kept.
+    pub(super) fn new(
+        shared: &Shared,
+        asked: &Asked,
+        transport: Transport,
+        flow: &Flow,
+        place: Place,
+    ) -> Self {
+        let began = Instant::now();
         let load = match transport {
             Transport::Tcp => PIECES,
             Transport::Udp => PIECES * AGAIN,
@@ -43,17 +71,33 @@ impl Ladder {
             climb: asked.found.climb(),
             shape: asked.shape,
             transport,
+            port: flow.to.port(),
+            network: shared.course.load().network(flow.from.ip()),
             place,
-            until: heard_at + LONGEST,
-            heard_at,
+            began,
+            heard_at: began,
+            idle: shared.limits.climb_idle,
             left: load + FEW,
             came: 0,
+            arrived: 0,
+            signed: None,
+            receipts: RECEIPTS,
         }
     }
 
     /// When it ends, unless something comes.
     pub(super) fn end(&self) -> Instant {
-        self.until.min(self.heard_at + IDLE)
+        (self.began + LONGEST).min(self.heard_at + self.idle)
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.place.is_revoked() || self.end() < Instant::now()
+    }
+
+    /// How it is dressed.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// A piece that came; `None` ends it: nobody of ours sent this, or it is one too many.
@@ -64,6 +108,7 @@ impl Ladder {
         }
         self.left = self.left.checked_sub(1)?;
         self.heard_at = Instant::now();
+        self.arrived = self.arrived.max(piece.received);
         if piece.kind == Kind::Load {
             self.came |= 1 << piece.number;
         }
@@ -80,9 +125,56 @@ impl Ladder {
         u16::try_from(self.came.count_ones()).unwrap_or(PIECES)
     }
 
-    /// One of our pieces, dressed.
-    pub(super) fn say(&self, kind: Kind, number: u16) -> Vec<u8> {
-        let piece = Piece { kind, number, received: self.received(), body: Vec::new() };
+    /// What is said to a piece that came: one of the same kind and number.
+    pub(super) fn answer(&mut self, shared: &Shared, piece: &Piece) -> Vec<u8> {
+        let body = match piece.kind {
+            Kind::Receipt => self.receipt(shared, &piece.body),
+            Kind::Load | Kind::Alive => None,
+        };
+        self.say(piece.kind, piece.number, body.unwrap_or_default())
+    }
+
+    /// One of our pieces of load, dressed.
+    pub(super) fn load(&self, number: u16) -> Vec<u8> {
+        self.say(Kind::Load, number, Vec::new())
+    }
+
+    fn say(&self, kind: Kind, number: u16, body: Vec<u8>) -> Vec<u8> {
+        let piece = Piece { kind, number, received: self.received(), body };
         dress::piece(self.shape, self.transport, Way::Down, &self.climb.seal(&piece))
+    }
+
+    /// A receipt of how far they have come. What was looked up is worth more than what they say of
+    /// their network.
+    fn receipt(&mut self, shared: &Shared, told: &[u8]) -> Option<Vec<u8>> {
+        let told = || {
+            let told = std::str::from_utf8(told.get(..LONGEST_NAME).unwrap_or(told)).ok()?;
+            told.parse().ok().filter(|network| *network != Network::Unknown)
+        };
+        let (network, is_told) = match (&self.network, told()) {
+            (Some(network), _) => (network.clone(), false),
+            (None, Some(network)) => (network, true),
+            (None, None) => (Network::Unknown, false),
+        };
+        let (transport, shape, port) = (self.transport, self.shape, NonZeroU16::new(self.port)?);
+        let passage = Passage { network, transport, port, shape };
+        let statement =
+            Statement { passage, is_told, hour: Hour::at(unix_seconds()), rung: self.rung() };
+        if let Some((_, receipt)) = self.signed.as_ref().filter(|(said, _)| *said == statement) {
+            return Some(receipt.clone());
+        }
+        self.receipts = self.receipts.checked_sub(1)?;
+        let receipt = shared.echoes.witness.load().as_ref()?.sign(&statement);
+        self.signed = Some((statement, receipt.clone()));
+        Some(receipt)
+    }
+
+    fn rung(&self) -> Rung {
+        let is_through = self.received() == PIECES && self.arrived >= PIECES;
+        match is_through {
+            true if self.began.elapsed() >= ALIVE => Rung::Alive,
+            true => Rung::Through,
+            false => Rung::Echo,
+        }
     }
 }

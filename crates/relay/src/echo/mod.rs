@@ -14,22 +14,26 @@
 //! | `budget` | how much a bundle may ask |
 //! | `ladder` | a climb, whatever carries it |
 //! | `tcp` | the answer, and the climb, on a connection |
+//! | `udp` | the same by datagrams |
 
 mod budget;
 mod ladder;
 pub(crate) mod tcp;
+pub(crate) mod udp;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use wire::derive::RelayKey;
-use wire::echo::{BundleId, Found, Shape, Table, Transport, dress};
+use wire::echo::{BundleId, Found, Question, Shape, Table, Transport, dress};
+use wire::receipt::Witness;
 
 use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
 use crate::tally::Counter;
 use crate::{Limits, Shared};
 use budget::Budget;
+use udp::Sessions;
 
 /// What the relay knows of bundles.
 pub(crate) struct Echoes {
@@ -38,11 +42,16 @@ pub(crate) struct Echoes {
     /// Whoever has it may change the table.
     changing: Mutex<()>,
     budget: Budget,
+    /// Who signs receipts.
+    pub(crate) witness: ArcSwapOption<Witness>,
+    /// Those who climb by datagrams.
+    sessions: Sessions,
 }
 
 /// A question that is to be answered.
 pub(crate) struct Asked {
     pub found: Found,
+    pub question: Question,
     pub shape: Shape,
     /// How many of the bytes that came it took.
     pub used: usize,
@@ -54,6 +63,8 @@ impl Echoes {
             table: ArcSwapOption::empty(),
             changing: Mutex::default(),
             budget: Budget::new(limits),
+            witness: ArcSwapOption::empty(),
+            sessions: Sessions::default(),
         }
     }
 
@@ -68,6 +79,7 @@ impl Echoes {
 
     /// Looks at the clock.
     pub(crate) fn refresh(&self) {
+        self.sessions.sweep();
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let refreshed = self.table.load().as_ref().and_then(|it| it.refreshed(unix_seconds_32()));
         if let Some(refreshed) = refreshed {
@@ -97,7 +109,7 @@ pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Optio
     }
     shared.echoes.budget.spend(found.bundle);
     shared.counters.count(Counter::Echoes);
-    Some(Asked { found, shape, used })
+    Some(Asked { found, question, shape, used })
 }
 
 /// Whether what somebody at the door has said may become a question, though it is no key's any more.

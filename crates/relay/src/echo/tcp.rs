@@ -13,9 +13,10 @@ use super::Asked;
 use super::ladder::Ladder;
 use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
+use crate::datagrams::Flow;
 use crate::decoy::Shadow;
-use crate::pump;
 use crate::tally::Counter;
+use crate::{Shared, pump};
 
 /// How long our last piece of load waits for more of theirs: it tells how many came in the end.
 const STALLED: Duration = Duration::from_secs(1);
@@ -27,9 +28,11 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
     // The mask host is not needed any more.
     arrival.shadow = Shadow::Nobody;
     let Arrival { shared, dialled, stream, first, place, .. } = arrival;
-    let Ok(asker) = stream.peer_addr() else { return };
+    let Ok(from) = stream.peer_addr() else { return };
+    let flow = Flow { from, to: dialled };
     let time = unix_seconds_32();
-    let answer = asked.found.answer(&Answer { relay: dialled, asker, time, reserved: [0; 8] });
+    let answer =
+        asked.found.answer(&Answer { relay: flow.to, asker: flow.from, time, reserved: [0; 8] });
     let mut came = first;
     let answer = dress::answer(asked.shape, Transport::Tcp, &came[..asked.used], &answer);
     came.drain(..asked.used);
@@ -56,14 +59,14 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
         return;
     };
     let mut climber = Climber {
-        ladder: Ladder::new(&asked, Transport::Tcp, place),
+        ladder: Ladder::new(shared, &asked, Transport::Tcp, &flow, place),
         stream,
         unsaid: Vec::new(),
         next: None,
     };
     shared.counters.count(Counter::Climbs);
     // However it ends, the connection is closed with it.
-    let _ = climber.climb(asked.shape, sealed, came).await;
+    let _ = climber.climb(shared, asked.shape, sealed, came).await;
 }
 
 /// The next piece that comes, without its dress.
@@ -94,12 +97,13 @@ struct Climber {
 impl Climber {
     async fn climb(
         &mut self,
+        shared: &Shared,
         shape: Shape,
         mut sealed: [u8; PIECE],
         mut came: Vec<u8>,
     ) -> io::Result<()> {
         loop {
-            self.hear(&sealed)?;
+            self.hear(shared, &sealed)?;
             sealed = loop {
                 let due = self.say_more();
                 let is_full = self.unsaid.len() > MOST_UNSAID;
@@ -116,13 +120,13 @@ impl Climber {
         }
     }
 
-    fn hear(&mut self, sealed: &[u8; PIECE]) -> io::Result<()> {
+    fn hear(&mut self, shared: &Shared, sealed: &[u8; PIECE]) -> io::Result<()> {
         let piece = self.ladder.hear(sealed).ok_or(io::ErrorKind::InvalidData)?;
         match piece.kind {
             Kind::Load => {
                 self.next.get_or_insert(0);
             }
-            kind => self.unsaid.extend(self.ladder.say(kind, piece.number)),
+            Kind::Alive | Kind::Receipt => self.unsaid.extend(self.ladder.answer(shared, &piece)),
         }
         Ok(())
     }
@@ -139,7 +143,7 @@ impl Climber {
         if is_last && self.ladder.received() < PIECES && Instant::now() < stalls {
             return Some(stalls);
         }
-        self.unsaid = self.ladder.say(Kind::Load, number);
+        self.unsaid = self.ladder.load(number);
         self.next = Some(number + 1);
         None
     }

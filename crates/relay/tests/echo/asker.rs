@@ -1,7 +1,7 @@
 //! Somebody with a bundle.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, SystemTime};
 
 use wire::derive::RelayKey;
@@ -76,8 +76,17 @@ pub struct Reached {
 
 impl Reached {
     pub fn send(&mut self, kind: Kind, number: u16, received: u16) -> io::Result<()> {
-        let piece = Piece { kind, number, received, body: Vec::new() };
-        let sealed = self.climb.seal(&piece);
+        self.send_piece(&Piece { kind, number, received, body: Vec::new() })
+    }
+
+    /// Asks for a receipt, having received so many pieces.
+    pub fn receipt(&mut self, told: &[u8], received: u16) -> io::Result<Vec<u8>> {
+        self.send_piece(&Piece { kind: Kind::Receipt, number: 0, received, body: told.to_vec() })?;
+        Ok(self.receive()?.body)
+    }
+
+    fn send_piece(&mut self, piece: &Piece) -> io::Result<()> {
+        let sealed = self.climb.seal(piece);
         self.stream.write_all(&dress::piece(self.shape, Transport::Tcp, Way::Up, &sealed))
     }
 
@@ -133,4 +142,51 @@ pub fn heard(at: SocketAddr, said: &[u8], patience: Duration) -> Vec<u8> {
     let mut heard = Vec::new();
     while read_some(&mut stream, &mut heard).is_ok() {}
     heard
+}
+
+/// Somebody who asks by datagrams, from one port.
+pub struct ByDatagrams {
+    pub socket: UdpSocket,
+}
+
+impl ByDatagrams {
+    pub fn new(at: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.connect(at).expect("a route");
+        socket.set_read_timeout(Some(PATIENCE)).expect("set");
+        Self { socket }
+    }
+
+    /// What is said to a datagram; nothing, if nothing is within a while.
+    pub fn say(&self, datagram: &[u8], patience: Duration) -> Option<Vec<u8>> {
+        self.socket.set_read_timeout(Some(patience)).expect("set");
+        self.socket.send(datagram).expect("sent");
+        let mut buffer = [0; 2048];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        assert!(length <= datagram.len(), "{length} bytes to {}", datagram.len());
+        Some(buffer[..length].to_vec())
+    }
+
+    /// Asks, and tells what may follow.
+    pub fn ask(&self, endpoint: &Endpoint, shape: Shape) -> Option<(Answer, Climb)> {
+        let (question, dressed) = endpoint.question(Transport::Udp, shape, now());
+        let came = self.say(&dressed, PATIENCE)?;
+        let (sealed, _) = dress::read_answer(shape, Transport::Udp, &came).ok()??;
+        Some((endpoint.asker.read(&question, &sealed)?, endpoint.asker.climb(&question)))
+    }
+
+    /// Sends a piece; what is said to it, if anything is within a while.
+    pub fn piece(
+        &self,
+        shape: Shape,
+        climb: &Climb,
+        (kind, number): (Kind, u16),
+        patience: Duration,
+    ) -> Option<Piece> {
+        let piece = Piece { kind, number, received: PIECES, body: Vec::new() };
+        let dressed = dress::piece(shape, Transport::Udp, Way::Up, &climb.seal(&piece));
+        let came = self.say(&dressed, patience)?;
+        let read = dress::read_piece(shape, Transport::Udp, Way::Down, &came).ok()?;
+        climb.open(&read?.0)
+    }
 }

@@ -6,6 +6,8 @@ mod asker;
 #[expect(dead_code)]
 #[path = "../common/mod.rs"]
 mod common;
+mod datagrams;
+mod receipts;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -145,6 +147,29 @@ fn so_many_climb_at_a_time_and_who_ends_makes_room() {
     while climb().is_none() {
         assert!(start.elapsed() < asker::PATIENCE, "a place is free again");
     }
+}
+
+#[test]
+fn who_climbs_and_then_neither_reads_nor_writes_makes_room_soon() {
+    let limits = Limits { climbs: 8, climb_idle: Duration::from_millis(500), ..Limits::default() };
+    let world = World::open(Kind::Silent, limits, None);
+    let frozen: Vec<_> = (0..8)
+        .map(|_| {
+            let mut reached = world.endpoint().ask(Shape::Random).expect("an answer");
+            reached.send(Piece::Load, 0, 0).expect("it reads");
+            reached
+        })
+        .collect();
+    let start = Instant::now();
+    loop {
+        let mut reached = world.endpoint().ask(Shape::Random).expect("an answer");
+        reached.send(Piece::Alive, 0, 0).expect("it reads");
+        if reached.receive().is_ok() {
+            break;
+        }
+        assert!(start.elapsed() < asker::PATIENCE, "there is room again");
+    }
+    drop(frozen);
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl Endpoint {
         if self.v4.is_none() && self.v6.is_none() {
             return Err(Refused::Damaged("a relay has no address"));
         }
+        // Global unicast as it is routed: an IPv4 address in another dress would be a second name for
+        // one relay.
+        if self.v6.is_some_and(|six| six.segments()[0] & 0xe000 != 0x2000) {
+            return Err(Refused::Damaged("an IPv6 address is none that a relay has"));
+        }
         if let Ports::List(list) = &self.ports {
             let twice = |(at, port)| list[..at].contains(port);
             if !(1..=MOST_PORTS).contains(&list.len()) || list.iter().enumerate().any(twice) {

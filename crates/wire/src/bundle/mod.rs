@@ -203,16 +203,14 @@ impl Bundle {
         if self.cracks.len() > MOST_CRACKS {
             return Err(Refused::Damaged("it has too many cracks"));
         }
-        let mut addresses = Vec::new();
-        for endpoint in &self.endpoints {
-            endpoint.check()?;
-            addresses.extend(endpoint.addresses());
-        }
+        let mut addresses: Vec<IpAddr> =
+            self.endpoints.iter().flat_map(Endpoint::addresses).collect();
         if let Some((address, kind)) =
             addresses.iter().find_map(|&address| Some((address, forbidden(address)?)))
         {
             return Err(Refused::Address(address, kind));
         }
+        self.endpoints.iter().try_for_each(Endpoint::check)?;
         let all = addresses.len();
         addresses.sort();
         addresses.dedup();

@@ -1,5 +1,7 @@
 //! A bundle with its signature, as it travels.
 
+use std::fmt;
+
 use super::{Bundle, Refused};
 use crate::armour;
 use crate::signer::{PublicKey, Purpose, SIGNATURE, Signer};
@@ -12,11 +14,18 @@ const MOST: usize = 12 * 1024;
 
 /// A bundle that one signer has signed, whoever that is. It can be looked at; to be used, it has to
 /// be trusted.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
     bundle: Bundle,
     signer: PublicKey,
     bytes: Vec<u8>,
+}
+
+/// Without the bytes, which have secrets in them.
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({:?}, by {})", self.bundle, self.signer)
+    }
 }
 
 impl Sealed {

@@ -227,6 +227,8 @@ fn relays_that_are_none_or_one_twice_are_refused() {
         vec![],
         vec![Endpoint { v4: None, ..endpoint(1) }],
         vec![endpoint(1), endpoint(2), endpoint(1)],
+        vec![Endpoint { v6: "::ffff:1.1.1.1".parse().ok(), ..endpoint(1) }],
+        vec![Endpoint { v6: "64:ff9b::1.1.1.1".parse().ok(), ..endpoint(1) }],
         vec![Endpoint { ports: list(&[]), ..endpoint(1) }],
         vec![Endpoint { ports: list(&[1, 2, 1]), ..endpoint(1) }],
         vec![Endpoint { ports: list(&many), ..endpoint(1) }],
@@ -287,4 +289,12 @@ fn a_day_is_written_as_calendars_have_it() {
     ] {
         assert_eq!(date(Day(day)), text);
     }
+}
+
+#[test]
+fn no_secret_is_in_what_is_printed_for_debugging() {
+    let secret = Some(Secret([0xee; 16]));
+    let sealed = bundle(vec![Endpoint { secret, ..endpoint(0xdd) }]).seal(&signer()).expect("fits");
+    let printed = format!("{sealed:?}");
+    assert!(!printed.contains("221, 221") && !printed.contains("238, 238"), "{printed}");
 }

@@ -1,0 +1,271 @@
+//! `jaryq bundle make`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::num::NonZeroU16;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use store::{Identity, Key, Store};
+use wire::addresses::forbidden;
+use wire::bundle::{Bundle, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
+use wire::derive::Form;
+use wire::echo::BundleId;
+use wire::tally::Day;
+
+use super::{counted, cracks};
+use crate::args::BundleWish;
+use crate::face::Face;
+use crate::key::{day, open};
+use crate::ledger::unix;
+use crate::print::{Printer, QR_LETTERS, key_name, qr_svg};
+use crate::trust;
+
+pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow::Result<()> {
+    if wish.output.is_none() && wish.svg.is_none() && !printer.may_show_links() {
+        bail!(
+            "a bundle opens the relay, and so it is printed on a terminal only; give --output FILE"
+        );
+    }
+    // While this still may: the state's owner may not.
+    let report = wish.receipts.as_deref().map(trust::read).transpose()?;
+    let minisig = wish.output.as_ref().filter(|_| wish.minisig).map(|file| {
+        let mut name = file.clone().into_os_string();
+        name.push(".minisig");
+        name.into()
+    });
+    let output = wish.output.clone().map(Draft::open).transpose()?;
+    let minisig = minisig.map(Draft::open).transpose()?;
+    let svg = wish.svg.clone().map(Draft::open).transpose()?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let made = runtime.block_on(async {
+        let store = open(state).await?;
+        let made = make(wish, report.as_deref(), &store).await?;
+        store.close().await;
+        anyhow::Ok(made)
+    })?;
+    let text = made.sealed.text() + "\n";
+    if let Some(draft) = output {
+        draft.write(&text)?;
+    }
+    if let Some(draft) = minisig {
+        draft.write(&made.minisig)?;
+    }
+    if let Some(draft) = svg {
+        draft.write(&qr_svg(&made.sealed.capitals())?)?;
+    }
+    tell(wish, &made, printer);
+    Ok(())
+}
+
+struct Made {
+    sealed: Sealed,
+    minisig: String,
+    key: Key,
+    /// Cracks that are known, but for which there was no room in a QR code.
+    left_out: usize,
+    /// Receipts that count.
+    receipts: usize,
+}
+
+async fn make(wish: &BundleWish, report: Option<&str>, store: &Store) -> anyhow::Result<Made> {
+    let face = Face::load(store).await?;
+    let face = face.context("a bundle can be made once the relay has been started: jaryq up")?;
+    let identity = store.identity().await?;
+    let signer = identity.signer();
+    // What is wrong is found before a key or a bundle is made.
+    let reached = Reached::from(&face)?;
+    let now = unix();
+    let (cracks, receipts) = match report {
+        Some(report) => cracks::of(report, signer.public(), wish.network.as_ref(), now),
+        None => (Vec::new(), 0),
+    };
+    let key = match &wish.key {
+        Some(id) => usable(store.key(id).await?, &face)?,
+        None => store.new_key(wish.label.clone(), Form::Telegram).await?,
+    };
+    let made = Day::at(now);
+    let expires = Day(made.0 + i64::from(wish.days));
+    let issued = store.new_bundle(key.id, made, expires).await?;
+
+    let known = cracks.len();
+    let endpoint = reached.endpoint(&identity, issued.id, &key);
+    let mut bundle = Bundle { id: issued.id, made, expires, endpoints: vec![endpoint], cracks };
+    let mut sealed = bundle.clone().seal(&signer)?;
+    if wish.qr || wish.svg.is_some() {
+        while sealed.capitals().len() > QR_LETTERS && bundle.cracks.pop().is_some() {
+            sealed = bundle.clone().seal(&signer)?;
+        }
+    }
+    let comment = format!("jaryq bundle, good until {}", day(expires.start()));
+    let minisig = signer.minisig((sealed.text() + "\n").as_bytes(), &comment);
+    Ok(Made { sealed, minisig, key, left_out: known - bundle.cracks.len(), receipts })
+}
+
+/// A key that opens Telegram, as what is in a bundle does.
+fn usable(key: Key, face: &Face) -> anyhow::Result<Key> {
+    if key.revoked.is_some() {
+        bail!("key {} was revoked; take another, or leave --for out to make one", key_name(&key));
+    }
+    if key.form != Form::Telegram && face.house.is_none() {
+        bail!(
+            "key {} is for the web, and a bundle opens Telegram; take another, or leave --for out to \
+             make one",
+            key_name(&key)
+        );
+    }
+    Ok(key)
+}
+
+/// Where the relay is reached, in a bundle's words.
+struct Reached {
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+    ports: Ports,
+}
+
+impl Reached {
+    fn from(face: &Face) -> anyhow::Result<Self> {
+        let (mut v4, mut v6, mut refused) = (None, None, Vec::new());
+        for address in &face.addresses {
+            let Ok(ip) = address.parse::<IpAddr>() else {
+                refused.push(format!("{address} is a name"));
+                continue;
+            };
+            match (ip, forbidden(ip)) {
+                (_, Some(kind)) => refused.push(format!("{ip} is {kind}")),
+                (IpAddr::V4(four), None) => v4 = v4.or(Some(four)),
+                (IpAddr::V6(six), None) => v6 = v6.or(Some(six)),
+            }
+        }
+        if v4.is_none() && v6.is_none() {
+            bail!(
+                "a bundle leads to public addresses alone, and this relay knows of none ({}); start it \
+                 with its own: jaryq up --address ADDRESS",
+                refused.join(", ")
+            );
+        }
+        Ok(Self { v4, v6, ports: ports(face)? })
+    }
+
+    fn endpoint(self, identity: &Identity, id: BundleId, key: &Key) -> Endpoint {
+        let relay = identity.relay_key();
+        Endpoint {
+            v4: self.v4,
+            v6: self.v6,
+            ports: self.ports,
+            echo_key: relay.echo_key(id),
+            mask_key: relay.mask_key(),
+            secret: Some(relay.secret(Form::Telegram, key.id, identity.epoch())),
+        }
+    }
+}
+
+fn ports(face: &Face) -> anyhow::Result<Ports> {
+    if face.all_ports {
+        return Ok(Ports::All);
+    }
+    if QUIET_PORTS.iter().all(|port| face.ports.contains(port)) {
+        return Ok(Ports::Quiet);
+    }
+    let list = face.ports.iter().filter_map(|port| NonZeroU16::new(*port));
+    let list: Vec<NonZeroU16> = list.take(MOST_PORTS).collect();
+    if list.is_empty() {
+        bail!("the relay answers on no port yet; start it: jaryq up");
+    }
+    Ok(Ports::List(list))
+}
+
+fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
+    let Made { sealed, key, left_out, receipts, .. } = made;
+    let bundle = sealed.bundle();
+    let until = day(bundle.expires.start());
+    let (output, svg) = (wish.output.as_deref(), wish.svg.as_deref());
+    if printer.is_json() {
+        return printer.object(&json!({
+            "event": "bundle",
+            "key": key.id.to_string(),
+            "text": output.is_none().then(|| sealed.text()),
+            "file": output,
+            "svg": svg,
+            "expires": until,
+            "endpoints": bundle.endpoints.len(),
+            "cracks": bundle.cracks.len(),
+            "receipts": receipts,
+            "left_out": left_out,
+            "signer": trust::key_object(&sealed.signer()),
+        }));
+    }
+    let cracks = match bundle.cracks.len() {
+        0 => String::new(),
+        some => format!(" and {}", counted(some, "crack")),
+    };
+    printer.line(format!(
+        "A bundle for key {}, with 1 relay{cracks}, good until {until}.",
+        key_name(key)
+    ));
+    if wish.receipts.is_some() {
+        printer.line(format!("{} of the report counted.", counted(*receipts, "receipt")));
+    }
+    if *left_out > 0 {
+        printer.line(format!("{} did not fit into a QR code.", counted(*left_out, "older crack")));
+    }
+    for file in output.into_iter().chain(svg) {
+        printer.line(format!("It is in {}.", file.display()));
+    }
+    if printer.may_show_links() {
+        if output.is_none() && svg.is_none() {
+            printer.line(format!("Send them this, as it is:\n\n{}\n", sealed.text()));
+        }
+        if wish.qr {
+            printer.qr(&sealed.capitals());
+        }
+    }
+    printer.line("Whoever gets it asks you for these words, by another way than it came:\n");
+    printer.line(trust::written(&sealed.signer()));
+}
+
+/// A file that is opened before root is given up, and written at the end.
+struct Draft {
+    path: PathBuf,
+    file: File,
+    is_new: bool,
+    is_done: bool,
+}
+
+impl Draft {
+    /// One that is there already is written over, if it is empty.
+    fn open(path: PathBuf) -> anyhow::Result<Self> {
+        let is_new = fs::symlink_metadata(&path).is_err();
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let is_file = file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
+        if is_file {
+            bail!("{} is there already; give another name", path.display());
+        }
+        Ok(Self { path, file, is_new, is_done: false })
+    }
+
+    fn write(mut self, text: &str) -> anyhow::Result<()> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
+        written.with_context(|| format!("cannot write {}", self.path.display()))?;
+        self.is_done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.is_new && !self.is_done {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The same by datagrams.
+
+use std::time::Duration;
+
+use relay::Limits;
+use wire::echo::climb::PIECES;
+use wire::echo::{BundleId, Kind as Piece, Shape, Transport};
+
+use crate::asker::{ByDatagrams, Endpoint, PATIENCE, now};
+use crate::world::{Kind, World};
+
+/// How long silence is listened to.
+const SILENCE: Duration = Duration::from_millis(200);
+
+#[test]
+fn a_port_is_proven_and_64_kib_pass_both_ways_in_every_shape() {
+    let world = World::new(Kind::Silent);
+    let by = ByDatagrams::new(world.at);
+    for shape in Shape::ALL {
+        let (answer, climb) = by.ask(&world.endpoint(), shape).expect("an answer");
+        assert_eq!(answer.relay, world.at, "{shape}");
+        assert_eq!(answer.asker, by.socket.local_addr().expect("known"));
+        for number in 0..PIECES {
+            let piece =
+                by.piece(shape, &climb, (Piece::Load, number), PATIENCE).expect("one of theirs");
+            let expected = (Piece::Load, number, number + 1);
+            assert_eq!((piece.kind, piece.number, piece.received), expected);
+        }
+        // As if the answer had been lost: it is asked again, and counted once.
+        let again = by.piece(shape, &climb, (Piece::Load, 7), PATIENCE).expect("again");
+        assert_eq!(again.received, PIECES);
+        let alive = by.piece(shape, &climb, (Piece::Alive, 0), PATIENCE).expect("it lives");
+        assert_eq!((alive.kind, alive.received), (Piece::Alive, PIECES));
+    }
+    assert_eq!((world.counted("echoes"), world.counted("climbs")), (4, 4));
+}
+
+#[test]
+fn whoever_has_no_bundle_or_asks_again_hears_nothing() {
+    let world = World::new(Kind::Silent);
+    let endpoint = world.endpoint();
+    let stranger = Endpoint::new(world.at, &world.key, BundleId([8; 16]));
+    for shape in Shape::ALL {
+        let by = ByDatagrams::new(world.at);
+        let asked = endpoint.question(Transport::Udp, shape, now()).1;
+        assert!(by.say(&asked, PATIENCE).is_some());
+        let silent = [
+            asked.clone(),
+            stranger.question(Transport::Udp, shape, now()).1,
+            endpoint.question(Transport::Udp, shape, now() - 660).1,
+            endpoint.question(Transport::Tcp, shape, now()).1,
+        ];
+        for datagram in &silent {
+            assert_eq!(by.say(datagram, SILENCE), None, "{shape}");
+        }
+    }
+    let by = ByDatagrams::new(world.at);
+    for length in [0, 1, 63, 64, 512, 768, 781, 1_200, 1_201, 1_400] {
+        assert_eq!(by.say(&wire::random::<1_400>()[..length], SILENCE / 4), None);
+    }
+    assert_eq!((world.counted("echoes"), world.counted("replays")), (4, 4));
+}
+
+#[test]
+fn pieces_are_only_for_whoever_asked_from_the_same_port() {
+    let world = World::new(Kind::Silent);
+    let (by, other) = (ByDatagrams::new(world.at), ByDatagrams::new(world.at));
+    let (_, climb) = by.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    let (_, others) = other.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    assert!(by.piece(Shape::Random, &climb, (Piece::Load, 0), PATIENCE).is_some());
+    assert!(by.piece(Shape::Random, &others, (Piece::Load, 0), SILENCE).is_none());
+    assert!(other.piece(Shape::Random, &others, (Piece::Load, 0), PATIENCE).is_some());
+    // Who asks anew climbs anew.
+    let (_, anew) = by.ask(&world.endpoint(), Shape::Dns).expect("an answer");
+    assert_eq!(
+        by.piece(Shape::Dns, &anew, (Piece::Load, 5), PATIENCE).expect("theirs").received,
+        1
+    );
+    assert!(by.piece(Shape::Random, &climb, (Piece::Load, 1), SILENCE).is_none());
+}
+
+#[test]
+fn a_climb_by_datagrams_is_bounded_and_ends_with_its_bundle() {
+    let world = World::open(Kind::Silent, Limits { climbs: 1, ..Limits::default() }, None);
+    let (by, other) = (ByDatagrams::new(world.at), ByDatagrams::new(world.at));
+    let (_, climb) = by.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    let answered = (0..1_000)
+        .take_while(|_| by.piece(Shape::Random, &climb, (Piece::Load, 3), 5 * SILENCE).is_some());
+    assert_eq!(answered.count(), 4 * usize::from(PIECES) + 32);
+    let (_, climb) = other.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    assert!(other.piece(Shape::Random, &climb, (Piece::Load, 0), SILENCE).is_none(), "no place");
+    assert_eq!(world.counted("too_many_echoes"), 1);
+
+    let world = World::new(Kind::Silent);
+    let by = ByDatagrams::new(world.at);
+    let (_, climb) = by.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    assert!(by.piece(Shape::Random, &climb, (Piece::Load, 0), PATIENCE).is_some());
+    world.relay.set_bundles(&[BundleId([6; 16])]);
+    assert!(by.piece(Shape::Random, &climb, (Piece::Load, 1), SILENCE).is_none());
+}
