@@ -70,7 +70,7 @@ fn what_is_met_is_told_apart() {
     is(Tcp, 20_005, Verdict::Rewritten { saw: 20_001 });
     is(Tcp, 20_006, Verdict::Frozen { up: None, down: Some(15) });
     is(Tcp, 20_007, Verdict::Frozen { up: Some(30), down: None });
-    is(Tcp, 20_008, Verdict::Reset { after: 9 });
+    assert!(matches!(at(&map, Tcp, 20_008)[0].1, Verdict::Reset { after: 1..=9 }));
     is(Tcp, 20_009, Verdict::Mute);
     assert!(at(&map, Tcp, 20_009).contains(&(Shape::Tls, Verdict::Verified(Rung::Load))));
     assert!(matches!(at(&map, Tcp, 20_010)[0].1, Verdict::Throttled { rate: 10..=14 }));
