@@ -75,8 +75,8 @@ impl Pace {
         match self.kind {
             Kind::Quiet => u32::from(now >= self.next && self.entries.len() < ENTRIES),
             Kind::Loud { a_second } => {
-                // Whoever was kept waiting makes up for at most a hundredth of a second.
-                let most = Duration::from_millis(10);
+                // Whoever was kept waiting makes up for at most a fiftieth of a second.
+                let most = Duration::from_millis(20);
                 self.next = self.next.max(now.saturating_sub(most));
                 let due = now.saturating_sub(self.next).as_secs_f64() * f64::from(a_second);
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -117,7 +117,7 @@ impl Pace {
         match self.kind {
             Kind::Quiet if self.entries.len() >= ENTRIES => self.entries.first().max(now),
             Kind::Quiet => self.next.max(now),
-            Kind::Loud { .. } => now + Duration::from_millis(1),
+            Kind::Loud { .. } => self.next.max(now) + Duration::from_micros(500),
         }
     }
 }
@@ -222,6 +222,6 @@ mod tests {
             }
         }
         assert!((59_900..=60_100).contains(&sent), "{sent}");
-        assert!(pace.now(Duration::from_secs(100)) <= 600);
+        assert!(pace.now(Duration::from_secs(100)) <= 1_200);
     }
 }

@@ -23,8 +23,6 @@ use crate::udp::Datagram;
 use crate::verdict::{Finding, Rung, Verdict};
 use crate::{Targets, tcp, udp};
 
-/// How many candidates are handed out between two looks at what came back.
-const A_TURN: u32 = 200;
 /// How many climb at a time.
 const CLIMBERS: usize = 16;
 /// How many cracks are climbed at: where everything is open, the rest is only asked.
@@ -246,7 +244,7 @@ impl Heart {
         }
         for at in 0..self.lanes.len() {
             let now = self.now();
-            for _ in 0..self.lanes[at].pace.now(now).min(A_TURN) {
+            for _ in 0..self.lanes[at].pace.now(now) {
                 if self.lanes[at].is_over || !self.has_room(at) {
                     break;
                 }
@@ -529,7 +527,8 @@ impl Heart {
 
     fn until_next(&self) -> Duration {
         let now = self.now();
-        let lanes = self.lanes.iter().filter(|lane| !lane.is_over);
+        let has_room = |lane: &&Lane| lane.mode == Mode::Quiet || self.tcp.out < self.window;
+        let lanes = self.lanes.iter().filter(|lane| !lane.is_over).filter(has_room);
         let next = lanes.map(|lane| lane.pace.next(now).saturating_sub(now)).min();
         next.unwrap_or(PROGRESS).clamp(Duration::from_micros(200), PROGRESS)
     }

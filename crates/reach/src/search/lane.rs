@@ -148,7 +148,7 @@ impl Lane {
         match (self.mode, transport, self.pass) {
             (Mode::Quiet, Transport::Tcp, _) => ms(3_300),
             (Mode::Quiet, Transport::Udp, _) => ms(1_500),
-            (Mode::Loud, _, 0) => rtt.map_or(ms(600), |rtt| (rtt * 3).clamp(ms(250), ONE)),
+            (Mode::Loud, _, 0) => rtt.map_or(ms(500), |rtt| (rtt * 3).clamp(ms(250), ONE)),
             (Mode::Loud, Transport::Tcp, _) => ms(1_600).max(rtt.unwrap_or_default() * 4),
             (Mode::Loud, Transport::Udp, _) => ms(1_000).max(rtt.unwrap_or_default() * 3),
         }
