@@ -24,7 +24,7 @@
 //! | `ladder` | 64 KiB both ways, and a minute later |
 //! | [`verdict`] | what was met |
 //! | [`search`] | the story |
-//! | `asking`, `probe`, `stop` | what they say to each other |
+//! | `asking`, `batch`, `probe`, `stop` | what they share |
 //!
 //! A port counts as found when the relay has answered a question that nobody else can answer, said
 //! that it was reached at this very port, and 64 KiB have gone up and come down. That something
@@ -33,12 +33,14 @@
 #![forbid(unsafe_code)]
 
 mod asking;
+mod batch;
 mod ladder;
 pub mod order;
 pub mod pace;
 #[cfg(test)]
 mod peer;
 mod probe;
+mod raw;
 pub mod search;
 mod stop;
 pub mod target;

@@ -24,8 +24,19 @@ pub(crate) struct Ask {
     pub(crate) hold: Duration,
     /// How long an answer is waited for after an acceptance.
     pub(crate) patience: Duration,
-    /// Whether it is only asked if the dial is accepted at all.
-    pub(crate) is_knock: bool,
+    /// What is asked.
+    pub(crate) what: What,
+}
+
+/// What is asked of a spot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum What {
+    /// The relay's echo.
+    Echo,
+    /// Whether a dial is accepted, to see whether packets get lost where one is.
+    Knock,
+    /// Whether a dial is accepted, so that it is worth one.
+    Syn,
 }
 
 /// What came of it.

@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wire::echo::{LENGTH, Question, Transport, dress};
 
 use crate::asking::Questions;
-use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller};
+use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller, What};
 use crate::verdict::Verdict;
 
 /// How many dials are made between two looks at what has come.
@@ -236,7 +236,7 @@ impl Engine {
             // Not an error, and not yet accepted either.
             dial.socket.peer_addr().ok()?;
             let rtt = dial.dialled.elapsed();
-            if dial.ask.is_knock {
+            if dial.ask.what != What::Echo {
                 dial.asked = Some(Asked { question: [0; LENGTH], rtt, sent: 0, came: Vec::new() });
                 return Some(Ended::Accepted);
             }

@@ -3,30 +3,25 @@
 //! comes.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::echo::{Question, Shape, Transport, dress};
 
 use crate::Targets;
 use crate::asking::Questions;
+use crate::batch::{BATCH, Incoming, send_all};
 use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller};
 use crate::target::Road;
 use crate::verdict::Verdict;
 
-/// How many datagrams one call sends or receives.
-const BATCH: usize = 64;
 /// How many calls send before answers are looked at.
 const A_TURN: usize = 4;
-/// As long as an answer may be, in bytes.
-const LONGEST: usize = 1500;
 /// How much the kernel may keep for us, in bytes.
 const BUFFER: usize = 4 << 20;
 
@@ -150,7 +145,9 @@ impl Engine {
         let many = waiting.iter().take(BATCH).take_while(same).count();
         let batch: Vec<Datagram> = waiting.drain(..many).collect();
         let socket = sockets.iter().find(|(of, _)| *of == domain);
-        let sent = socket.map_or(0, |(_, socket)| send_all(socket, &batch));
+        let packets: Vec<(SocketAddr, &[u8])> =
+            batch.iter().map(|it| (it.ask.spot.address(), &it.bytes[..])).collect();
+        let sent = socket.map_or(0, |(_, socket)| send_all(socket, &packets));
         let now = Instant::now();
         for (at, datagram) in batch.into_iter().enumerate() {
             if at < sent {
@@ -268,77 +265,4 @@ fn open(domain: Domain) -> Option<(Domain, Socket)> {
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);
     Some((domain, socket))
-}
-
-/// How many of them went out.
-fn send_all(socket: &Socket, batch: &[Datagram]) -> usize {
-    let slices: Vec<[IoSlice<'_>; 1]> =
-        batch.iter().map(|datagram| [IoSlice::new(&datagram.bytes)]).collect();
-    let addresses: Vec<Option<SockaddrStorage>> =
-        batch.iter().map(|datagram| Some(datagram.ask.spot.address().into())).collect();
-    let mut sent = 0;
-    let mut patience = 50;
-    while sent < batch.len() {
-        let mut headers = MultiHeaders::preallocate(batch.len() - sent, None);
-        let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
-        match sendmmsg(fd, &mut headers, &slices[sent..], &addresses[sent..], [], flags) {
-            Ok(results) => sent += results.count(),
-            Err(nix::Error::EINTR) => {}
-            // The card is busy. It is not for long, or something is wrong.
-            Err(nix::Error::EAGAIN | nix::Error::ENOBUFS) if patience > 0 => {
-                patience -= 1;
-                std::thread::sleep(Duration::from_millis(1));
-            }
-            // An old word of a router's about another datagram.
-            Err(nix::Error::ECONNREFUSED) if patience > 0 => patience -= 1,
-            Err(_) => return sent,
-        }
-    }
-    sent
-}
-
-/// What one call received.
-struct Incoming {
-    buffers: Vec<[u8; LONGEST]>,
-    came: Vec<(SocketAddr, usize, usize)>,
-}
-
-impl Default for Incoming {
-    fn default() -> Self {
-        Self { buffers: vec![[0; LONGEST]; BATCH], came: Vec::new() }
-    }
-}
-
-impl Incoming {
-    /// How many came.
-    fn receive(&mut self, socket: &Socket) -> usize {
-        self.came.clear();
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-            self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
-        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(BATCH, None);
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let fd = socket.as_raw_fd();
-        let mut count = 0;
-        if let Ok(results) = recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None) {
-            for (at, message) in results.enumerate() {
-                count += 1;
-                if let Some(from) = message.address.and_then(|it| address(&it)) {
-                    self.came.push((from, at, message.bytes));
-                }
-            }
-        }
-        count
-    }
-
-    fn all(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.came.iter().map(|(from, at, length)| (*from, &self.buffers[*at][..*length]))
-    }
-}
-
-fn address(from: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = from.as_sockaddr_in() {
-        return Some(SocketAddr::new(v4.ip().into(), v4.port()));
-    }
-    let v6 = from.as_sockaddr_in6()?;
-    Some(SocketAddr::new(v6.ip().into(), v6.port()))
 }

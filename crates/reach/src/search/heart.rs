@@ -16,12 +16,12 @@ use crate::asking::Questions;
 use crate::ladder::{self, Climbed, Route};
 use crate::order::{Order, Report, rank};
 use crate::pace::Pace;
-use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller};
+use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller, What};
 use crate::stop::Stop;
 use crate::target::Road;
 use crate::udp::Datagram;
 use crate::verdict::{Finding, Rung, Verdict};
-use crate::{Targets, tcp, udp};
+use crate::{Spot, Targets, raw, tcp, udp};
 
 /// How many climb at a time.
 const CLIMBERS: usize = 16;
@@ -52,6 +52,8 @@ pub(super) struct Heart {
     teller: Teller,
     tcp: Engine<Ask>,
     udp: Engine<Datagram>,
+    /// Where the machine lets us.
+    raw: Option<Engine<Ask>>,
     window: usize,
     lanes: Vec<Lane>,
     /// Roads whose relay has answered an echo, now or earlier.
@@ -129,6 +131,7 @@ impl Heart {
             teller,
             tcp,
             udp,
+            raw: None,
             window,
             lanes: Vec::new(),
             vouched: HashSet::new(),
@@ -145,9 +148,23 @@ impl Heart {
             told: now,
             has_swept: false,
         };
+        if heart.options.raw && heart.options.mode == Mode::Loud {
+            heart.open_raw()?;
+        }
         heart.vouch_for_known();
         heart.open_lanes();
         Ok(heart)
+    }
+
+    /// Where this machine lets us send packets of our own making.
+    fn open_raw(&mut self) -> Result<(), Error> {
+        let Ok(socket) = raw::open() else { return Ok(()) };
+        let (engine, asks) = Engine::new()?;
+        let (bell, teller) = (engine.bell.clone(), self.teller.clone());
+        let work = raw::Engine { asks, bell, teller, socket, targets: self.targets.clone() };
+        spawn("syns", tells_its_end(self.teller.clone(), move || work.run()))?;
+        self.raw = Some(engine);
+        Ok(())
     }
 
     /// The story.
@@ -206,6 +223,7 @@ impl Heart {
             let mut order = self.order(&[transport]).once();
             order.keep_roads(|road| self.vouched.contains(&road.place));
             let rate = match transport {
+                Transport::Tcp if self.raw.is_some() => self.options.loud_raw,
                 Transport::Tcp => self.options.loud_tcp,
                 Transport::Udp => self.options.loud_udp,
             };
@@ -262,6 +280,9 @@ impl Heart {
         }
         self.tcp.send();
         self.udp.send();
+        if let Some(raw) = &mut self.raw {
+            raw.send();
+        }
     }
 
     fn has_room(&self, lane: usize) -> bool {
@@ -277,14 +298,32 @@ impl Heart {
         for more in 0..attempts {
             // Datagrams of a later pass go in pairs.
             let attempt = if attempts == 2 { attempt * 2 - 1 + more } else { attempt };
-            let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, is_knock: false };
+            let what = self.what(lane, &spot);
+            let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, what };
             self.lanes[lane].out += 1;
             self.asked.insert((spot.key(), shape, attempt), lane);
             self.send(ask);
         }
     }
 
+    /// Whether a SYN of our own goes first: it costs a loud search less than a dial, but the kernel
+    /// sends no second one if it is lost.
+    fn what(&self, lane: usize, spot: &Spot) -> What {
+        let is_syn = self.lanes[lane].mode == Mode::Loud
+            && spot.transport() == Transport::Tcp
+            && spot.address().is_ipv4()
+            && self.lanes[lane].pass == 0
+            && self.raw.is_some();
+        if is_syn { What::Syn } else { What::Echo }
+    }
+
     fn send(&mut self, ask: Ask) {
+        if ask.what == What::Syn
+            && let Some(raw) = &mut self.raw
+        {
+            raw.put(ask);
+            return;
+        }
         match ask.spot.transport() {
             Transport::Tcp => self.tcp.put(ask),
             Transport::Udp => {
@@ -325,11 +364,22 @@ impl Heart {
 
     fn met(&mut self, outcome: Outcome) {
         let Outcome { ask, dialled, rtt, bytes, met } = outcome;
-        match ask.spot.transport() {
-            Transport::Tcp => self.tcp.out -= 1,
-            Transport::Udp => self.udp.out -= 1,
+        if ask.what == What::Syn {
+            if let Some(raw) = &mut self.raw {
+                raw.out -= 1;
+            }
+            if matches!(met, Met::Accepted) {
+                // Worth a dial. The kernel has ended what our SYN began.
+                self.tcp.put(Ask { what: What::Echo, ..ask });
+                return;
+            }
+        } else {
+            match ask.spot.transport() {
+                Transport::Tcp => self.tcp.out -= 1,
+                Transport::Udp => self.udp.out -= 1,
+            }
         }
-        if ask.is_knock {
+        if ask.what == What::Knock {
             self.survey.out -= 1;
             self.survey.lost += usize::from(!matches!(met, Met::Accepted));
             self.map.is_lossy |= self.survey.lost > 0;
@@ -492,7 +542,7 @@ impl Heart {
             let spot = finding.spot.clone();
             let shape = finding.shape;
             self.survey.out += 1;
-            self.send(Ask { spot, shape, attempt: 0, hold, patience: hold, is_knock: true });
+            self.send(Ask { spot, shape, attempt: 0, hold, patience: hold, what: What::Knock });
         }
     }
 
@@ -542,10 +592,14 @@ impl Heart {
         let next = self.lanes[0].pace.next(now).saturating_sub(now);
         self.tell(Event::Progress {
             tried: self.tried,
-            waiting: self.tcp.out + self.udp.out + self.climbers,
+            waiting: self.tcp.out + self.udp.out + self.raw_out() + self.climbers,
             at: now,
             next: Some(next).filter(|next| *next > Duration::from_secs(1)),
         });
+    }
+
+    fn raw_out(&self) -> usize {
+        self.raw.as_ref().map_or(0, |raw| raw.out)
     }
 
     fn tell(&self, event: Event) {

@@ -60,6 +60,11 @@ pub struct Options {
     pub loud_tcp: u32,
     /// How many datagrams a second when it is loud.
     pub loud_udp: u32,
+    /// Whether to send SYNs of our own making where the machine lets us (CAP_NET_RAW), when it is
+    /// loud; what answers them is then dialled.
+    pub raw: bool,
+    /// How many of those a second.
+    pub loud_raw: u32,
     /// What makes this person's order another one than the next person's.
     pub key: [u8; 32],
 }
@@ -78,6 +83,8 @@ impl Default for Options {
             is_enrolled: false,
             loud_tcp: 60_000,
             loud_udp: 200_000,
+            raw: true,
+            loud_raw: 200_000,
             key: wire::random(),
         }
     }
