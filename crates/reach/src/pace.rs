@@ -155,7 +155,8 @@ impl Jitter {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        gap * 3 / 4 + gap / 2 * u32::from((self.0 >> 32) as u8) / 255
+        let drawn = u32::try_from(self.0 % 256).unwrap_or(0);
+        gap * 3 / 4 + gap / 2 * drawn / 255
     }
 }
 

@@ -50,7 +50,10 @@ enum Stage {
     End,
 }
 
-/// One bit for each spot, and how many ports each transport has had.
+/// A port, and what is said there.
+type Entry = (Transport, u16, Shape);
+
+/// One bit for each spot that was given.
 struct Given(Vec<u64>);
 
 impl Order {
@@ -143,7 +146,7 @@ impl Order {
     }
 
     /// The entry at which we are, and moves on: the round it belongs to and, if it is a port, which.
-    fn step(&mut self) -> Option<(usize, Option<(Transport, u16, Shape)>)> {
+    fn step(&mut self) -> Option<(usize, Option<Entry>)> {
         let rounds = if self.everywhere { self.roads.len() } else { 1 };
         match &mut self.stage {
             Stage::List { round, at } => match infrastructure::PORTS.get(*at) {

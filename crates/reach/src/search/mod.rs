@@ -1,6 +1,8 @@
 //! A search, from its start to its end: candidates race, what answers climbs, what is found is told at
 //! once. It ends by itself, and at any moment when it is asked to.
 
+mod engines;
+mod hearing;
 mod heart;
 mod lane;
 mod map;
@@ -169,7 +171,6 @@ impl Search {
     }
 
     /// Something that can end it from another thread.
-    #[must_use]
     pub fn stopper(&self) -> impl Fn() + Send + Sync + use<> {
         let stop = self.stop.clone();
         move || stop.stop()

@@ -5,22 +5,27 @@
 //! between two looks at what has come, and nothing expires by a clock that was read before all that
 //! has come was looked at.
 
+mod dials;
+mod errors;
+
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use socket2::{Domain, Protocol, Socket, Type};
-use wire::echo::{LENGTH, Question, Transport, dress};
+use wire::echo::{LENGTH, Transport, dress};
 
 use crate::asking::Questions;
 use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller, What};
 use crate::verdict::Verdict;
+use dials::{Asked, Dial, Dials};
+pub(crate) use errors::broken;
+use errors::{is_full, open, refusal};
 
 /// How many dials are made between two looks at what has come.
 const A_TURN: usize = 200;
@@ -37,32 +42,6 @@ pub(crate) struct Engine {
     pub(crate) questions: Arc<Questions>,
     /// How many sockets may be open at a time.
     pub(crate) window: usize,
-}
-
-struct Dial {
-    ask: Ask,
-    socket: Socket,
-    dialled: Instant,
-    asked: Option<Asked>,
-}
-
-struct Asked {
-    question: Question,
-    /// How long the relay, or whoever it was, took to accept.
-    rtt: Duration,
-    sent: usize,
-    came: Vec<u8>,
-}
-
-/// The dials under way; a place is used again when its dial is over.
-#[derive(Default)]
-struct Dials {
-    places: Vec<Option<(Dial, u32)>>,
-    free: Vec<usize>,
-    /// Tells a place's dials apart.
-    born: u32,
-    live: usize,
-    deadlines: BinaryHeap<Reverse<(Instant, usize, u32)>>,
 }
 
 const BELL: u64 = u64::MAX;
@@ -209,11 +188,9 @@ impl Engine {
         let born = *born;
         let was_asked = dial.asked.is_some();
         match self.go_on(dial) {
-            None if !was_asked => {
-                if dial.asked.is_some() {
-                    let deadline = Instant::now() + dial.ask.patience;
-                    dials.deadlines.push(Reverse((deadline, place, born)));
-                }
+            None if !was_asked && dial.asked.is_some() => {
+                let deadline = Instant::now() + dial.ask.patience;
+                dials.deadlines.push(Reverse((deadline, place, born)));
             }
             None => {}
             Some(met) => {
@@ -315,39 +292,11 @@ impl Engine {
 }
 
 /// How a dial ended.
+#[derive(Clone, Copy)]
 enum Ended {
     Answered(wire::echo::Answer, usize),
     Accepted,
     Other(Verdict),
-}
-
-impl Dials {
-    fn reserve(&mut self) -> (usize, u32) {
-        self.born = self.born.wrapping_add(1);
-        let place = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        });
-        (place, self.born)
-    }
-
-    fn put(&mut self, place: usize, born: u32, dial: Dial, deadline: Instant) {
-        self.places[place] = Some((dial, born));
-        self.deadlines.push(Reverse((deadline, place, born)));
-        self.live += 1;
-    }
-
-    fn end(&mut self, place: usize) -> Option<Dial> {
-        let (dial, _) = self.places.get_mut(place)?.take()?;
-        self.free.push(place);
-        self.live -= 1;
-        Some(dial)
-    }
-
-    fn until_next(&self) -> Duration {
-        let next = self.deadlines.peek().map(|Reverse((deadline, ..))| *deadline);
-        next.map_or(Duration::from_secs(1), |at| at.saturating_duration_since(Instant::now()))
-    }
 }
 
 fn finish(epoll: &Epoll, mut dial: Dial, ended: Ended) -> Outcome {
@@ -380,42 +329,6 @@ fn close(dial: Dial, met: Met) -> Outcome {
 
 fn outcome(ask: Ask, dialled: Instant, rtt: Option<Duration>, bytes: usize, met: Met) -> Outcome {
     Outcome { ask, dialled, rtt, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), met }
-}
-
-fn open(to: SocketAddr) -> std::io::Result<Socket> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    Socket::new_raw(Domain::for_address(to), kind, Some(Protocol::TCP))
-}
-
-/// Whether the machine has no socket, port or memory left for now.
-fn is_full(error: &std::io::Error) -> bool {
-    let full = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
-    error.raw_os_error().is_some_and(|code| full.contains(&code) || code == libc::EAGAIN)
-}
-
-/// Why a dial was refused, if it was.
-fn refusal(error: &std::io::Error) -> Option<Verdict> {
-    match error.raw_os_error()? {
-        libc::ECONNREFUSED | libc::ECONNRESET => Some(Verdict::Refused),
-        libc::ETIMEDOUT => Some(Verdict::Dropped),
-        libc::EHOSTUNREACH
-        | libc::ENETUNREACH
-        | libc::EACCES
-        | libc::EPERM
-        | libc::ENOPROTOOPT
-        | libc::EHOSTDOWN
-        | libc::ENONET => Some(Verdict::Unreachable),
-        _ => None,
-    }
-}
-
-/// Why a connection broke that had been accepted.
-pub(crate) fn broken(error: &std::io::Error, after: u16) -> Verdict {
-    match error.raw_os_error() {
-        Some(libc::ETIMEDOUT) => Verdict::HandshakeOnly,
-        Some(libc::EHOSTUNREACH | libc::ENETUNREACH) => Verdict::Unreachable,
-        _ => Verdict::Reset { after },
-    }
 }
 
 /// To whole milliseconds, so that a short sleep is not none.
