@@ -13,8 +13,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
+use nix::libc::{
+    BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_MSH, BPF_RET,
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use wire::ctr::Ctr;
 use wire::echo::Transport;
 
@@ -67,6 +70,22 @@ pub(crate) fn open() -> io::Result<Socket> {
     Ok(socket)
 }
 
+/// What the kernel is to hand us of all segments that come: those to this port of ours. Classic BPF:
+/// past the IP header, whose length is in its first byte, the third and fourth byte of TCP's.
+fn only_to(port: u16) -> [SockFilter; 5] {
+    let step = |code: u32, jt, jf, k| {
+        let code = u16::try_from(code).expect("an instruction's code has 16 bits");
+        SockFilter::new(code, jt, jf, k)
+    };
+    [
+        step(BPF_LDX | BPF_B | BPF_MSH, 0, 0, 0),
+        step(BPF_LD | BPF_H | BPF_IND, 0, 0, 2),
+        step(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, port.into()),
+        step(BPF_RET | BPF_K, 0, 0, u32::MAX),
+        step(BPF_RET | BPF_K, 0, 0, 0),
+    ]
+}
+
 impl Engine {
     /// Until there is nobody left who could ask.
     ///
@@ -74,6 +93,8 @@ impl Engine {
     /// When the machine takes the sockets away.
     pub(crate) fn run(self) -> nix::Result<()> {
         let sender = Sender::new(&self.targets).map_err(|_| nix::Error::EADDRNOTAVAIL)?;
+        // Without it we would only have more to read.
+        let _ = self.socket.attach_filter(&only_to(sender.port));
         let roads: HashMap<IpAddr, Arc<Road>> =
             self.targets.roads().iter().map(|road| (road.ip, Arc::clone(road))).collect();
         let mut out = Out::default();

@@ -84,7 +84,10 @@ impl Heart {
             return;
         }
         match met {
-            Met::Answered(answered) => self.answered(finding, *answered),
+            Met::Answered(answered) => {
+                self.lanes[lane].forget(&finding.spot, finding.shape);
+                self.answered(finding, *answered);
+            }
             _ => self.failed(lane, finding),
         }
     }
@@ -139,6 +142,7 @@ impl Heart {
         if lane.mode == Mode::Loud && may_be_loss {
             lane.keep(finding);
         } else {
+            lane.forget(&finding.spot, finding.shape);
             self.conclude(finding);
         }
     }

@@ -1,6 +1,6 @@
 //! Candidates on their way to the engines: one queue and one pace, quiet or loud.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use wire::echo::{Shape, Transport};
@@ -30,7 +30,7 @@ pub(super) struct Lane {
     pub(super) out: usize,
     pub(super) pass: u8,
     /// Whom to ask again: nothing came of them so far.
-    silent: Vec<Finding>,
+    silent: HashMap<(u64, Shape), Finding>,
     again: VecDeque<Finding>,
     looked_at: Option<Next>,
     pub(super) is_over: bool,
@@ -57,7 +57,7 @@ impl Lane {
             is_others_turn: false,
             out: 0,
             pass: 0,
-            silent: Vec::new(),
+            silent: HashMap::new(),
             again: VecDeque::new(),
             looked_at: None,
             is_over: false,
@@ -118,14 +118,20 @@ impl Lane {
 
     /// Nothing came of this one: it may be asked again in a later pass.
     pub(super) fn keep(&mut self, finding: Finding) {
-        self.silent.push(finding);
+        self.silent.insert((finding.spot.key(), finding.shape), finding);
+    }
+
+    /// Something came of it after all.
+    pub(super) fn forget(&mut self, spot: &Spot, shape: Shape) {
+        self.silent.remove(&(spot.key(), shape));
     }
 
     /// All of a pass has been asked and heard: what was silent is asked again, if that is needed, or
     /// its verdict is final. Silence after an acceptance counts only where packets get lost.
     pub(super) fn pass(&mut self, is_needed: bool, is_lossy: bool) -> Vec<Finding> {
         self.pass += 1;
-        let silent = std::mem::take(&mut self.silent);
+        let mut silent = self.left_over();
+        silent.sort_by_key(|finding| finding.at);
         let is_last = !is_needed || self.pass >= PASSES;
         let (again, last): (Vec<_>, Vec<_>) = silent.into_iter().partition(|finding| {
             !is_last && (is_lossy || finding.verdict == crate::Verdict::Dropped)
@@ -137,7 +143,7 @@ impl Lane {
 
     /// What was not final when the search was ended.
     pub(super) fn left_over(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.silent)
+        std::mem::take(&mut self.silent).into_values().collect()
     }
 
     /// How long an acceptance, or a datagram's answer, is waited for. Below a second a dial is one
