@@ -20,6 +20,10 @@ const IN_FLIGHT: usize = 32 * 1024;
 /// How long a relay waits for ours before it sends its last piece, and a little.
 const KEPT: Duration = Duration::from_millis(1_200);
 
+/// How many pieces go before the relay's first has come: whoever counts both ways together must let
+/// some of either pass, so that it shows where they stop.
+const FIRST: u16 = 8;
+
 /// A connection on which the relay has answered.
 pub(super) struct Rope<'a> {
     route: &'a Route,
@@ -67,10 +71,8 @@ impl<'a> Rope<'a> {
 
     fn all(&mut self, began: Instant) -> io::Result<Verdict> {
         let patience = patience(self.route.rtt, self.route.is_lossy);
-        for number in 0..PIECES {
-            self.say(Kind::Load, number, Vec::new());
-        }
-        self.say(Kind::Receipt, 0, told(&self.route.network));
+        (0..FIRST).for_each(|number| self.say(Kind::Load, number, Vec::new()));
+        let (mut is_all_said, mut is_patient) = (false, false);
         let mut moved = Instant::now();
         let mut is_through = false;
         while !(is_through && self.height.down >= PIECES) {
@@ -87,18 +89,26 @@ impl<'a> Rope<'a> {
                     Kind::Alive => {}
                 }
             }
+            if self.height.down > 0 && !is_all_said {
+                is_all_said = true;
+                (FIRST..PIECES).for_each(|number| self.say(Kind::Load, number, Vec::new()));
+                self.say(Kind::Receipt, 0, told(&self.route.network));
+            }
             let has_moved = read? | self.write()?;
-            // The last piece is kept back for a second, if ours are missing.
-            let is_kept = self.height.down + 1 == PIECES;
+            // The last piece is kept back for a second, if ours are missing: it says how many.
+            let is_kept = self.height.down + 1 >= PIECES;
             let patience = patience + if is_kept { KEPT } else { Duration::ZERO };
+            if is_kept && !std::mem::replace(&mut is_patient, true) {
+                SockRef::from(&self.stream).set_tcp_user_timeout(Some(patience))?;
+            }
+            // All of theirs are here, and one of them said that ours are not all there.
+            let patience = if self.height.down == PIECES { patience / 2 } else { patience };
             if has_moved {
                 moved = Instant::now();
-            } else if moved.elapsed()
-                > if self.height.down == PIECES { patience / 2 } else { patience }
-            {
-                // Whatever the kernel could not hand on would have ended the connection by now.
-                // The relay's last word is better still.
-                let has_all_up = self.going.is_empty() && self.height.down < PIECES;
+            } else if moved.elapsed() > patience {
+                // Whatever the kernel could not hand on would have ended the connection by now; the
+                // relay's own word, where there is one, is better.
+                let has_all_up = is_all_said && self.going.is_empty() && self.height.down < PIECES;
                 return Ok(judge_stop(self.height, has_all_up));
             } else if began.elapsed() > LONGEST || self.route.stop.is_set() {
                 return Ok(judge_slow(self.height, began.elapsed()));

@@ -116,6 +116,7 @@ impl Heart {
         if self.vouched.insert(place) {
             self.open_loud();
         }
+        self.survey(&finding);
         if self.climbing.len() + self.answered.len() >= CLIMBS {
             self.conclude(finding);
         } else {
@@ -204,7 +205,6 @@ impl Heart {
             for lane in &mut self.lanes {
                 lane.order().found(&finding.spot, finding.shape);
             }
-            self.survey(&finding);
         }
         self.conclude(finding);
     }

@@ -257,7 +257,7 @@ impl Heart {
             return;
         }
         let is_lossy = self.map.is_lossy;
-        let has_nothing = self.map.cracks().next().is_none();
+        let has_nothing = self.rtts.is_empty();
         let lane = &mut self.lanes[at];
         let is_needed = lane.mode == Mode::Loud && !only_near && (is_lossy || has_nothing);
         let silent = lane.pass(is_needed, is_lossy);
