@@ -38,6 +38,10 @@ impl Host {
         Ok(Self { node, addresses })
     }
 
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// What the host is called, in messages only.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -18,7 +18,10 @@
 //! |---|---|
 //! | `lab`, `network`, `host` | the world: networks, hosts, and code and programs that run on them |
 //! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
-//! | `scene` | [`Blockade`], the world that most tests begin with |
+//! | [`censor`] | what stands on a network's border and harms what passes: a row of pieces |
+//! | `clock` | the time of day, which can run faster than ours |
+//! | `scene` | [`Blockade`], a small world that many tests begin with |
+//! | [`world`] | a larger one: providers, homes behind NAT, shutdowns, and what is abroad |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
 //! | `authority` | who vouches for a certificate |
@@ -46,8 +49,10 @@
 mod authority;
 pub mod bridge;
 pub mod browser;
+pub mod censor;
 mod channel;
 pub mod client;
+mod clock;
 mod error;
 pub mod flood;
 pub mod forwarder;
@@ -71,8 +76,15 @@ pub mod telegram;
 mod tools;
 mod warden;
 pub mod website;
+pub mod world;
+
+/// What stands in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use authority::Authority;
+pub use clock::Clock;
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};
@@ -84,3 +96,4 @@ pub use scene::Blockade;
 pub use telegram::Telegram;
 pub use tools::need;
 pub use website::Website;
+pub use world::{Abroad, Gate, Home, Nat, Ports, Provider};

@@ -20,6 +20,12 @@ impl Network {
         Ok(Self(Arc::new(node)))
     }
 
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// A network within this one.
     ///
     /// # Errors
@@ -53,6 +59,11 @@ impl Network {
     /// [`Error::Missing`](crate::Error::Missing) without nft, and whatever the system refuses.
     pub fn firewall(&self, address: IpAddr, ports: &[u16]) -> Result {
         self.0.firewall("forward", address, ports)
+    }
+
+    /// Its router.
+    pub(crate) fn router(&self) -> &Arc<Node> {
+        &self.0
     }
 
     /// Lets through again what it swallowed.

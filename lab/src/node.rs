@@ -4,11 +4,12 @@
 //! name of what hangs on it. Addresses belong to hosts alone; a router knows a host by a route for
 //! each of its addresses, and so does every router above it. Nothing leads out of the lab.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::error::{Doing, Error, Result};
@@ -29,6 +30,8 @@ pub(crate) struct Node {
     /// The router above, and what the link to this node is called there.
     uplink: Option<(Arc<Node>, String)>,
     links: AtomicU32,
+    /// Whether it stands before its hosts' IPv4 addresses with one of its own.
+    translates: AtomicBool,
     warden: Arc<Warden>,
 }
 
@@ -40,8 +43,14 @@ impl Node {
     ) -> Result<Self> {
         let files = vec![(warden.hosts(), "/etc/hosts"), (warden.resolver(), "/etc/resolv.conf")];
         let namespace = Namespace::new(name, files)?;
-        let node =
-            Self { name: name.to_owned(), namespace, uplink, links: AtomicU32::new(0), warden };
+        let node = Self {
+            name: name.to_owned(),
+            namespace,
+            uplink,
+            links: AtomicU32::new(0),
+            translates: AtomicBool::new(false),
+            warden,
+        };
         node.set("ipv6/conf/all/accept_dad", "0")?;
         node.set("ipv6/conf/default/accept_dad", "0")?;
         node.set("ipv6/conf/default/accept_ra", "0")?;
@@ -86,7 +95,7 @@ impl Node {
             }
             _ => None,
         };
-        for _ in 0..1000 {
+        for _ in 0..15_000 {
             let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6");
             let addresses = self.namespace.enter(read).doing("reading a host's addresses")?;
             let mut usable = addresses.lines().filter_map(usable).peekable();
@@ -116,15 +125,19 @@ impl Node {
         [format!("169.254.{depth}.{end}"), format!("fe80::{depth}:{end}")]
     }
 
-    /// Tells every router above that these addresses are here.
+    /// Tells every router above that these addresses are here, up to one that translates them.
     pub(crate) fn announce(&self, addresses: &[IpAddr]) -> Result {
         let Some((router, link)) = &self.uplink else {
             return Ok(());
         };
         let route = |address: &IpAddr| format!("route replace {address} dev {link}\n");
         router.ip(&addresses.iter().map(route).collect::<String>())?;
+        let mut addresses = addresses.to_vec();
         let mut node = router;
         while let Some((router, link)) = &node.uplink {
+            if node.translates.load(Ordering::Relaxed) {
+                addresses.retain(IpAddr::is_ipv6);
+            }
             let [v4, v6] = router.ends(LOWER);
             let route = |address: &IpAddr| {
                 let via = if address.is_ipv4() { &v4 } else { &v6 };
@@ -136,9 +149,19 @@ impl Node {
         Ok(())
     }
 
-    fn set(&self, setting: &str, value: &'static str) -> Result {
+    /// From now on nobody above is told of IPv4 addresses below this router, which has `address` for
+    /// them all.
+    pub(crate) fn translate(&self, address: IpAddr) -> Result {
+        self.translates.store(true, Ordering::Relaxed);
+        self.ip(&format!("addr add {address}/32 dev eth0"))?;
+        self.announce(&[address])
+    }
+
+    /// Sets what stands under this name in `/proc/sys/net`.
+    pub(crate) fn set(&self, setting: &str, value: impl Display) -> Result {
         let path = format!("/proc/sys/net/{setting}");
         let doing = format!("setting {setting} of {}", self.name);
+        let value = value.to_string();
         self.namespace.enter(move || std::fs::write(path, value)).doing(doing)
     }
 
@@ -147,10 +170,22 @@ impl Node {
         self.feed("ip", &["-batch", "-"], lines)
     }
 
+    /// Rules for nftables.
+    pub(crate) fn nft(&self, rules: &str) -> Result {
+        tools::need("nft")?;
+        self.feed("nft", &["-f", "-"], rules)
+    }
+
+    /// What nftables says, as JSON, when it is asked to list this.
+    pub(crate) fn nft_list(&self, what: &str) -> Result<String> {
+        tools::need("nft")?;
+        let arguments = ["-j", "list"].into_iter().chain(what.split(' ')).collect::<Vec<_>>();
+        self.ask("nft", &arguments, "")
+    }
+
     /// From now on, what comes to these TCP ports is dropped at this hook of netfilter: `input` on a
     /// host, `forward` on a router; there, only what goes to this address.
     pub(crate) fn firewall(&self, hook: &str, to: IpAddr, ports: &[u16]) -> Result {
-        tools::need("nft")?;
         let family = if to.is_ipv4() { "ip" } else { "ip6" };
         let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
         let ports = ports.join(", ");
@@ -161,11 +196,16 @@ impl Node {
             }}
             }}\n"
         );
-        self.feed("nft", &["-f", "-"], &rules)
+        self.nft(&rules)
     }
 
     /// Runs a program of the machine here, with these lines to read.
-    fn feed(&self, program: &str, arguments: &[&str], lines: &str) -> Result {
+    pub(crate) fn feed(&self, program: &str, arguments: &[&str], lines: &str) -> Result {
+        self.ask(program, arguments, lines).map(drop)
+    }
+
+    /// The same, and what it says.
+    fn ask(&self, program: &str, arguments: &[&str], lines: &str) -> Result<String> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.namespace.spawn(command)?;
@@ -175,7 +215,7 @@ impl Node {
         drop(stdin);
         let output = child.wait_with_output().doing(format!("waiting for {program}"))?;
         if output.status.success() {
-            return Ok(());
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
         }
         Err(Error::Command {
             command: format!("{program}: {lines}"),

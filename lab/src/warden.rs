@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::error::{Doing, Result};
 
@@ -32,6 +33,8 @@ rm -rf "$1"
 pub(crate) struct Warden {
     shell: Child,
     folder: PathBuf,
+    /// How many numbers it gave away.
+    numbers: AtomicU32,
 }
 
 impl Warden {
@@ -53,12 +56,17 @@ impl Warden {
             .process_group(0)
             .spawn()
             .doing("starting the lab's warden")?;
-        let warden = Self { shell, folder };
+        let warden = Self { shell, folder, numbers: AtomicU32::new(0) };
         // Of names, a lab knows only its own; and it asks no name server.
         fs::write(warden.hosts(), "127.0.0.1 localhost\n::1 localhost\n")
             .and_then(|()| fs::write(warden.resolver(), ""))
             .doing("writing the lab's names")?;
         Ok(warden)
+    }
+
+    /// A number that nobody else in this lab has.
+    pub(crate) fn next_number(&self) -> u32 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// For whatever is made during a test; it goes when the lab goes.

@@ -137,6 +137,43 @@ fn a_bundle_is_of_a_key_that_is_valid_and_of_no_other() -> Result {
 }
 
 #[test]
+fn a_bundle_takes_in_other_relays_of_trusted_signers_and_is_good_for_as_long_as_all_are() -> Result
+{
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let (here, there) = (Relay::on(&world.server).start()?, Relay::on(&world.web).start()?);
+        let home = tempfile::tempdir().expect("a directory");
+        let days = ["--days", "3", "--json"];
+        let other = text_of(&there.command(&[&["bundle", "make"], &days[..]].concat())?[0]["text"]);
+        // As the relay's owner would, but trusting in a directory of the test's own.
+        let (svg, state) = (home.path().join("svg"), here.state().to_str().expect("UTF-8"));
+        let svg = svg.to_str().expect("UTF-8");
+        let make = ["bundle", "make", "--state", state, "--with", &other, "--svg", svg, "--json"];
+        let refused = person(home.path(), &make)?;
+        assert!(said(&refused).contains("do not trust"), "{}", said(&refused));
+        json(&person(home.path(), &["trust", &other, "--yes", "--json"])?);
+        let made = json(&person(home.path(), &make)?);
+        assert_eq!(made["endpoints"], 2);
+        let show = |text: &str| {
+            person(home.path(), &["bundle", "show", text, "--secrets", "--json"])
+                .map(|out| json(&out))
+        };
+        let (both, one) = (show(&text_of(&made["text"]))?, show(&other)?);
+        assert_eq!(both["endpoints"][1], one["endpoints"][0]);
+        assert_eq!(both["expires"], one["expires"]);
+        assert_ne!(both["signer"], one["signer"]);
+
+        let twice = format!("{other},{other}");
+        let make = ["bundle", "make", "--state", state, "--with", &twice, "--json"];
+        let keys = here.command(&["key", "list", "--json"])?;
+        let refused = person(home.path(), &make)?;
+        assert!(said(&refused).contains("one address"), "{}", said(&refused));
+        assert_eq!(here.command(&["key", "list", "--json"])?, keys, "no key was made for nothing");
+        Ok(())
+    })
+}
+
+#[test]
 fn whoever_is_asked_whether_the_words_are_right_decides() -> Result {
     let home = tempfile::tempdir().expect("a directory");
     let key = wire::signer::Signer::from_seed(&[1; 32]).public();

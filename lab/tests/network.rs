@@ -1,40 +1,13 @@
 //! The lab's own promises: hosts reach each other, nothing else, and leave nothing behind.
 
+mod greeter;
+
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use lab::{Error, Host, Result, country};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
-
-/// Greets whoever connects to `at`, until its thread ends with the test.
-fn greeter(host: &Host, at: SocketAddr) -> Result {
-    let (ready, up) = std::sync::mpsc::channel();
-    let _ = host.start(async move || {
-        let listener = TcpListener::bind(at).await?;
-        ready.send(()).expect("the test waits");
-        while let Ok((mut stream, from)) = listener.accept().await {
-            let _ = stream.write_all(from.ip().to_string().as_bytes()).await;
-        }
-        Ok(())
-    })?;
-    up.recv().expect("the greeter comes up");
-    Ok(())
-}
-
-/// What the greeter at `from` says to `host`.
-fn greeting(host: &Host, from: SocketAddr) -> Result<String> {
-    host.run(async move || {
-        let mut said = String::new();
-        let moment = Duration::from_millis(400);
-        let mut stream = timeout(moment, TcpStream::connect(from)).await??;
-        stream.read_to_string(&mut said).await?;
-        Ok(said)
-    })
-}
+use greeter::{greeter, greeting};
+use lab::{Error, Result, country};
 
 #[test]
 fn hosts_of_two_networks_reach_each_other_by_both_families() -> Result {

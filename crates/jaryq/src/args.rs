@@ -210,6 +210,10 @@ pub(crate) struct BundleWish {
     /// What you want to call a new key; nobody else sees it
     #[arg(long, default_value = "", conflicts_with = "key")]
     pub label: Label,
+    /// With the relays of another bundle for the same person, whose signer you trust; several with
+    /// commas, eight relays in all
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub with: Vec<String>,
     /// With the cracks that these receipts prove, as people report them; - for standard input
     #[arg(long, value_name = "FILE")]
     pub receipts: Option<String>,

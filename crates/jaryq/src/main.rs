@@ -91,7 +91,7 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
         Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
-        Verb::Bundle(verb) => bundle::run(verb, &state(args.place)?, printer)?,
+        Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;

@@ -11,17 +11,17 @@ use wire::signer::PublicKey;
 const MOST_RECEIPTS: usize = 10_000;
 
 /// The cracks that a report proves, the latest first, and how many of its receipts count for one: those
-/// of relays of this signer, in this network if one is named, where 64 KiB passed.
+/// of these signers' relays, in this network if one is named, where 64 KiB passed.
 pub(super) fn of(
     report: &str,
-    signer: PublicKey,
+    signers: &[PublicKey],
     network: Option<&Network>,
     now: u64,
 ) -> (Vec<Crack>, usize) {
     let mut cracks = HashMap::new();
     let mut counted = 0;
     for bytes in Receipt::find(report, MOST_RECEIPTS) {
-        let Ok(receipt) = Receipt::open(&bytes, &[signer], now) else { continue };
+        let Ok(receipt) = Receipt::open(&bytes, signers, now) else { continue };
         let said = receipt.statement();
         let is_here = network.is_none_or(|network| *network == said.passage.network);
         if said.rung < Rung::Through || !is_here {
@@ -34,11 +34,24 @@ pub(super) fn of(
         crack.receipts = crack.receipts.saturating_add(1);
     }
     let mut cracks: Vec<Crack> = cracks.into_values().collect();
+    arrange(&mut cracks);
+    (cracks, counted)
+}
+
+/// Those that others have told of, beside our own.
+pub(super) fn add(cracks: &mut Vec<Crack>, others: &[Crack]) {
+    let is_new = |other: &&Crack| !cracks.iter().any(|crack| crack.passage == other.passage);
+    let new: Vec<Crack> = others.iter().filter(is_new).cloned().collect();
+    cracks.extend(new);
+    arrange(cracks);
+}
+
+/// The latest first; as many as there is room for.
+fn arrange(cracks: &mut Vec<Crack>) {
     cracks.sort_by(|a, b| {
         (b.seen, b.receipts).cmp(&(a.seen, a.receipts)).then_with(|| a.passage.cmp(&b.passage))
     });
     cracks.truncate(MOST_CRACKS);
-    (cracks, counted)
 }
 
 #[cfg(test)]
@@ -91,7 +104,7 @@ mod tests {
         let report = format!("{theirs}\n{ours}");
         let signer = FleetKey::from_bytes([1; 32]).signer().public();
         let found = |network: Option<&Network>| {
-            let (cracks, counted) = of(&report, signer, network, 200 * 3600);
+            let (cracks, counted) = of(&report, &[signer], network, 200 * 3600);
             let cracks = cracks.iter();
             let cracks =
                 cracks.map(|crack| (crack.passage.port.get(), crack.seen.0, crack.receipts));

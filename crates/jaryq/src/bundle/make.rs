@@ -12,9 +12,11 @@ use serde_json::json;
 use store::{Identity, Key, Store};
 use wire::addresses::forbidden;
 use wire::bundle::{Bundle, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
-use wire::derive::Form;
+use wire::derive::{Form, KeyId};
 use wire::echo::BundleId;
+use wire::signer::PublicKey;
 use wire::tally::Day;
+use wire::trusted::Trusted;
 
 use super::{counted, cracks};
 use crate::args::BundleWish;
@@ -31,7 +33,7 @@ pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow:
         );
     }
     // While this still may: the state's owner may not.
-    let report = wish.receipts.as_deref().map(trust::read).transpose()?;
+    let given = Given::read(wish)?;
     let minisig = wish.output.as_ref().filter(|_| wish.minisig).map(|file| {
         let mut name = file.clone().into_os_string();
         name.push(".minisig");
@@ -44,7 +46,7 @@ pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let made = runtime.block_on(async {
         let store = open(state).await?;
-        let made = make(wish, report.as_deref(), &store).await?;
+        let made = make(wish, given, &store).await?;
         store.close().await;
         anyhow::Ok(made)
     })?;
@@ -62,6 +64,28 @@ pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow:
     Ok(())
 }
 
+/// What is taken from files.
+struct Given {
+    /// Who is trusted here.
+    pinned: Vec<PublicKey>,
+    report: Option<String>,
+    /// Bundles of other relays, for the same person, whose signers are trusted here.
+    others: Vec<Trusted<Bundle>>,
+}
+
+impl Given {
+    fn read(wish: &BundleWish) -> anyhow::Result<Self> {
+        let report = wish.receipts.as_deref().map(trust::read).transpose()?;
+        let pinned = trust::pinned()?;
+        let open = |from: &String| {
+            let opened = Bundle::open(&trust::read(from)?, &pinned, unix());
+            opened.with_context(|| format!("--with {from}"))
+        };
+        let others = wish.with.iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { pinned, report, others })
+    }
+}
+
 struct Made {
     sealed: Sealed,
     minisig: String,
@@ -72,38 +96,61 @@ struct Made {
     receipts: usize,
 }
 
-async fn make(wish: &BundleWish, report: Option<&str>, store: &Store) -> anyhow::Result<Made> {
+async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<Made> {
     let face = Face::load(store).await?;
     let face = face.context("a bundle can be made once the relay has been started: jaryq up")?;
     let identity = store.identity().await?;
     let signer = identity.signer();
-    // What is wrong is found before a key or a bundle is made.
     let reached = Reached::from(&face)?;
     let now = unix();
-    let (cracks, receipts) = match report {
-        Some(report) => cracks::of(report, signer.public(), wish.network.as_ref(), now),
+    let (mut cracks, receipts) = match &given.report {
+        Some(report) => {
+            let signers = [&given.pinned[..], &[signer.public()]].concat();
+            cracks::of(report, &signers, wish.network.as_ref(), now)
+        }
         None => (Vec::new(), 0),
     };
+    let made = Day::at(now);
+    let mut expires = Day(made.0 + i64::from(wish.days));
+    let mut endpoints = Vec::new();
+    for other in &given.others {
+        // What it promises has to be true of all of it.
+        expires = expires.min(other.expires);
+        endpoints.extend(other.endpoints.iter().cloned());
+        cracks::add(&mut cracks, &other.cracks);
+    }
+    // One that is nobody's shows whether all fits, before a key or a bundle is made.
+    let draft = |id: BundleId, key: KeyId| {
+        let mut all = vec![reached.endpoint(&identity, id, key)];
+        all.extend(endpoints.iter().cloned());
+        Bundle { id, made, expires, endpoints: all, cracks: cracks.clone() }
+    };
+    let has_code = wish.qr || wish.svg.is_some();
+    let fitted = |mut bundle: Bundle| {
+        let mut sealed = bundle.clone().seal(&signer)?;
+        while has_code && sealed.capitals().len() > QR_LETTERS {
+            if bundle.cracks.pop().is_none() {
+                bail!(
+                    "{} are too many for a QR code that phones read; send the file (--output)",
+                    counted(bundle.endpoints.len(), "relay")
+                );
+            }
+            sealed = bundle.clone().seal(&signer)?;
+        }
+        Ok(sealed)
+    };
+    fitted(draft(BundleId::generate(), KeyId([0; 8])))?;
+
     let key = match &wish.key {
         Some(id) => usable(store.key(id).await?, &face)?,
         None => store.new_key(wish.label.clone(), Form::Telegram).await?,
     };
-    let made = Day::at(now);
-    let expires = Day(made.0 + i64::from(wish.days));
     let issued = store.new_bundle(key.id, made, expires).await?;
-
-    let known = cracks.len();
-    let endpoint = reached.endpoint(&identity, issued.id, &key);
-    let mut bundle = Bundle { id: issued.id, made, expires, endpoints: vec![endpoint], cracks };
-    let mut sealed = bundle.clone().seal(&signer)?;
-    if wish.qr || wish.svg.is_some() {
-        while sealed.capitals().len() > QR_LETTERS && bundle.cracks.pop().is_some() {
-            sealed = bundle.clone().seal(&signer)?;
-        }
-    }
+    let sealed = fitted(draft(issued.id, key.id))?;
     let comment = format!("jaryq bundle, good until {}", day(expires.start()));
     let minisig = signer.minisig((sealed.text() + "\n").as_bytes(), &comment);
-    Ok(Made { sealed, minisig, key, left_out: known - bundle.cracks.len(), receipts })
+    let left_out = cracks.len() - sealed.bundle().cracks.len();
+    Ok(Made { sealed, minisig, key, left_out, receipts })
 }
 
 /// A key that opens Telegram, as what is in a bundle does.
@@ -152,15 +199,15 @@ impl Reached {
         Ok(Self { v4, v6, ports: ports(face)? })
     }
 
-    fn endpoint(self, identity: &Identity, id: BundleId, key: &Key) -> Endpoint {
+    fn endpoint(&self, identity: &Identity, id: BundleId, key: KeyId) -> Endpoint {
         let relay = identity.relay_key();
         Endpoint {
             v4: self.v4,
             v6: self.v6,
-            ports: self.ports,
+            ports: self.ports.clone(),
             echo_key: relay.echo_key(id),
             mask_key: relay.mask_key(),
-            secret: Some(relay.secret(Form::Telegram, key.id, identity.epoch())),
+            secret: Some(relay.secret(Form::Telegram, key, identity.epoch())),
         }
     }
 }
@@ -205,8 +252,9 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
         some => format!(" and {}", counted(some, "crack")),
     };
     printer.line(format!(
-        "A bundle for key {}, with 1 relay{cracks}, good until {until}.",
-        key_name(key)
+        "A bundle for key {}, with {}{cracks}, good until {until}.",
+        key_name(key),
+        counted(bundle.endpoints.len(), "relay")
     ));
     if wish.receipts.is_some() {
         printer.line(format!("{} of the report counted.", counted(*receipts, "receipt")));
@@ -219,13 +267,14 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
     }
     if printer.may_show_links() {
         if output.is_none() && svg.is_none() {
-            printer.line(format!("Send them this, as it is:\n\n{}\n", sealed.text()));
+            printer.line(format!("Send them this, as it is:\n\n{}", sealed.text()));
         }
         if wish.qr {
+            printer.line("");
             printer.qr(&sealed.capitals());
         }
     }
-    printer.line("Whoever gets it asks you for these words, by another way than it came:\n");
+    printer.line("\nWhoever gets it asks you for these words, by another way than it came:\n");
     printer.line(trust::written(&sealed.signer()));
 }
 

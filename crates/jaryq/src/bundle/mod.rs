@@ -4,7 +4,7 @@ mod cracks;
 mod make;
 mod show;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use wire::bundle::{Bundle, Sealed};
@@ -15,12 +15,17 @@ use crate::ledger::unix;
 use crate::print::Printer;
 use crate::trust;
 
-pub(crate) fn run(verb: BundleVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
+/// `state` is asked for by those alone who need a relay's state: most people have none.
+pub(crate) fn run(
+    verb: BundleVerb,
+    state: impl FnOnce() -> anyhow::Result<PathBuf>,
+    printer: &Printer,
+) -> anyhow::Result<()> {
     match verb {
-        BundleVerb::Make(wish) => make::run(&wish, state, printer),
+        BundleVerb::Make(wish) => make::run(&wish, &state()?, printer),
         BundleVerb::Show { from, secrets } => show::run(&from, secrets, printer),
         BundleVerb::Verify { from } => verify(&from, printer),
-        BundleVerb::Signer => signer(state, printer),
+        BundleVerb::Signer => signer(&state()?, printer),
     }
 }
 

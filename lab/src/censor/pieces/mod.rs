@@ -1,0 +1,45 @@
+//! The pieces, one in each file.
+
+mod allow;
+mod block;
+mod block_page;
+mod delay;
+mod dns_lie;
+mod freeze;
+mod handshake_only;
+mod lanes;
+mod loss;
+mod mute;
+mod names;
+mod only;
+mod policer;
+mod random;
+mod redirect;
+mod replay;
+mod reset;
+mod server_hello;
+mod shaper;
+mod sni;
+mod twice;
+mod when;
+
+pub use allow::Allow;
+pub use block::Block;
+pub use block_page::BlockPage;
+pub use delay::Delay;
+pub use dns_lie::DnsLie;
+pub use freeze::Freeze;
+pub use handshake_only::HandshakeOnly;
+pub use loss::Loss;
+pub use mute::MuteAccept;
+pub use only::Only;
+pub use policer::Policer;
+pub use random::{NoRandom, looks_random};
+pub use redirect::Redirect;
+pub use replay::Replay;
+pub use reset::Reset;
+pub use server_hello::NoServerHello;
+pub use shaper::Shaper;
+pub use sni::Sni;
+pub use twice::Twice;
+pub use when::{Condition, Hours, When};
