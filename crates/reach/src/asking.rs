@@ -37,11 +37,20 @@ impl Questions {
         [now, now.saturating_sub(STRETCH)]
     }
 
+    /// A question that nobody can make again: for whoever remembers it.
+    pub(crate) fn fresh(&self, spot: &Spot, shape: Shape) -> Question {
+        self.ask(spot, shape, self.time(), wire::random())
+    }
+
     /// The question of one attempt. An attempt must not be made twice in one transport and time but
     /// with the same shape; its number is below 256.
     pub(crate) fn question(&self, spot: &Spot, shape: Shape, attempt: u8, time: u32) -> Question {
+        self.ask(spot, shape, time, self.nonce(spot, shape, attempt, time))
+    }
+
+    fn ask(&self, spot: &Spot, shape: Shape, time: u32, nonce: [u8; NONCE]) -> Question {
         let wanted = Wanted { transport: spot.transport(), shape, relay: spot.address(), time };
-        spot.asker().ask(&wanted, self.nonce(spot, shape, attempt, time))
+        spot.asker().ask(&wanted, nonce)
     }
 
     fn nonce(&self, spot: &Spot, shape: Shape, attempt: u8, time: u32) -> [u8; NONCE] {

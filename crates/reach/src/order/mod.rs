@@ -129,8 +129,22 @@ impl Order {
         }
     }
 
+    /// Whether this one was given a second time, since somebody claims that it is open.
+    pub(crate) fn is_again(&self, spot: &Spot) -> bool {
+        matches!(self.believed.get(&spot.key()), Some((_, 0)))
+    }
+
+    /// Without what another order has given so far.
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        self.given = Given(other.given.0.clone());
+        self
+    }
+
     /// This one passes: the same at the other relays is next.
     pub fn found(&mut self, spot: &Spot, shape: Shape) {
+        if !self.transports.contains(&spot.transport()) {
+            return;
+        }
         for road in &self.roads {
             if road.relay != spot.relay()
                 && let Some(other) = road.spot(spot.transport(), spot.port())

@@ -153,7 +153,7 @@ impl Heart {
             return;
         }
         for transport in self.options.transports.clone() {
-            let mut order = self.order(&[transport]).once();
+            let mut order = self.order(&[transport]).once().without(self.lanes[0].order());
             order.keep_roads(|road| self.vouched.contains(&road.place));
             let rate = match transport {
                 Transport::Tcp if self.engines.has_raw() => self.options.loud_raw,
@@ -225,7 +225,7 @@ impl Heart {
         let patience = self.lanes[lane].patience(rtt);
         let attempts = if attempt > 0 && spot.transport() == Transport::Udp { 2 } else { 1 };
         for more in 0..attempts {
-            // Datagrams of a later pass go in pairs.
+            // Datagrams that are not the first go in pairs.
             let attempt = if attempts == 2 { attempt * 2 - 1 + more } else { attempt };
             let what = self.what(lane, &spot);
             let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, what };
@@ -281,7 +281,7 @@ impl Heart {
     fn until_next(&self) -> Duration {
         let now = self.now();
         let has_room = |lane: &&Lane| lane.mode == Mode::Quiet || self.engines.has_room();
-        let lanes = self.lanes.iter().filter(|lane| !lane.is_over).filter(has_room);
+        let lanes = self.lanes.iter().filter(|lane| !lane.is_over && !lane.is_dry).filter(has_room);
         let next = lanes.map(|lane| lane.pace.next(now).saturating_sub(now)).min();
         next.unwrap_or(PROGRESS).clamp(Duration::from_micros(200), PROGRESS)
     }

@@ -17,6 +17,10 @@ pub(super) const PASSES: u8 = 3;
 /// have us try all of them four times.
 const OTHER_SHAPES: usize = 256;
 
+/// Which attempt it is when somebody's claim is tried a second time: after those of all passes, since
+/// no question is ever asked twice.
+const AGAIN: u8 = PASSES;
+
 /// Candidates of one kind.
 pub(super) struct Lane {
     pub(super) mode: Mode,
@@ -33,6 +37,8 @@ pub(super) struct Lane {
     silent: HashMap<(u64, Shape), Finding>,
     again: VecDeque<Finding>,
     looked_at: Option<Next>,
+    /// Whether there was none when it was looked for last.
+    pub(super) is_dry: bool,
     pub(super) is_over: bool,
 }
 
@@ -60,6 +66,7 @@ impl Lane {
             silent: HashMap::new(),
             again: VecDeque::new(),
             looked_at: None,
+            is_dry: false,
             is_over: false,
         }
     }
@@ -77,9 +84,12 @@ impl Lane {
     /// The next; `None` when there is none for now. `only_near`: nothing is to be found any more but
     /// the same ports at other relays.
     pub(super) fn next(&mut self, only_near: bool) -> Option<Next> {
-        if let Some(next) = self.looked_at.take() {
-            return Some(next);
-        }
+        let next = self.looked_at.take().or_else(|| self.find(only_near));
+        self.is_dry = next.is_none();
+        next
+    }
+
+    fn find(&mut self, only_near: bool) -> Option<Next> {
         if let Some(finding) = self.again.pop_front() {
             let Finding { spot, shape, .. } = finding;
             return Some(Next { spot, shape, is_new: false, attempt: self.pass });
@@ -97,7 +107,8 @@ impl Lane {
         if self.pass == 0
             && let Some((spot, shape)) = self.order.next()
         {
-            return Some(Next { spot, shape, is_new: true, attempt: 0 });
+            let attempt = if self.order.is_again(&spot) { AGAIN } else { 0 };
+            return Some(Next { spot, shape, is_new: attempt == 0, attempt });
         }
         let (spot, shape) = self.others.pop_front()?;
         Some(Next { spot, shape, is_new: false, attempt: 0 })

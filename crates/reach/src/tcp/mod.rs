@@ -220,8 +220,8 @@ impl Engine {
             // So that a missing acknowledgement is told from a missing answer.
             let unacknowledged = dial.ask.patience * 6 / 10;
             let _ = dial.socket.set_tcp_user_timeout(Some(unacknowledged));
-            let Ask { spot, shape, attempt, .. } = &dial.ask;
-            let question = self.questions.question(spot, *shape, *attempt, self.questions.time());
+            let Ask { spot, shape, .. } = &dial.ask;
+            let question = self.questions.fresh(spot, *shape);
             let dressed = dress::question(*shape, Transport::Tcp, NAME, &question);
             dial.asked = Some(Asked { question, rtt, sent: dressed.len(), came: Vec::new() });
             if let Err(error) = (&dial.socket).write_all(&dressed) {
