@@ -158,3 +158,29 @@ fn told(network: &Network) -> Vec<u8> {
         named => named.to_string().into_bytes(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_way_stops_is_said_of_each_direction() {
+        let stop = |up, down, has_all_up| judge_stop(Height { up, down }, has_all_up);
+        assert_eq!(stop(8, 21, true), Verdict::Frozen { up: None, down: Some(15) });
+        assert_eq!(stop(21, 86, false), Verdict::Frozen { up: Some(15), down: None });
+        assert_eq!(stop(8, 12, false), Verdict::Frozen { up: Some(6), down: Some(9) });
+        assert_eq!(stop(0, 0, true), Verdict::OneWay(Way::Up));
+        assert_eq!(stop(0, 86, false), Verdict::OneWay(Way::Down));
+    }
+
+    #[test]
+    fn slow_is_what_the_distance_does_not_explain() {
+        let speed =
+            |took, rtt| judge_speed(Duration::from_millis(took), Duration::from_millis(rtt));
+        let fine = Verdict::Verified(Rung::Load);
+        assert_eq!(speed(1_400, 200), fine);
+        assert_eq!(speed(4_500, 700), fine, "by satellite");
+        assert_eq!(speed(4_500, 50), Verdict::Throttled { rate: 14 });
+        assert_eq!(speed(2_100, 50), Verdict::Throttled { rate: 30 });
+    }
+}

@@ -126,3 +126,58 @@ pub fn rank(reports: &[Report], network: &Network, now: Hour) -> Vec<Claim> {
     };
     ranked.into_iter().map(claim).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HERE: Network = Network::As(9198);
+    const NOW: Hour = Hour(500_000);
+
+    fn report(network: Network, port: u16, ago: u32, source: Source) -> Report {
+        let (transport, shape) = (Transport::Tcp, Shape::Tls);
+        let port = port.try_into().expect("not 0");
+        let passage = Passage { network, transport, port, shape };
+        Report { passage, hour: Hour(NOW.0 - ago), source }
+    }
+
+    fn ports(reports: &[Report]) -> Vec<u16> {
+        rank(reports, &HERE, NOW).iter().map(|claim| claim.port).collect()
+    }
+
+    fn receipt(number: u64) -> Source {
+        Source::Receipt(RelayTag([1; 8]), number)
+    }
+
+    #[test]
+    fn one_receipt_of_here_goes_before_a_thousand_words_and_what_was_proven_elsewhere() {
+        let mut reports = vec![report(HERE, 1, 1, receipt(1))];
+        reports.extend((0..1000).map(|who| report(HERE, 2, 0, Source::Word(who))));
+        reports.extend((0..9).map(|at| report(Network::As(1), 3, 0, receipt(100 + at))));
+        assert_eq!(ports(&reports), [1, 3, 2]);
+    }
+
+    #[test]
+    fn yesterdays_receipts_count_less_than_this_hours() {
+        let mut reports: Vec<_> = (0..8).map(|at| report(HERE, 1, 24, receipt(at))).collect();
+        reports.push(report(HERE, 2, 0, receipt(9)));
+        assert_eq!(ports(&reports), [2, 1], "eight of a day ago are half of one");
+    }
+
+    #[test]
+    fn who_says_it_often_says_it_once_and_an_hour_has_room_for_eight() {
+        let mut reports = vec![report(HERE, 1, 0, Source::Word(1)); 100];
+        reports.extend([report(HERE, 2, 0, Source::Word(2)), report(HERE, 2, 0, Source::Word(3))]);
+        assert_eq!(ports(&reports), [2, 1]);
+        let mut reports: Vec<_> = (0..100).map(|at| report(HERE, 1, 0, receipt(at))).collect();
+        reports.extend((0..5).map(|at| report(HERE, 2, 0, receipt(200 + at))));
+        reports.extend((0..5).map(|at| report(HERE, 2, 1, receipt(300 + at))));
+        assert_eq!(ports(&reports), [2, 1]);
+    }
+
+    #[test]
+    fn a_report_of_tomorrow_does_not_count() {
+        let tomorrow = Report { hour: Hour(NOW.0 + 24), ..report(HERE, 1, 0, receipt(1)) };
+        assert_eq!(ports(&[tomorrow]), [0_u16; 0]);
+    }
+}

@@ -143,3 +143,42 @@ fn a_search_ends_when_it_is_told_to() {
     let map = search.join();
     assert!(!map.is_whole && map.took < Duration::from_secs(30), "{:?}", map.took);
 }
+
+#[test]
+fn nothing_is_loud_towards_a_relay_that_has_not_answered() {
+    let targets = Targets::untrusted(&[endpoint(IpAddr::from([127, 77, 11, 1]), &[])]);
+    let at_most = Duration::from_secs(1);
+    let options = Options { is_enrolled: false, at_most, ..at_once() };
+    let (search, _) = Search::start(targets, options).expect("a search");
+    let map = search.join();
+    assert!((5..=12).contains(&map.findings.len()), "{}", map.findings.len());
+}
+
+#[test]
+fn a_relay_that_has_answered_is_searched_loudly() {
+    let ip = IpAddr::from([127, 77, 12, 1]);
+    // One that is asked early, and one that is not.
+    for port in [3_785, 40_000] {
+        serve((ip, port).into(), Tcp, Manner::Honest);
+    }
+    let options = Options { is_enrolled: false, transports: vec![Tcp], ..at_once() };
+    let (search, _) =
+        Search::start(Targets::untrusted(&[endpoint(ip, &[])]), options).expect("a search");
+    let map = search.join();
+    let mut found: Vec<u16> = map.cracks().map(|finding| finding.spot.port()).collect();
+    found.sort_unstable();
+    assert_eq!(found, [3_785, 40_000]);
+}
+
+#[test]
+fn what_passes_at_one_relay_is_tried_at_the_other() {
+    let ips = [13, 14].map(|net| IpAddr::from([127, 77, net, 1]));
+    for ip in ips {
+        serve((ip, 20_001).into(), Tcp, Manner::Honest);
+    }
+    let targets = Targets::untrusted(&ips.map(|ip| endpoint(ip, &[20_001])));
+    let options = Options { enough: Some(1), stays: false, ..Options::default() };
+    let (search, _) = Search::start(targets, options).expect("a search");
+    let map = search.join();
+    assert_eq!(map.cracks().map(|it| it.spot.relay()).collect::<HashSet<_>>().len(), 2);
+}
