@@ -1,7 +1,7 @@
 //! Searches with a bundle, and shows what was found:
 //!
 //! ```text
-//! cargo run -p reach --example find -- BUNDLE SIGNER [loud|quiet] [tcp|udp|both] [plain|raw]
+//! cargo run -p reach --example find -- BUNDLE SIGNER [loud|quiet] [tcp|udp|both]
 //! ```
 
 use std::time::SystemTime;
@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let map = search.join();
-    println!("{:?}, {:?}, lossy: {}", map.took, map.counts(), map.is_lossy);
+    let receipts = map.findings.iter().filter(|finding| finding.receipt.is_some()).count();
+    println!("{:?}, {:?}, {receipts} receipts, lossy: {}", map.took, map.counts(), map.is_lossy);
     Ok(())
 }

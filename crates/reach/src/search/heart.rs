@@ -230,7 +230,10 @@ impl Heart {
             let what = self.what(lane, &spot);
             let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, what };
             self.lanes[lane].out += 1;
-            self.asked.insert((spot.key(), shape, attempt), lane);
+            // The same twice has one outcome that counts.
+            if let Some(earlier) = self.asked.insert((spot.key(), shape, attempt), lane) {
+                self.lanes[earlier].out -= 1;
+            }
             self.engines.ask(ask);
         }
     }
