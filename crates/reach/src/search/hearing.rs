@@ -19,9 +19,10 @@ const CLIMBERS: usize = 16;
 const CLIMBS: usize = 96;
 /// How many stay for the minute.
 const STAYERS: usize = 48;
-/// How many knocks tell whether packets get lost: at a tenth each way, all of them pass once in
-/// 5,000 times.
+/// How many knocks tell whether packets get lost, and how many may by chance: where a tenth is lost
+/// each way, no more are twice in a thousand times.
 const KNOCKS: usize = 40;
+const KNOCKS_LOST: usize = 1;
 
 impl Heart {
     pub(super) fn hear(&mut self, news: News) {
@@ -44,7 +45,7 @@ impl Heart {
         if ask.what == What::Knock {
             self.survey.out -= 1;
             self.survey.lost += usize::from(!matches!(met, Met::Accepted));
-            self.map.is_lossy |= self.survey.lost > 0;
+            self.map.is_lossy |= self.survey.lost > KNOCKS_LOST;
             return;
         }
         let (key, shape) = (ask.spot.key(), ask.shape);
@@ -198,8 +199,8 @@ impl Heart {
             return;
         }
         self.climbers -= 1;
-        // One in a hundred is lost to chance, or to our own hurry.
-        let has_lost = lost.is_some_and(|(lost, sent)| lost * 50 > sent);
+        // One in twenty is lost to chance, or to our own hurry.
+        let has_lost = lost.is_some_and(|(lost, sent)| lost * 20 > sent);
         self.map.is_lossy |= has_lost && verdict.is_crack();
         if verdict.is_crack() {
             for lane in &mut self.lanes {
@@ -217,8 +218,8 @@ impl Heart {
             return;
         }
         self.survey.has_begun = true;
-        let rtt = finding.rtt.unwrap_or_default();
-        let hold = (rtt * 3).clamp(Duration::from_millis(250), Duration::from_millis(900));
+        // Late is not lost; but the kernel must not send a second SYN.
+        let hold = Duration::from_millis(900);
         for _ in 0..KNOCKS {
             let spot = finding.spot.clone();
             let shape = finding.shape;
