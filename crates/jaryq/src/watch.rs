@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use front::Front;
 use relay::{Keys, NoticeReceiver, Relay};
 use serde_json::json;
 use store::{Identity, Key, Store};
@@ -49,6 +50,7 @@ pub(crate) struct Watch<'a> {
     pub supervisor: Supervisor,
     /// What links of a relay with a website of its own say, and who tells people what theirs are.
     pub house: Option<(HouseFace, Arc<Desk>)>,
+    pub front: Option<Front>,
     pub identity: Identity,
     pub echoes: Echoes,
 }
@@ -157,9 +159,14 @@ impl Watch<'_> {
         self.inform_desk(&keys).await
     }
 
-    /// What could not be had may be free by now.
+    /// What could not be had may be free by now, or have come.
     async fn try_again(&mut self) -> anyhow::Result<()> {
-        if self.cleartext.try_again() {
+        let awaits = self.front.as_ref().is_some_and(Front::awaits_certificate);
+        let has_come = match &mut self.house {
+            Some((face, _)) => std::mem::replace(&mut face.awaited, awaits) && !awaits,
+            None => false,
+        };
+        if self.cleartext.try_again() || has_come {
             self.save_face().await?;
         }
         Ok(())

@@ -134,6 +134,8 @@ pub struct Seen {
     pub bytes: Vec<u8>,
     /// How it ended, within a moment after the last word.
     end: End,
+    /// Whether it may have ended while somebody was still speaking: then either end is as good.
+    spoke_on: bool,
     /// How many words it takes, after an orderly end, until nobody takes any more.
     deaf: usize,
 }
@@ -150,7 +152,11 @@ impl Seen {
     pub fn is_like(&self, other: &Self) -> bool {
         let text = |seen: &Self| {
             let lines = String::from_utf8_lossy(&seen.bytes).into_owned();
-            lines.lines().filter(|line| !line.starts_with("Date:")).collect::<Vec<_>>().join("\n")
+            lines
+                .lines()
+                .filter(|line| !line.to_lowercase().starts_with("date:"))
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         let (ours, theirs) = (records(&self.bytes), records(&other.bytes));
         let same = match (&ours, &theirs) {
@@ -163,7 +169,10 @@ impl Seen {
             }
             _ => text(self) == text(other),
         };
-        same && self.end == other.end && self.deaf == other.deaf
+        let ends = |seen: &Self| {
+            if seen.spoke_on && seen.end == End::Broken { End::Orderly } else { seen.end }
+        };
+        same && ends(self) == ends(other) && (self.spoke_on || self.deaf == other.deaf)
     }
 }
 
@@ -192,6 +201,7 @@ fn records(mut bytes: &[u8]) -> Option<Vec<(u8, usize)>> {
 /// Says it all, and tells what was seen.
 pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
     let Probe { said, pause, ends, .. } = probe;
+    let spoke_on = said.len() > 1;
     let stream = TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
     let (mut from, mut to) = stream.into_split();
@@ -242,7 +252,7 @@ pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
             deaf += 1;
         }
     }
-    Ok(Seen { bytes, end, deaf })
+    Ok(Seen { bytes, end, spoke_on, deaf })
 }
 
 /// How long it takes from the call until the first byte of an answer.
