@@ -8,7 +8,9 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`relay`], [`tls`], [`telegram`] | a run: rounds, and proxies in turn |
+//! | [`rounds`] | a comparison: rounds, and proxies in turn |
+//! | [`relay`], [`tls`] | what is compared, with whom |
+//! | [`telegram`] | the same for one protocol in its forms |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
@@ -29,6 +31,7 @@ mod machine;
 mod process;
 mod relay;
 mod report;
+mod rounds;
 mod subject;
 mod telegram;
 mod tls;
@@ -56,9 +59,9 @@ struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Everything that it carries, beside proxies of every kind: CPU, memory and delay. Needs root
-    Relay(relay::Options),
+    Relay(relay::Relay),
     /// What TLS costs where it is taken off: for browsers' proxies and Telegram's WEB. Needs root
-    Tls(tls::Options),
+    Tls(tls::Tls),
     /// Telegram proxies: CPU, memory and speed in the forms plain, dd and ee. Needs root
     Telegram(telegram::Options),
     /// One key among 100,000: how long it takes to find, also under a flood
@@ -67,8 +70,8 @@ enum What {
 
 fn main() -> anyhow::Result<()> {
     let (report, write) = match Args::parse().what {
-        What::Relay(options) => (relay::run(&options)?, options.write),
-        What::Tls(options) => (tls::run(&options)?, options.write),
+        What::Relay(comparison) => rounds::run(&comparison)?,
+        What::Tls(comparison) => rounds::run(&comparison)?,
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
     };

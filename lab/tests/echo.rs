@@ -5,9 +5,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use lab::{Blockade, Error, Host, Relay, Result, country};
+use lab::relay::Form;
+use lab::{Blockade, Error, Host, Relay, Result, Task, client, country};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -100,15 +102,29 @@ impl Socket {
     }
 }
 
+/// Whether a datagram is refused there, as where nobody listens.
+fn is_unreachable(from: &Host, at: SocketAddr) -> Result<bool> {
+    from.run(async move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
+        socket.connect(at).await?;
+        socket.send(&[7; 100]).await?;
+        let answer = timeout(LIMIT / 50, socket.recv(&mut [0; 100])).await;
+        Ok(matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused))
+    })
+}
+
 #[test]
 fn in_a_cut_every_port_answers_by_tcp_and_by_datagrams() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
         let relay = Relay::on(&world.server).ports("all").start()?;
+        let at = SocketAddr::new(world.server.v4(), 443);
+        assert!(is_unreachable(&world.phone, at)?, "nobody has a bundle, so nobody can ask");
         let bundle = bundle(&relay, &world.server.folder()?)?;
+        assert!(!is_unreachable(&world.phone, at)?);
         let asker = Arc::new(asker(&bundle.bundle().endpoints[0]));
         let never = [22, 67, 68, 123, 546, 547];
-        let sample = (1..=u16::MAX).step_by(331).chain([53, 123, 179, 443, 3785, 65_535]);
+        let sample = (1..=u16::MAX).step_by(331).chain([53, 179, 443, 3785, 65_535]).chain(never);
         let sample: Vec<u16> = sample.collect();
         assert!(sample.len() > 200);
         for address in world.server.addresses().to_vec() {
@@ -129,7 +145,8 @@ fn in_a_cut_every_port_answers_by_tcp_and_by_datagrams() -> Result {
                 }
                 Ok(silent)
             })?;
-            assert_eq!(silent, [(Transport::Tcp, 123), (Transport::Udp, 123)], "{address}");
+            let expected = never.map(|port| Transport::ALL.map(|transport| (transport, port)));
+            assert_eq!(silent, expected.as_flattened(), "{address}");
         }
         Ok(())
     })
@@ -197,4 +214,78 @@ fn wait_for(relay: &Relay, event: &str) -> Result {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Sends noise to a port until it is told to stop; tells how much.
+fn flood(from: &Host, at: SocketAddr, stop: Arc<AtomicBool>) -> Result<Task<u64>> {
+    from.start(async move || {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+        socket.connect(at)?;
+        let noise: [u8; 100] = wire::random();
+        let mut sent = 0;
+        while !stop.load(Ordering::Relaxed) {
+            sent += u64::from(socket.send(&noise).is_ok());
+        }
+        Ok(sent)
+    })
+}
+
+#[test]
+fn a_flood_of_datagrams_that_are_nobodys_keeps_nobody_from_getting_through() -> Result {
+    country(|lab| {
+        let world = Blockade::new(lab)?;
+        let relay = Relay::on(&world.server).ports("443").start()?;
+        let bundle = bundle(&relay, &world.server.folder()?)?;
+        let link = relay.key()?.link(Form::FakeTls)?.to_owned();
+        let at = SocketAddr::new(world.server.v4(), 443);
+        let stop = Arc::<AtomicBool>::default();
+        let (start, before) = (Instant::now(), processor_time(&relay)?);
+        let floods = [(); 2].map(|()| flood(&world.phone, at, Arc::clone(&stop)));
+        let carried = world.phone.run(async move || {
+            for _ in 0..5 {
+                let mut person = timeout(LIMIT, client::through(&link)?.connect()).await??;
+                timeout(LIMIT, person.ping()).await??;
+                timeout(LIMIT, person.download(1 << 20)).await??;
+            }
+            Ok(())
+        });
+        // And of questions among the noise, one is answered.
+        let asker = asker(&bundle.bundle().endpoints[0]);
+        let answered = world.phone.run(async move || {
+            let socket = UdpSocket::bind("0.0.0.0:0").await?;
+            socket.connect(at).await?;
+            let (transport, shape) = (Transport::Udp, Shape::Random);
+            let wanted = Wanted { transport, shape, relay: at, time: now() };
+            for _ in 0..1_000 {
+                socket.send(&asker.ask(&wanted, wire::random())).await?;
+                if timeout(LIMIT / 500, socket.recv(&mut [0; 64])).await.is_ok() {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })?;
+        let spent = processor_time(&relay)? - before;
+        stop.store(true, Ordering::Relaxed);
+        let mut sent = 0;
+        for flood in floods {
+            sent += flood?.join()?;
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        eprintln!(
+            "{:.0} datagrams a second, {:.2} of a core",
+            sent as f64 / seconds,
+            spent / seconds
+        );
+        carried?;
+        assert!(answered);
+        Ok(())
+    })
+}
+
+/// How long the relay has worked, in seconds.
+fn processor_time(relay: &Relay) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", relay.process()))?;
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+    Ok(ticks / 100.0)
 }

@@ -228,6 +228,14 @@ impl Wanted<'_> {
             };
             subjects.extend(kind.prepare(&program, self, world)?);
         }
+        // Made for this run, and no matter to a reader.
+        let vouched = self.certificate.and_then(|certificate| certificate.chain.parent());
+        for subject in &mut subjects {
+            for folder in vouched.into_iter().chain([&*subject.folder]) {
+                let folder = folder.display().to_string();
+                subject.settings = subject.settings.replace(&folder, "FOLDER");
+            }
+        }
         Ok((subjects, missing))
     }
 }
@@ -269,7 +277,7 @@ impl Subject {
     fn command(&self) -> Result<Command> {
         let log = File::create(self.folder.join("log"))?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(&self.folder);
+        command.args(&self.arguments).current_dir(&self.folder).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if let Some((user, group)) = self.user {
             // Root's home is closed to others.

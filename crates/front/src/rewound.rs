@@ -9,13 +9,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Gives the first bytes again before it goes on reading.
 pub(crate) struct Rewound<S> {
     first: Vec<u8>,
+    /// So many of them are given alone, before the others.
+    piece: usize,
     given: usize,
     stream: S,
 }
 
 impl<S> Rewound<S> {
     pub(crate) fn new(first: Vec<u8>, stream: S) -> Self {
-        Self { first, given: 0, stream }
+        Self { piece: first.len(), first, given: 0, stream }
+    }
+
+    /// The same, in two pieces, the first of which has so many bytes.
+    pub(crate) fn in_pieces(first: Vec<u8>, piece: usize, stream: S) -> Self {
+        Self { piece: piece.min(first.len()), ..Self::new(first, stream) }
     }
 }
 
@@ -27,7 +34,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.given < this.first.len() {
-            let rest = &this.first[this.given..];
+            let end = if this.given < this.piece { this.piece } else { this.first.len() };
+            let rest = &this.first[this.given..end];
             let taken = rest.len().min(buf.remaining());
             buf.put_slice(&rest[..taken]);
             this.given += taken;

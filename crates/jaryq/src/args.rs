@@ -83,6 +83,10 @@ pub(crate) struct Service {
 
     #[command(flatten)]
     pub house: HouseFlags,
+
+    /// Where 'jaryq lend' has put files that this user cannot read
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub lent: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -126,6 +130,16 @@ pub(crate) enum Verb {
         /// Write below this folder, and start nothing
         #[arg(long, value_name = "DIR", hide = true)]
         root: Option<PathBuf>,
+    },
+    /// Copy the certificate, its key and the like to where the service can read them
+    #[command(hide = true)]
+    Lend {
+        /// The folder; it is made if it is not there
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Whose members may read them
+        #[arg(long)]
+        group: String,
     },
     /// End the service and remove it; keys and settings stay
     Uninstall {

@@ -13,6 +13,7 @@
 //! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
 //! | `house` | a website and a certificate of its own |
+//! | `lent` | its files, where only root can read them |
 //! | `rooms` | its addresses that lead to one key |
 //! | `desk` | the page on which somebody sets up their apps |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
@@ -41,6 +42,7 @@ mod house;
 mod install;
 mod key;
 mod ledger;
+mod lent;
 mod machine;
 mod metrics;
 mod print;
@@ -106,6 +108,10 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
                 );
             }
             install::install(service, root.as_deref(), printer)?;
+        }
+        Verb::Lend { to, group } => {
+            let config = Config::gather(args.place, Service::default())?;
+            lent::lend(&config.house, &to, &group)?;
         }
         Verb::Uninstall { root } => install::uninstall(root.as_deref(), printer)?,
     }

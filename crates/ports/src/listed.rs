@@ -40,7 +40,10 @@ impl Listed {
         self.ipv6 = ipv6;
         let mut doors = Doors { listeners, ..Doors::default() };
         if self.udp {
-            doors.datagrams = open.iter().flat_map(|&port| self.datagrams(port, ipv6)).collect();
+            // In the room that connections leave: a port has two sockets of either kind.
+            let room = most_listeners().saturating_sub(self.open.len() * 4 + open.len() * 2) / 2;
+            let with_room = open.iter().take(room);
+            doors.datagrams = with_room.flat_map(|&port| self.datagrams(port, ipv6)).collect();
         }
         let has = |port: &u16| open.contains(port) || self.open.contains(port);
         self.open = wanted.into_iter().filter(has).collect();

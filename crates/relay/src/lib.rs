@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! port -> first bytes (bounded) -> classify -> whose key? -> knock -> pump -> tally
-//!                                     \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      |              \-> nobody's: the decoy, whatever was sent, on every port alike
+//!                      \-> a bundle's question: its answer, and a climb
 //! ```
 //!
 //! | module | what is in it |
@@ -95,7 +96,7 @@ use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
 use house::Bridge;
-pub use house::{Answering, Desk, House, NoDesk};
+pub use house::{Answering, Desk, House, NoDesk, refused};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;

@@ -55,6 +55,20 @@ fn derive<const N: usize>(root: &hkdf::Prk, parts: &[&[u8]]) -> [u8; N] {
     out
 }
 
+/// A secret from which several things follow, extracted once.
+#[derive(Clone)]
+pub(crate) struct Root(hkdf::Prk);
+
+impl Root {
+    pub(crate) fn of(secret: &[u8]) -> Self {
+        Self(root(secret))
+    }
+
+    pub(crate) fn derive<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
+        derive(&self.0, parts)
+    }
+}
+
 /// What follows from a secret that is no relay's key.
 pub(crate) fn from_secret<const N: usize>(secret: &[u8], parts: &[&[u8]]) -> [u8; N] {
     derive(&root(secret), parts)

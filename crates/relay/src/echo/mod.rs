@@ -30,6 +30,7 @@ use wire::receipt::Witness;
 
 use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
+use crate::patience::Patience;
 use crate::tally::Counter;
 use crate::{Limits, Shared};
 use budget::Budget;
@@ -52,6 +53,8 @@ pub(crate) struct Echoes {
 pub(crate) struct Asked {
     pub found: Found,
     pub question: Question,
+    /// When it was asked, in seconds since 1970.
+    pub time: u32,
     pub shape: Shape,
     /// How many of the bytes that came it took.
     pub used: usize,
@@ -77,6 +80,11 @@ impl Echoes {
         self.budget.keep(&bundles.iter().copied().collect());
     }
 
+    /// The question as it was opened at that time, if its bundle is still good.
+    fn again(&self, question: &Question, time: u32) -> Option<Found> {
+        self.table.load().as_ref()?.open(question, time)
+    }
+
     /// Looks at the clock.
     pub(crate) fn refresh(&self) {
         self.sessions.sweep();
@@ -94,7 +102,8 @@ pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Optio
     let table = shared.echoes.table.load();
     let table = table.as_ref()?;
     let (shape, question, used) = dress::find(transport, came)?;
-    let found = table.open(&question, unix_seconds_32())?;
+    let time = unix_seconds_32();
+    let found = table.open(&question, time)?;
     if (found.wanted.transport, found.wanted.shape) != (transport, shape) {
         return None;
     }
@@ -109,10 +118,17 @@ pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Optio
     }
     shared.echoes.budget.spend(found.bundle);
     shared.counters.count(Counter::Echoes);
-    Some(Asked { found, question, shape, used })
+    Some(Asked { found, question, time, shape, used })
 }
 
-/// Whether what somebody at the door has said may become a question, though it is no key's any more.
+/// Whether more is waited for because what somebody at the door has said may become a question,
+/// though it is no key's any more.
+///
+/// Where a mask host hears it too, only for those who are known to send pieces: its answer must come
+/// as soon as without us.
 pub(crate) fn may_become(arrival: &Arrival<'_>) -> bool {
-    arrival.shared.echoes.table.load().is_some() && dress::may_become(&arrival.first)
+    let Arrival { shared, source, first, .. } = arrival;
+    shared.echoes.table.load().is_some()
+        && dress::may_become(first)
+        && (!shared.asks_the_mask_along() || shared.patiences.with(*source) == Patience::Much)
 }

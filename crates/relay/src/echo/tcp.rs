@@ -27,6 +27,7 @@ const MOST_UNSAID: usize = 4 * dress::LONGEST;
 pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
     // The mask host is not needed any more.
     arrival.shadow = Shadow::Nobody;
+    arrival.shared.patiences.learn(arrival.source, arrival.first_piece, asked.used);
     let Arrival { shared, dialled, stream, first, place, .. } = arrival;
     let Ok(from) = stream.peer_addr() else { return };
     let flow = Flow { from, to: dialled };
@@ -54,6 +55,9 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
     };
     let Ok(Ok(sealed)) = sealed else { return };
     drop(place);
+    if shared.echoes.again(&asked.question, asked.time).is_none() {
+        return;
+    }
     let Some(place) = shared.echoes.budget.climb(asked.found.bundle) else {
         shared.counters.count(Counter::TooManyEchoes);
         return;

@@ -47,7 +47,7 @@ impl Endpoint {
         let mut stream = connect(self.at)?;
         for (at, piece) in pieces.iter().enumerate() {
             if at > 0 {
-                std::thread::sleep(Duration::from_millis(10));
+                std::thread::sleep(Duration::from_millis(5));
             }
             stream.write_all(piece)?;
         }

@@ -51,12 +51,12 @@ fn whoever_has_no_bundle_or_asks_again_hears_nothing() {
             endpoint.question(Transport::Tcp, shape, now()).1,
         ];
         for datagram in &silent {
-            assert_eq!(by.say(datagram, SILENCE), None, "{shape}");
+            by.socket.send(datagram).expect("sent");
         }
-    }
-    let by = ByDatagrams::new(world.at);
-    for length in [0, 1, 63, 64, 512, 768, 781, 1_200, 1_201, 1_400] {
-        assert_eq!(by.say(&wire::random::<1_400>()[..length], SILENCE / 4), None);
+        for length in [0, 1, 63, 64, 512, 768, 781, 1_200, 1_201] {
+            by.socket.send(&wire::random::<1_201>()[..length]).expect("sent");
+        }
+        assert_eq!(by.say(&[7; 1_400], SILENCE), None, "{shape}");
     }
     assert_eq!((world.counted("echoes"), world.counted("replays")), (4, 4));
 }
@@ -77,6 +77,36 @@ fn pieces_are_only_for_whoever_asked_from_the_same_port() {
         1
     );
     assert!(by.piece(Shape::Random, &climb, (Piece::Load, 1), SILENCE).is_none());
+}
+
+#[test]
+fn a_repeat_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || World::open(Kind::Silent, Limits::default(), Some(folder.path()));
+    let world = open();
+    let by = ByDatagrams::new(world.at);
+    let asked = world.endpoint().question(Transport::Udp, Shape::Dns, now()).1;
+    assert!(by.say(&asked, PATIENCE).is_some());
+    let again = open();
+    assert_eq!(ByDatagrams::new(again.at).say(&asked, SILENCE), None);
+    assert_eq!(again.counted("replays"), 1);
+}
+
+#[test]
+fn a_sweep_of_one_bundle_pushes_out_its_own_questions_and_nobody_elses() {
+    let world = World::new(Kind::Silent);
+    let other = Endpoint::new(world.at, &world.key, BundleId([6; 16]));
+    let [by, early] = [(); 2].map(|()| ByDatagrams::new(world.at));
+    let (_, climb) = by.ask(&other, Shape::Random).expect("an answer");
+    let (_, pushed_out) = early.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    for _ in 0..300 {
+        let one = ByDatagrams::new(world.at);
+        one.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    }
+    assert!(by.piece(Shape::Random, &climb, (Piece::Load, 0), PATIENCE).is_some());
+    assert!(early.piece(Shape::Random, &pushed_out, (Piece::Load, 0), SILENCE).is_none());
+    let (_, anew) = early.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    assert!(early.piece(Shape::Random, &anew, (Piece::Load, 0), PATIENCE).is_some());
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod datagrams;
 mod receipts;
 mod world;
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use asker::{heard, now};
@@ -41,17 +42,24 @@ fn a_port_is_proven_and_64_kib_pass_both_ways_in_every_shape_whatever_the_relay_
     }
 }
 
+/// Whether a question is answered that comes in two pieces.
+fn is_heard(world: &World, shape: Shape, cut: usize) -> bool {
+    let endpoint = world.endpoint();
+    let (question, dressed) = endpoint.question(Transport::Tcp, shape, now());
+    let (one, other) = dressed.split_at(cut.min(dressed.len() - 1));
+    endpoint.say(shape, question, &[one, other]).is_ok()
+}
+
 #[test]
 fn a_question_that_comes_in_pieces_is_waited_for() {
     for kind in [Kind::Silent, Kind::Masked, Kind::House] {
-        let world = World::new(kind);
+        // A website has its say after 30 ms, which may be over on a busy machine; where one such
+        // question came in time, the next ones are waited for much longer.
+        let mut worlds = (0..20).map(|_| World::new(kind));
+        let world = worlds.find(|world| is_heard(world, Shape::Random, 30)).expect("in time");
         for shape in Shape::ALL {
             for cut in [1, 5, 30, 63, 70, 95] {
-                let endpoint = world.endpoint();
-                let (question, dressed) = endpoint.question(Transport::Tcp, shape, now());
-                let (one, other) = dressed.split_at(cut.min(dressed.len() - 1));
-                let reached = endpoint.say(shape, question, &[one, other]);
-                assert!(reached.is_ok(), "{kind:?}, {shape}, cut at {cut}: {:?}", reached.err());
+                assert!(is_heard(&world, shape, cut), "{kind:?}, {shape}, cut at {cut}");
             }
         }
     }
@@ -60,20 +68,29 @@ fn a_question_that_comes_in_pieces_is_waited_for() {
 #[test]
 fn a_repeat_gets_what_a_stranger_gets_also_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
-    for kind in [Kind::Silent, Kind::Masked] {
+    for kind in [Kind::Silent, Kind::Masked, Kind::House] {
         let world = World::open(kind, Limits::default(), Some(folder.path()));
         let endpoint = world.endpoint();
         let asked = Shape::ALL.map(|shape| endpoint.question(Transport::Tcp, shape, now()));
+        let stranger = asker::Endpoint::new(world.at, &world.key, BundleId([8; 16]));
+        let others = Shape::ALL.map(|shape| stranger.question(Transport::Tcp, shape, now()).1);
         for (shape, (question, dressed)) in Shape::ALL.into_iter().zip(&asked) {
             let answered = endpoint.say(shape, *question, &[dressed]);
             assert!(answered.is_ok(), "{shape}");
         }
-        let expected = if let Kind::Masked = kind { SITE } else { &[] };
         let again = World::open(kind, Limits::default(), Some(folder.path()));
         for world in [&world, &again] {
-            for (_, dressed) in &asked {
-                assert_eq!(heard(world.at, dressed, SILENCE), expected, "{kind:?}");
-            }
+            thread::scope(|scope| {
+                for ((_, dressed), other) in asked.iter().zip(&others) {
+                    scope.spawn(|| {
+                        // Whatever somebody else's is met with; a signature may differ in length.
+                        let expected = heard(world.at, other, SILENCE);
+                        let met = heard(world.at, dressed, SILENCE);
+                        assert!(met.len().abs_diff(expected.len()) < 8, "{kind:?}: {met:?}");
+                        assert_eq!(met == SITE, matches!(kind, Kind::Masked));
+                    });
+                }
+            });
             assert_eq!(world.counted("replays"), 4);
         }
     }
@@ -182,7 +199,10 @@ fn a_climb_ends_with_its_bundle() {
     reached.send(Piece::Alive, 1, 0).expect("it reads");
     assert!(reached.receive().is_err());
     world.relay.set_bundles(&[BUNDLE]);
-    assert!(world.endpoint().ask(Shape::Printable).is_ok());
+    let mut reached = world.endpoint().ask(Shape::Printable).expect("an answer");
+    world.relay.set_bundles(&[BundleId([6; 16])]);
+    reached.send(Piece::Alive, 0, 0).expect("it reads");
+    assert!(reached.receive().is_err(), "it does not even begin");
 }
 
 #[test]

@@ -11,9 +11,9 @@
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 
+use super::Question;
 use super::question::{NONCE, aead};
-use super::{EchoKey, Question};
-use crate::derive;
+use crate::derive::Root;
 
 /// How long a piece is before it is dressed, in bytes.
 pub const PIECE: usize = 768;
@@ -78,9 +78,9 @@ pub struct Climb {
 
 impl Climb {
     /// For the side that sends this way.
-    pub(super) fn new(key: &EchoKey, question: &Question, way: Way) -> Self {
-        let up = aead(&derive::from_secret(&key.0, &[b"up", question]));
-        let down = aead(&derive::from_secret(&key.0, &[b"down", question]));
+    pub(super) fn new(root: &Root, question: &Question, way: Way) -> Self {
+        let up = aead(&root.derive(&[b"up", question]));
+        let down = aead(&root.derive(&[b"down", question]));
         match way {
             Way::Up => Self { ours: up, theirs: down },
             Way::Down => Self { ours: down, theirs: up },

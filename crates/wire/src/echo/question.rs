@@ -6,7 +6,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 
 use super::{Climb, EchoKey, LENGTH, MaskKey, Shape, Transport};
 use crate::ctr::Ctr;
-use crate::derive;
+use crate::derive::{self, Root};
 
 /// How long a stretch of time is in which a bundle has one tag, in seconds.
 pub(super) const WINDOW: u32 = 600;
@@ -53,8 +53,7 @@ pub type Question = [u8; LENGTH];
 /// The keys that follow from an echo key.
 pub(super) struct Keys {
     question: LessSafeKey,
-    tag: [u8; 32],
-    root: EchoKey,
+    root: Root,
 }
 
 pub(super) fn aead(key: &[u8; 32]) -> LessSafeKey {
@@ -88,8 +87,8 @@ impl EchoKey {
     }
 
     pub(super) fn keys(&self) -> Keys {
-        let question = aead(&derive::from_secret(&self.0, &[b"question"]));
-        Keys { question, tag: self.tags(), root: *self }
+        let root = Root::of(&self.0);
+        Keys { question: aead(&root.derive(&[b"question"])), root }
     }
 }
 
@@ -140,7 +139,7 @@ impl Keys {
 
     /// Used once, so that its nonce may be 0.
     fn answer_key(&self, question: &Question) -> LessSafeKey {
-        aead(&derive::from_secret(&self.root.0, &[b"answer", question]))
+        aead(&self.root.derive(&[b"answer", question]))
     }
 }
 
@@ -182,6 +181,7 @@ impl Fields<'_> {
 /// Somebody who asks one relay.
 pub struct Asker {
     keys: Keys,
+    tags: [u8; 32],
     mask: [u8; 32],
 }
 
@@ -189,13 +189,13 @@ impl Asker {
     /// With what a bundle says of the relay.
     #[must_use]
     pub fn new(key: &EchoKey, mask: &MaskKey) -> Self {
-        Self { keys: key.keys(), mask: self::mask(mask) }
+        Self { keys: key.keys(), tags: key.tags(), mask: self::mask(mask) }
     }
 
     /// Seals a question. The same nonce must never be given twice, but for the very same question.
     #[must_use]
     pub fn ask(&self, wanted: &Wanted, nonce: [u8; NONCE]) -> Question {
-        let tag = hide(&self.mask, &nonce, tag(&self.keys.tag, wanted.time / WINDOW));
+        let tag = hide(&self.mask, &nonce, tag(&self.tags, wanted.time / WINDOW));
         let mut plain = vec![VERSION, wanted.transport.number(), wanted.shape.number(), 0];
         plain.reserve_exact(LENGTH);
         plain.extend(wanted.time.to_be_bytes());

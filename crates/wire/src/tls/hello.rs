@@ -30,6 +30,7 @@ pub enum Prefix {
 
 /// Looks at the fixed fields of a hello's record, as far as they are there.
 #[must_use]
+#[inline]
 pub fn prefix(bytes: &[u8]) -> Prefix {
     let length = |high: usize| match (bytes.get(high), bytes.get(high + 1)) {
         (Some(&high), Some(&low)) => Some(usize::from(u16::from_be_bytes([high, low]))),
