@@ -9,7 +9,7 @@ use wire::echo::climb::{MOST, PIECES};
 use wire::echo::{Climb, Kind, Piece, Transport, Wanted, Way, dress};
 
 use super::{Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told};
-use crate::probe::NAME;
+use crate::probe::name;
 use crate::verdict::Verdict;
 
 /// How many datagrams are under way at a time.
@@ -48,7 +48,8 @@ impl<'a> Rope<'a> {
                 time: u32::try_from(time).unwrap_or(u32::MAX),
             };
             let question = route.spot.asker().ask(&wanted, wire::random());
-            let dressed = dress::question(route.shape, Transport::Udp, NAME, &question);
+            let dressed =
+                dress::question(route.shape, Transport::Udp, name(&route.spot), &question);
             bytes += dressed.len();
             let _ = socket.send(&dressed);
             asked.push(question);

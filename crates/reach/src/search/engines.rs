@@ -8,7 +8,7 @@ use wire::echo::{Transport, dress};
 
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
-use crate::probe::{Ask, Bell, NAME, News, Teller, What};
+use crate::probe::{Ask, Bell, News, Teller, What, name};
 use crate::udp::Datagram;
 use crate::{Targets, raw, tcp, udp};
 
@@ -101,7 +101,7 @@ impl Engines {
             (_, _, Transport::Udp) => {
                 let time = self.questions.time();
                 let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, time);
-                let bytes = dress::question(ask.shape, Transport::Udp, NAME, &question);
+                let bytes = dress::question(ask.shape, Transport::Udp, name(&ask.spot), &question);
                 self.udp.put(Datagram { ask, bytes });
             }
         }

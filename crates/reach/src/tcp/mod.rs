@@ -21,7 +21,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use wire::echo::{LENGTH, Transport, dress};
 
 use crate::asking::Questions;
-use crate::probe::{Answered, Ask, Bell, Met, NAME, News, Outcome, Teller, What};
+use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller, What, name};
 use crate::verdict::Verdict;
 use dials::{Asked, Dial, Dials};
 pub(crate) use errors::broken;
@@ -222,7 +222,7 @@ impl Engine {
             let _ = dial.socket.set_tcp_user_timeout(Some(unacknowledged));
             let Ask { spot, shape, .. } = &dial.ask;
             let question = self.questions.fresh(spot, *shape);
-            let dressed = dress::question(*shape, Transport::Tcp, NAME, &question);
+            let dressed = dress::question(*shape, Transport::Tcp, name(spot), &question);
             dial.asked = Some(Asked { question, rtt, sent: dressed.len(), came: Vec::new() });
             if let Err(error) = (&dial.socket).write_all(&dressed) {
                 return Some(Ended::Other(broken(&error, 0)));
