@@ -70,16 +70,16 @@ impl Replays {
         self.is_new(&self.flights, random, notices)
     }
 
-    /// The same for a question of the echo.
-    pub(crate) fn is_new_echo(&self, nonce: &[u8], notices: &Notices) -> bool {
-        self.is_new(&self.echoes, nonce, notices)
-    }
-
     /// A flight with these random bytes was left before all keys were tried on it. Perhaps a key opens
     /// it, so from now on it is not new; in memory alone, and only for as long as few others follow.
     pub(crate) fn leave_unjudged(&self, random: &[u8]) {
         let mark = self.marker.mark(random);
         self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).insert(mark, ());
+    }
+
+    /// The same for a question of the echo.
+    pub(crate) fn is_new_echo(&self, nonce: &[u8], notices: &Notices) -> bool {
+        self.is_new(&self.echoes, nonce, notices)
     }
 
     fn is_new(&self, memory: &Mutex<Memory>, random: &[u8], notices: &Notices) -> bool {
