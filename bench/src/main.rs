@@ -1,6 +1,6 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
-//! for one key among very many. The folder's README says what it needs.
+//! for one key among very many, `-- reach` for finding what still passes a border. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -11,6 +11,7 @@
 //! | [`rounds`] | a comparison: rounds, and proxies in turn |
 //! | [`relay`], [`tls`] | what is compared, with whom |
 //! | [`telegram`] | the same for one protocol in its forms |
+//! | [`reach`] | which ports still pass a border, beside scanners |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
@@ -29,6 +30,7 @@ mod keys;
 mod load;
 mod machine;
 mod process;
+mod reach;
 mod relay;
 mod report;
 mod rounds;
@@ -66,6 +68,8 @@ enum What {
     Telegram(telegram::Options),
     /// One key among 100,000: how long it takes to find, also under a flood
     Keys(keys::Options),
+    /// Which ports still pass a border: all of them, fast, beside scanners. Needs root
+    Reach(reach::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -74,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         What::Tls(comparison) => rounds::run(&comparison)?,
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
+        What::Reach(options) => (reach::run(&options)?, options.write),
     };
     if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;

@@ -240,7 +240,7 @@ impl Wanted<'_> {
     }
 }
 
-fn installed(name: &str) -> Option<PathBuf> {
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Not everybody's path leads to what only root starts.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
@@ -292,6 +292,11 @@ impl Subject {
 pub(crate) struct Running(Vec<Child>);
 
 impl Running {
+    /// Of a program that is no proxy.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(vec![child])
+    }
+
     /// The proxy's processes.
     pub(crate) fn tree(&self) -> Tree {
         Tree::of(&self.0[0])
@@ -308,7 +313,7 @@ impl Drop for Running {
 }
 
 /// What a program prints when it is asked, in its first line.
-fn said(program: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn said(program: &Path, arguments: &[&str]) -> Result<String> {
     let missing = |error| Error::Missing(format!("cannot run {}: {error}", program.display()));
     let output = Command::new(program).args(arguments).output().map_err(missing)?;
     let all = [output.stdout, output.stderr].concat();

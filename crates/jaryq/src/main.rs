@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `bundle`, `trust`, `stats`, `doctor`, `install` | the verbs |
+//! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
@@ -46,6 +46,7 @@ mod lent;
 mod machine;
 mod metrics;
 mod print;
+mod reach;
 mod reload;
 mod rooms;
 mod root;
@@ -95,6 +96,7 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
+        Verb::Reach(arguments) => return reach::run(&arguments, printer),
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
