@@ -36,12 +36,14 @@ pub enum Refused {
     NoRoom(u16),
     /// It is never taken from whoever may need it: ssh, DHCP, network time.
     Never(u16),
+    /// The system gives it to programs that ask from wherever they like.
+    Ephemeral(u16),
     /// Something else, as the system names it.
     Other(u16, Errno),
 }
 
 impl Refused {
-    fn new(port: u16, error: &io::Error) -> Self {
+    pub(crate) fn new(port: u16, error: &io::Error) -> Self {
         match Errno::from_raw(error.raw_os_error().unwrap_or_default()) {
             Errno::EADDRINUSE => Self::Taken(port),
             Errno::EACCES | Errno::EPERM => Self::NotAllowed(port),
@@ -57,6 +59,7 @@ impl Refused {
             | Self::NotAllowed(port)
             | Self::Never(port)
             | Self::NoRoom(port)
+            | Self::Ephemeral(port)
             | Self::Other(port, _) => port,
         }
     }

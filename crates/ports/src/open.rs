@@ -96,6 +96,9 @@ pub struct Answers {
     pub ports: Vec<u16>,
     /// And those that cannot.
     pub refused: Vec<Refused>,
+    /// Of those that can, the ones where no datagrams are taken, if any are: see
+    /// [`Ports::why_no_datagrams`].
+    pub without_udp: Vec<Refused>,
     /// Over IPv6 too, or over IPv4 alone because this machine knows nothing else.
     pub ipv6: bool,
 }
@@ -228,13 +231,16 @@ impl Ports {
             How::Steered(steered) => {
                 let refused = steered.refusals(list.as_slice());
                 let open = |port: &u16| !refused.iter().any(|refused| refused.port() == *port);
-                let ports = list.as_slice().iter().copied().filter(open).collect();
-                Answers { all: self.mode == Mode::All, ports, refused, ipv6: steered.ipv6() }
+                let ports: Vec<u16> = list.as_slice().iter().copied().filter(open).collect();
+                let without_udp = steered.without_udp(&ports);
+                let (all, ipv6) = (self.mode == Mode::All, steered.ipv6());
+                Answers { all, ports, refused, without_udp, ipv6 }
             }
             How::Listed(listed) => Answers {
                 all: false,
                 ports: listed.open().to_vec(),
                 refused: listed.refused().to_vec(),
+                without_udp: listed.without_udp().to_vec(),
                 ipv6: listed.ipv6(),
             },
         }

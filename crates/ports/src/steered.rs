@@ -186,6 +186,21 @@ impl Steered {
         };
         ports.iter().filter_map(refusal).collect()
     }
+
+    /// Why no datagrams are taken there, if so.
+    pub(crate) fn without_udp(&mut self, ports: &[u16]) -> Vec<Refused> {
+        if self.no_datagrams.is_some() {
+            return Vec::new();
+        }
+        let held = self.held.udp_ports().unwrap_or_else(|_| PortSet::empty());
+        let left_alone = (self.hook() == Hook::SkLookup).then(ephemeral);
+        let refusal = |&port: &u16| match port {
+            port if held.has(port) => Some(Refused::Taken(port)),
+            port if left_alone.as_ref()?.contains(&port) => Some(Refused::Ephemeral(port)),
+            _ => None,
+        };
+        ports.iter().filter_map(refusal).collect()
+    }
 }
 
 /// The ports that the system gives to whoever does not care.
