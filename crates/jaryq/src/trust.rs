@@ -48,21 +48,39 @@ pub(crate) fn pinned() -> anyhow::Result<Vec<PublicKey>> {
     Ok(load(&file()?)?.iter().map(|signer| signer.key).collect())
 }
 
-/// A bundle, or what else stands in a file: `-` is standard input, and a bundle itself will do too.
+/// How much after `jaryq-bundle.` is a bundle and not a file's name: a whole one has twice as much.
+const NO_NAME: usize = 100;
+
+/// A bundle, or what else stands in a file: `-` is standard input, and where there is no such file, a
+/// bundle itself will do too.
 pub(crate) fn read(from: &str) -> anyhow::Result<String> {
-    if from.to_ascii_lowercase().contains("jaryq-bundle.") {
+    if is_itself(from) {
         return Ok(from.to_owned());
     }
     let mut bytes = Vec::new();
     if from == "-" {
         io::stdin().take(LONGEST).read_to_end(&mut bytes).context("cannot read standard input")?;
     } else {
-        let file = fs::File::open(from).with_context(|| format!("cannot read {from}"))?;
-        file.take(LONGEST)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {from}"))?;
+        let read = |file: fs::File| file.take(LONGEST).read_to_end(&mut bytes);
+        fs::File::open(from).and_then(read).with_context(|| format!("cannot read {from}"))?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Whether this is a bundle, or what is left of one, and no file's name.
+fn is_itself(from: &str) -> bool {
+    let begins = from.to_ascii_lowercase().find("jaryq-bundle.");
+    begins.is_some_and(|at| from.len() - at > NO_NAME) && fs::symlink_metadata(from).is_err()
+}
+
+/// What was given, to be named in what is said of it. Not a bundle itself: it opens relays, and
+/// complaints are logged.
+pub(crate) fn called(from: &str) -> &str {
+    match from {
+        "-" => "standard input",
+        from if is_itself(from) => "the bundle that was given",
+        from => from,
+    }
 }
 
 fn add(who: &str, name: Option<Label>, is_sure: bool, printer: &Printer) -> anyhow::Result<()> {
@@ -161,7 +179,7 @@ fn key_of(who: &str) -> anyhow::Result<PublicKey> {
         (Ok(key), _) => Ok(key),
         (_, Ok(sealed)) => Ok(sealed.signer()),
         (Err(no_key), Err(Refused::Absent)) => {
-            bail!("there is neither a bundle nor a signer's key in {who}: {no_key}")
+            bail!("there is neither a bundle nor a signer's key in {}: {no_key}", called(who))
         }
         (_, Err(refused)) => Err(refused.into()),
     }
@@ -271,6 +289,26 @@ mod tests {
         let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(&home.path().join("jaryq"))), (0o600, 0o700));
         assert_eq!(fs::read_dir(home.path().join("jaryq")).expect("a directory").count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_read_whatever_it_is_called_and_a_bundle_is_never_repeated() {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("jaryq-bundle.d").join("jaryq-bundle.txt");
+        fs::create_dir(path.parent().expect("above")).expect("made");
+        let name = path.to_str().expect("UTF-8");
+        let error = read(name).expect_err("there is none yet").to_string();
+        assert!(error.contains(name), "{error}");
+        fs::write(&path, "what is in it").expect("written");
+        assert_eq!(read(name).expect("read"), "what is in it");
+        assert_eq!(called(name), name);
+
+        let bundle = format!("JARYQ-BUNDLE.{}.", "A".repeat(300));
+        assert_eq!(read(&bundle).expect("itself"), bundle);
+        for part in [&bundle[..], &bundle[..200]] {
+            let error = format!("{:?}", key_of(part).expect_err("it is none"));
+            assert!(!error.contains("AAAA"), "{error}");
+        }
     }
 
     #[test]
