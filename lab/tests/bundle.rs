@@ -49,6 +49,7 @@ fn a_bundle_is_refused_until_its_signer_is_trusted_and_then_it_opens_telegram() 
         let words = text_of(&made["signer"]["words"]);
         assert_eq!(relay.command(&["bundle", "signer", "--json"])?[0]["signer"], made["signer"]);
         assert!(made["text"].is_null(), "it is in the file alone");
+        assert_eq!(made["key_ends"], made["expires"]);
         for name in [&file, &svg, &path("aunt.minisig")] {
             let mode = fs::metadata(name).expect("written").permissions().mode() & 0o777;
             assert_eq!(mode, 0o600, "{name}");
@@ -82,6 +83,10 @@ fn a_bundle_is_refused_until_its_signer_is_trusted_and_then_it_opens_telegram() 
         let endpoint = &shown["endpoints"][0];
         assert_eq!((&shown["trusted"], &shown["expired"]), (&true.into(), &false.into()));
         assert_eq!(endpoint["ports"], serde_json::json!([443, 8443]));
+        assert_eq!(
+            (&endpoint["in_a_cut_all_ports"], &endpoint["udp"]),
+            (&false.into(), &"too".into())
+        );
         let addresses: Vec<String> =
             world.server.addresses().iter().map(ToString::to_string).collect();
         assert_eq!(endpoint["addresses"], serde_json::json!(addresses));
@@ -123,6 +128,8 @@ fn a_bundle_is_of_a_key_that_is_valid_and_of_no_other() -> Result {
         let show = ["bundle", "show", &text, "--secrets", "--json"];
         let endpoint = &json(&person(home.path(), &show)?)["endpoints"][0];
         assert_eq!(endpoint["ports"], "quiet");
+        assert_eq!(endpoint["in_a_cut_all_ports"], true);
+        assert!(made["key_ends"].is_null(), "the person had the key before");
         let (ours, theirs) = (text_of(&endpoint["link"]), first.link(Form::Padded)?.to_owned());
         let secret = |link: &str| link.rsplit_once('=').expect("a link").1.to_owned();
         assert_eq!(secret(&ours), secret(&theirs));
@@ -167,8 +174,16 @@ fn a_bundle_takes_in_other_relays_of_trusted_signers_and_is_good_for_as_long_as_
         let make = ["bundle", "make", "--state", state, "--with", &twice, "--json"];
         let keys = here.command(&["key", "list", "--json"])?;
         let refused = person(home.path(), &make)?;
-        assert!(said(&refused).contains("one address"), "{}", said(&refused));
+        assert!(said(&refused).contains("is in the new bundle already"), "{}", said(&refused));
+
+        // Another person gets other keys of all relays; the same one may have a bundle again.
+        let again = ["bundle", "make", "--state", state, "--with", &other, "--json"];
+        let refused = person(home.path(), &again)?;
+        let owner = text_of(&made["key"]);
+        assert!(said(&refused).contains(&owner[..8]), "{}", said(&refused));
+        assert!(!said(&refused).contains(&other[..40]), "what opens relays is not repeated");
         assert_eq!(here.command(&["key", "list", "--json"])?, keys, "no key was made for nothing");
+        json(&person(home.path(), &[&again[..], &["--for", &owner]].concat())?);
         Ok(())
     })
 }

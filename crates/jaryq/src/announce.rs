@@ -9,7 +9,7 @@ use wire::derive::Form;
 use crate::address;
 use crate::cleartext::InClear;
 use crate::config::Config;
-use crate::face::{HouseFace, LinkMaker, Links};
+use crate::face::{HouseFace, LinkMaker, Links, Udp};
 use crate::house::Vouched;
 use crate::key::PageLink;
 use crate::metrics;
@@ -90,6 +90,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "mechanism": start.ports.mechanism().to_string(),
         "not_better": reasons(start.ports),
         "no_datagrams": start.ports.why_no_datagrams(),
+        "without_udp": explain(&start.answers.without_udp, start.config),
         "removed": start.ports.removed(),
         "not_open": explain(&start.answers.refused, start.config),
         "ipv6": start.answers.ipv6,
@@ -131,6 +132,16 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     }
     if let Some(why) = start.ports.why_no_datagrams() {
         lines.push(format!("              by TCP alone: {why}"));
+    }
+    for why in explain(&start.answers.without_udp, start.config) {
+        lines.push(format!("              by TCP alone on {why}"));
+    }
+    if face.udp == Udp::Low && start.answers.all {
+        lines.push(
+            "              by TCP alone on most ports above 32767: this machine's own programs ask by \
+             UDP from there"
+                .to_owned(),
+        );
     }
     for table in start.ports.removed() {
         lines.push(format!(
@@ -257,6 +268,8 @@ pub(crate) fn explain(refused: &[Refused], config: &Config) -> Vec<String> {
         those(|one| if let Refused::NotAllowed(port) = one { Some(*port) } else { None });
     let crowded = those(|one| if let Refused::NoRoom(port) = one { Some(*port) } else { None });
     let never = those(|one| if let Refused::Never(port) = one { Some(*port) } else { None });
+    let ephemeral =
+        those(|one| if let Refused::Ephemeral(port) = one { Some(*port) } else { None });
     let mut lines = Vec::new();
     if !taken.is_empty() {
         lines.push(format!("{taken}: another program listens there"));
@@ -272,6 +285,9 @@ pub(crate) fn explain(refused: &[Refused], config: &Config) -> Vec<String> {
     }
     if !never.is_empty() {
         lines.push(format!("{never}: never taken from whoever needs it (ssh, DHCP, time)"));
+    }
+    if !ephemeral.is_empty() {
+        lines.push(format!("{ephemeral}: this machine's own programs ask from there"));
     }
     for one in refused {
         if let Refused::Other(port, error) = one {

@@ -221,14 +221,15 @@ pub(crate) enum BundleVerb {
 
 #[derive(clap::Args)]
 pub(crate) struct BundleWish {
-    /// The key of the person who gets it: its id, or enough of its beginning [default: a new one]
+    /// The key of the person who gets it: its id, or enough of its beginning [default: a new one, which
+    /// ends with the bundle]
     #[arg(long = "for", value_name = "ID")]
     pub key: Option<String>,
     /// What you want to call a new key; nobody else sees it
     #[arg(long, default_value = "", conflicts_with = "key")]
     pub label: Label,
-    /// With the relays of another bundle for the same person, whose signer you trust; several with
-    /// commas, eight relays in all
+    /// With the relays of another bundle, which was made for the same person by somebody whom you
+    /// trust; several with commas, eight relays in all
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub with: Vec<String>,
     /// With the cracks that these receipts prove, as people report them; - for standard input
@@ -237,7 +238,7 @@ pub(crate) struct BundleWish {
     /// Of those, only the cracks in this network: AS9198, or a name
     #[arg(long, value_name = "NETWORK", requires = "receipts")]
     pub network: Option<Network>,
-    /// For how many days it is good
+    /// For how many days it is good, and with it a key that is made for it
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=i64::from(LONGEST_LIFE)))]
     pub days: u16,
     /// Where to write it; its owner alone can read it

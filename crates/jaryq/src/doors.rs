@@ -119,6 +119,7 @@ impl Doors {
         let is_usual = |port: u16| DEFAULT_PORTS.contains(&port);
         let buckets = usual.ports.extract_if(.., |port| !is_usual(*port)).collect();
         usual.refused.retain(|refused| is_usual(refused.port()));
+        usual.without_udp.retain(|refused| is_usual(refused.port()));
         Answers { usual, buckets }
     }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 
 use anyhow::{Context, bail};
 use front::Name;
+use ports::{Answers, Mechanism, Ports};
 use relay::Mask;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -32,6 +33,9 @@ pub(crate) struct Face {
     pub bucket_ports: Vec<u16>,
     /// Whether it answers on every other free port too.
     pub all_ports: bool,
+    /// Where of all these it takes datagrams.
+    #[serde(default)]
+    pub udp: Udp,
     /// What was asked for: `quiet`, `all` or a list.
     pub mode: String,
     pub mask: Option<String>,
@@ -46,6 +50,29 @@ pub(crate) struct Face {
     /// The website and certificate of its own.
     #[serde(default)]
     pub house: Option<HouseFace>,
+}
+
+/// Where a relay takes datagrams.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Debug)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Udp {
+    /// Where it takes connections, but for ports of other programs.
+    #[default]
+    Too,
+    /// Of those ports, on the ones from which no program of the machine asks.
+    Low,
+    Nowhere,
+}
+
+impl Udp {
+    pub(crate) fn of(ports: &Ports, answers: &Answers) -> Self {
+        let has_some = answers.all || answers.ports.len() > answers.without_udp.len();
+        match ports.mechanism() {
+            _ if ports.why_no_datagrams().is_some() || !has_some => Self::Nowhere,
+            Mechanism::SkLookup => Self::Low,
+            _ => Self::Too,
+        }
+    }
 }
 
 /// What stands in links of a relay with a website of its own.
@@ -331,6 +358,7 @@ mod tests {
             addresses: vec![address.to_owned()],
             ports: vec![443, 80],
             all_ports: false,
+            udp: Udp::Too,
             mode: "quiet".to_owned(),
             mask: mask.map(str::to_owned),
             bucket_ports: Vec::new(),

@@ -16,7 +16,7 @@ use crate::args::KeyVerb;
 use crate::cleartext::InClear;
 use crate::face::{Face, LinkMaker};
 use crate::ledger::unix;
-use crate::print::{Printer, key_name, key_object};
+use crate::print::{Printer, how_it_ended, key_name, key_object};
 use crate::root;
 
 /// How long a new key waits for a running relay to open its port.
@@ -56,7 +56,7 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
             KeyVerb::Show { id, qr, port } => {
                 let key = store.key(&id).await?;
                 if key.revoked.is_some() {
-                    bail!("key {} was revoked; its links do not work", key_name(&key));
+                    bail!("key {} {}; its links do not work", key_name(&key), how_it_ended(&key));
                 }
                 let in_house = Face::load(&store).await?.is_some_and(|face| face.house.is_some());
                 if port.is_some() && key.form != Form::Telegram && !in_house {
@@ -71,7 +71,7 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
             KeyVerb::Page { id } => {
                 let key = store.key(&id).await?;
                 if key.revoked.is_some() {
-                    bail!("key {} was revoked; it has no page", key_name(&key));
+                    bail!("key {} {}; it has no page", key_name(&key), how_it_ended(&key));
                 }
                 if Face::load(&store).await?.is_none_or(|face| face.house.is_none()) {
                     bail!("only a relay with a website of its own has pages: jaryq up --domain NAME");
@@ -243,11 +243,16 @@ fn list(keys: &[Key], printer: &Printer) {
     if keys.is_empty() {
         return printer.line("No keys yet; make one with 'jaryq key new --label NAME'.");
     }
-    printer.line(format!("{:<15}{:<10}{:<12}{:<9}{}", "id", "for", "made", "state", "label"));
+    printer.line(format!("{:<15}{:<10}{:<12}{:<18}{}", "id", "for", "made", "state", "label"));
     for key in keys {
-        let state = if key.revoked.is_some() { "revoked" } else { "valid" };
+        let state = match key.ends.map(|last| day(last.start())) {
+            _ if key.has_ended() => "ended".to_owned(),
+            _ if key.revoked.is_some() => "revoked".to_owned(),
+            Some(last) => format!("until {last}"),
+            None => "valid".to_owned(),
+        };
         let row = format!(
-            "{:<15}{:<10}{:<12}{state:<9}{}",
+            "{:<15}{:<10}{:<12}{state:<18}{}",
             key.id,
             key.form.name(),
             day(key.created),

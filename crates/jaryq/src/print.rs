@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use store::Key;
 
 use crate::face::{Link, Links, TelegramLinks};
-use crate::key::PageLink;
+use crate::key::{PageLink, day};
 use crate::rooms::{ClearLinks, OwnLinks, WebLinks};
 
 /// What is said of a key for the web that opens nothing here.
@@ -200,8 +200,14 @@ pub(crate) fn key_object(key: &Key, links: Option<&Links>) -> Value {
         "cleartext": key.cleartext,
         "created": key.created,
         "revoked": key.revoked,
+        "ends": key.ends.map(|last| day(last.start())),
         "links": links,
     })
+}
+
+/// What became of a key that is not valid any more.
+pub(crate) fn how_it_ended(key: &Key) -> &'static str {
+    if key.has_ended() { "ended with its bundle" } else { "was revoked" }
 }
 
 /// How a key is named in a sentence: the part of its id that suffices, and its label.
@@ -260,6 +266,7 @@ mod tests {
             v4: Some([91, 198, 174, number].into()),
             v6: Some([0x2a00, 0x1450, 0, 0, 0, 0, 0, number.into()].into()),
             ports: Ports::List(Vec::clone(&list)),
+            datagrams: wire::bundle::Datagrams::Low,
             echo_key: EchoKey([number; 16]),
             mask_key: MaskKey([number; 8]),
             secret: Some(Secret([number; 16])),

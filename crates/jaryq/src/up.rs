@@ -85,8 +85,12 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         // Before the doors are open: who knocks first after a restart is nobody's stranger.
         let valid = set_keys(&relay, &keys, config.house.is_wanted());
         let mut echoes = Echoes::new(relay.clone(), identity.clone());
-        echoes.follow(&store).await?;
-        echoes.settle().await;
+        echoes.follow();
+        let mut trouble = echoes.tend(&store).await;
+        trouble = echoes.wait().await.or(trouble);
+        if let Some(trouble) = trouble {
+            tell("state", &trouble, printer.is_json());
+        }
         let mut doors = Doors::open(ports, relay.clone())?;
         if echoes.has_bundles() {
             doors.hear_datagrams();

@@ -18,7 +18,7 @@ use crate::config::{Address, Config};
 use crate::desk::Desk;
 use crate::doors::{Answers, Doors, as_written};
 use crate::echoes::Echoes;
-use crate::face::{Face, HouseFace, LinkMaker};
+use crate::face::{Face, HouseFace, LinkMaker, Udp};
 use crate::print::Printer;
 use crate::reload::Reload;
 use crate::supervisor::Supervisor;
@@ -83,7 +83,10 @@ impl Watch<'_> {
             ticks.tick().await;
             let revision = timeout(BUSY, self.store.revision()).await;
             let followed = match revision.unwrap_or(Ok(self.seen)).map_err(Into::into) {
-                Ok(revision) if self.seen == revision => self.try_again().await,
+                // Bundles, and keys that were made for them, end with a day.
+                Ok(revision) if self.seen == revision && !self.echoes.is_of_yesterday() => {
+                    self.try_again().await
+                }
                 Ok(revision) => self.follow().await.map(|()| self.seen = revision),
                 Err(error) => Err(error),
             };
@@ -95,12 +98,14 @@ impl Watch<'_> {
                 );
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
+            if let Some(trouble) = self.echoes.tend(&self.store).await {
+                tell("state", &trouble, self.printer.is_json());
+            }
+            if self.echoes.has_bundles() {
+                self.doors.hear_datagrams();
+            }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
-                if self.echoes.is_of_yesterday() {
-                    // Bundles end with a day.
-                    self.follow_bundles().await;
-                }
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -131,21 +136,11 @@ impl Watch<'_> {
         Ok(News { in_clear, ports })
     }
 
-    /// Answers the bundles that are good, and datagrams once there is one. What is wrong with bundles
-    /// keeps no key from being revoked.
-    async fn follow_bundles(&mut self) {
-        if let Err(error) = self.echoes.follow(&self.store).await {
-            tell("state", &format!("bundles cannot be read: {error:#}"), self.printer.is_json());
-        }
-        if self.echoes.has_bundles() {
-            self.doors.hear_datagrams();
-        }
-    }
-
     async fn follow(&mut self) -> anyhow::Result<()> {
+        // First of all: it ends whose keys were revoked.
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
-        self.follow_bundles().await;
+        self.echoes.follow();
         if in_clear && let InClear::Refused(why) = self.cleartext.stands() {
             tell("cleartext-port", why, self.printer.is_json());
         }
@@ -193,6 +188,7 @@ impl Watch<'_> {
             ports: answers.usual.ports.clone(),
             bucket_ports: answers.buckets.clone(),
             all_ports: answers.usual.all,
+            udp: Udp::of(&self.doors.ports, &answers.usual),
             mode: as_written(self.doors.ports.mode()),
             mask: self.config.mask.as_ref().map(ToString::to_string),
             cleartext_port: self.config.cleartext_port.0,

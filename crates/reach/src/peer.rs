@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use wire::bundle::{Endpoint, Ports};
+use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::climb::PIECES;
 use wire::echo::{
     Answer, BundleId, Climb, EchoKey, Kind, MaskKey, Piece, Shape, Table, Transport, Way, dress,
@@ -57,7 +57,8 @@ pub(crate) fn endpoint(ip: IpAddr, ports: &[u16]) -> Endpoint {
         IpAddr::V4(v4) => (Some(v4), None),
         IpAddr::V6(v6) => (None, Some(v6)),
     };
-    Endpoint { v4, v6, ports, echo_key: ECHO, mask_key: MASK, secret: None }
+    let datagrams = Datagrams::Everywhere;
+    Endpoint { v4, v6, ports, datagrams, echo_key: ECHO, mask_key: MASK, secret: None }
 }
 
 pub(crate) fn serve(at: SocketAddr, transport: Transport, manner: Manner) {

@@ -114,7 +114,7 @@ impl Targets {
 
 impl Road {
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
-        let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.has(port));
+        let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.may_have(port));
         let may = is_served && !NEVER.contains(&port);
         may.then(|| Spot { road: Arc::clone(self), transport, port })
     }

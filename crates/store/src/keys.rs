@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use wire::derive::{Form, KeyId, Person};
+use wire::tally::Day;
 
 use crate::{Error, Store, end};
 
@@ -62,10 +63,25 @@ pub struct Key {
     pub form: Form,
     /// When it was made, in Unix seconds.
     pub created: i64,
-    /// When it was revoked, in Unix seconds.
+    /// When it was revoked or ended by itself, in Unix seconds.
     pub revoked: Option<i64>,
+    /// Its last day, in UTC, if it was made for a bundle: it ends with that.
+    pub ends: Option<Day>,
     /// Whether it opens what must speak in clear, on a port of its own: SOCKS5 and HTTP proxies.
     pub cleartext: bool,
+}
+
+impl Key {
+    /// Whether nobody revoked it, and its last day is over.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ends.is_some_and(|last| self.revoked == Some(end_of(last)))
+    }
+}
+
+/// The first moment after a day, in Unix seconds.
+fn end_of(day: Day) -> i64 {
+    Day(day.0.saturating_add(1)).start()
 }
 
 /// Which key is meant does not follow from what was given.
@@ -87,8 +103,7 @@ pub enum NoKey {
     },
 }
 
-const COLUMNS: &str =
-    "SELECT id, label, form, created, revoked, cleartext FROM key ORDER BY created, rowid";
+const COLUMNS: &str = "SELECT id, label, form, created, revoked, cleartext, last_day FROM key ORDER BY created, rowid";
 
 impl Store {
     /// Makes an access key.
@@ -117,7 +132,8 @@ impl Store {
             let person = Person::generate();
             let label = if count.get() == 1 { label.clone() } else { label.numbered(number)? };
             let id = identity.fleet_key.pseudonym(&identity.relay_id, person);
-            let key = Key { id, label, form, created: now(), revoked: None, cleartext };
+            let (revoked, ends) = (None, None);
+            let key = Key { id, label, form, created: now(), revoked, ends, cleartext };
             Ok((person, key))
         };
         let made: Vec<(Person, Key)> =
@@ -180,7 +196,7 @@ impl Store {
 }
 
 async fn insert(into: &mut SqliteConnection, person: Person, key: &Key) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?)")
+    sqlx::query("INSERT INTO key VALUES (?, ?, ?, ?, ?, NULL, ?, NULL)")
         .bind(key.id.0.to_vec())
         .bind(person.0.cast_signed())
         .bind(&key.label.0)
@@ -195,12 +211,16 @@ async fn insert(into: &mut SqliteConnection, person: Person, key: &Key) -> Resul
 fn from_row(row: &SqliteRow) -> Result<Key, Error> {
     let id = row.try_get::<Vec<u8>, _>(0)?;
     let form = row.try_get::<&str, _>(2)?.parse();
+    let ends = row.try_get::<Option<i64>, _>(6)?.map(Day);
+    let over = ends.map(end_of).filter(|over| *over <= now());
+    let revoked: Option<i64> = row.try_get(4)?;
     Ok(Key {
         id: id.try_into().map(KeyId).map_err(|_| Error::Damaged("a key id is not 8 bytes"))?,
         label: Label(row.try_get(1)?),
         form: form.map_err(|_| Error::Damaged("a key of an unknown form"))?,
         created: row.try_get(3)?,
-        revoked: row.try_get(4)?,
+        revoked: revoked.or(over),
+        ends,
         cleartext: row.try_get(5)?,
     })
 }

@@ -33,7 +33,7 @@ use wire::receipt::{Certificate, Witness};
 use wire::signer::Signer;
 use wire::tally::Day;
 
-pub use bundles::{Issued, TooManyBundles};
+pub use bundles::{Good, Handout, Issued, TooManyBundles};
 pub use keys::{BadLabel, Key, Label, NoKey};
 pub use pages::Page;
 pub use sums::{By, Group, Line};
@@ -44,7 +44,8 @@ const FILE: &str = "jaryq.db";
 
 /// What each layout of the file has more than the one before it; the last one is what this version
 /// reads and writes.
-const LAYOUTS: [&str; 5] = [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA, bundles::SCHEMA];
+const LAYOUTS: [&str; 6] =
+    [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA, bundles::SCHEMA, bundles::SECOND];
 
 const FIRST: &str = "
     CREATE TABLE identity (
@@ -382,16 +383,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let without_bundle = "DROP TABLE bundle;";
+        let since_bundles = "ALTER TABLE key DROP COLUMN last_day; DROP TABLE taken_in;";
         for back in [
-            "PRAGMA user_version = 4",
-            "DROP TABLE page; PRAGMA user_version = 3",
-            "DROP TABLE page; DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
-             PRAGMA user_version = 2",
-            "DROP TABLE page; DROP TABLE tally; DROP TABLE people; DROP TABLE counter;
-             ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
+            "PRAGMA user_version = 5",
+            "DROP TABLE bundle; PRAGMA user_version = 4",
+            "DROP TABLE bundle; DROP TABLE page; PRAGMA user_version = 3",
+            "DROP TABLE bundle; DROP TABLE page; DROP TABLE tally; DROP TABLE people;
+             DROP TABLE counter; PRAGMA user_version = 2",
+            "DROP TABLE bundle; DROP TABLE page; DROP TABLE tally; DROP TABLE people;
+             DROP TABLE counter; ALTER TABLE key DROP COLUMN cleartext; PRAGMA user_version = 1",
         ] {
-            sqlx::raw_sql(without_bundle).execute(&store.pool).await.expect("written");
+            sqlx::raw_sql(since_bundles).execute(&store.pool).await.expect("written");
             sqlx::raw_sql(back).execute(&store.pool).await.expect("written");
             store.close().await;
             store = Store::open(dir.path()).await.expect("opens");
@@ -399,8 +401,11 @@ mod tests {
             assert_eq!((keys.len(), keys[0].id, keys[0].cleartext), (1, key.id, false));
             assert_eq!(store.tally(By::Day, Day(0)).await.expect("read"), []);
             assert_eq!(store.page(key.id).await.expect("read"), Page::default());
-            assert_eq!(store.bundles(Day(0)).await.expect("read"), []);
-            store.new_bundle(key.id, Day(0), Day(0)).await.expect("written");
+            assert_eq!((keys[0].ends, keys[0].revoked), (None, None));
+            assert_eq!(store.bundles(Day(1)).await.expect("read").bundles, []);
+            let (made, expires) = (Day(0), Day(0));
+            let handout = Handout { key: key.id, is_keys_own: false, made, expires, others: &[] };
+            store.new_bundle(handout).await.expect("written");
         }
     }
 

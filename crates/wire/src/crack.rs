@@ -122,7 +122,7 @@ pub struct Crack {
     pub passage: Passage,
     /// When it was last seen to.
     pub seen: Hour,
-    /// How many receipts say so.
+    /// How many receipts say so, each of another relay or hour.
     pub receipts: u16,
 }
 

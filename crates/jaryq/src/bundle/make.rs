@@ -1,29 +1,31 @@
 //! `jaryq bundle make`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroU16;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use nix::unistd::Uid;
 use serde_json::json;
-use store::{Identity, Key, Store};
+use store::{Handout, Identity, Key, Store};
 use wire::addresses::forbidden;
-use wire::bundle::{Bundle, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
+use wire::bundle::{Bundle, Datagrams, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
 use wire::derive::{Form, KeyId};
 use wire::echo::BundleId;
 use wire::signer::PublicKey;
 use wire::tally::Day;
 use wire::trusted::Trusted;
 
-use super::{counted, cracks};
+use super::counted;
+use super::cracks::Known;
 use crate::args::BundleWish;
-use crate::face::Face;
+use crate::face::{Face, Udp};
 use crate::key::{day, open};
 use crate::ledger::unix;
-use crate::print::{Printer, QR_LETTERS, key_name, qr_svg};
+use crate::print::{Printer, QR_LETTERS, how_it_ended, key_name, qr_svg};
 use crate::trust;
 
 pub(super) fn run(wish: &BundleWish, state: &Path, printer: &Printer) -> anyhow::Result<()> {
@@ -79,7 +81,7 @@ impl Given {
         let pinned = trust::pinned()?;
         let open = |from: &String| {
             let opened = Bundle::open(&trust::read(from)?, &pinned, unix());
-            opened.with_context(|| format!("--with {from}"))
+            opened.with_context(|| format!("--with {}", trust::called(from)))
         };
         let others = wish.with.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self { pinned, report, others })
@@ -103,22 +105,31 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     let signer = identity.signer();
     let reached = Reached::from(&face)?;
     let now = unix();
-    let (mut cracks, receipts) = match &given.report {
-        Some(report) => {
-            let signers = [&given.pinned[..], &[signer.public()]].concat();
-            cracks::of(report, &signers, wish.network.as_ref(), now)
-        }
-        None => (Vec::new(), 0),
-    };
+    let mut known = Known::default();
+    let mut receipts = 0;
+    if let Some(report) = &given.report {
+        let signers = [&given.pinned[..], &[signer.public()]].concat();
+        receipts = known.read(report, &signers, wish.network.as_ref(), now);
+    }
+    let mut addresses: Vec<IpAddr> = reached.addresses().collect();
     let made = Day::at(now);
     let mut expires = Day(made.0 + i64::from(wish.days));
     let mut endpoints = Vec::new();
-    for other in &given.others {
+    for (other, from) in given.others.iter().zip(&wish.with) {
         // What it promises has to be true of all of it.
         expires = expires.min(other.expires);
+        let relays: Vec<IpAddr> = other.endpoints.iter().flat_map(Endpoint::addresses).collect();
+        if let Some(twice) = relays.iter().find(|relay| addresses.contains(relay)) {
+            bail!(
+                "--with {}: its relay at {twice} is in the new bundle already; leave this one out",
+                trust::called(from)
+            );
+        }
+        addresses.extend(relays);
         endpoints.extend(other.endpoints.iter().cloned());
-        cracks::add(&mut cracks, &other.cracks);
+        known.add(&other.cracks);
     }
+    let cracks = known.best();
     // One that is nobody's shows whether all fits, before a key or a bundle is made.
     let draft = |id: BundleId, key: KeyId| {
         let mut all = vec![reached.endpoint(&identity, id, key)];
@@ -141,11 +152,24 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     };
     fitted(draft(BundleId::generate(), KeyId([0; 8])))?;
 
-    let key = match &wish.key {
-        Some(id) => usable(store.key(id).await?, &face)?,
+    let given_key = match &wish.key {
+        Some(id) => Some(usable(store.key(id).await?, &face)?),
+        None => None,
+    };
+    for (other, from) in given.others.iter().zip(&wish.with) {
+        let owner = store.taken_in(other.id).await?;
+        is_free(owner, given_key.as_ref())
+            .with_context(|| format!("--with {}", trust::called(from)))?;
+    }
+    let is_keys_own = given_key.is_none();
+    let mut key = match given_key {
+        Some(key) => key,
         None => store.new_key(wish.label.clone(), Form::Telegram).await?,
     };
-    let issued = store.new_bundle(key.id, made, expires).await?;
+    let others: Vec<_> = given.others.iter().map(|other| (other.id, other.expires)).collect();
+    let handout = Handout { key: key.id, is_keys_own, made, expires, others: &others };
+    let issued = store.new_bundle(handout).await?;
+    key.ends = key.ends.or(is_keys_own.then_some(expires)).map(|last| last.max(expires));
     let sealed = fitted(draft(issued.id, key.id))?;
     let comment = format!("jaryq bundle, good until {}", day(expires.start()));
     let minisig = signer.minisig((sealed.text() + "\n").as_bytes(), &comment);
@@ -153,10 +177,26 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     Ok(Made { sealed, minisig, key, left_out, receipts })
 }
 
+/// A bundle of another relay is for one person: two would have the same keys there.
+fn is_free(owner: Option<KeyId>, key: Option<&Key>) -> anyhow::Result<()> {
+    let Some(owner) = owner.filter(|owner| key.is_none_or(|key| key.id != *owner)) else {
+        return Ok(());
+    };
+    let short = &owner.to_string()[..8];
+    bail!(
+        "it is in a bundle for key {short} already, and each person needs one of their own: have \
+         another made where it is from, or give --for {short} if it is the same person"
+    )
+}
+
 /// A key that opens Telegram, as what is in a bundle does.
 fn usable(key: Key, face: &Face) -> anyhow::Result<Key> {
     if key.revoked.is_some() {
-        bail!("key {} was revoked; take another, or leave --for out to make one", key_name(&key));
+        bail!(
+            "key {} {}; take another, or leave --for out to make one",
+            key_name(&key),
+            how_it_ended(&key)
+        );
     }
     if key.form != Form::Telegram && face.house.is_none() {
         bail!(
@@ -173,6 +213,7 @@ struct Reached {
     v4: Option<Ipv4Addr>,
     v6: Option<Ipv6Addr>,
     ports: Ports,
+    datagrams: Datagrams,
 }
 
 impl Reached {
@@ -196,7 +237,16 @@ impl Reached {
                 refused.join(", ")
             );
         }
-        Ok(Self { v4, v6, ports: ports(face)? })
+        let datagrams = match face.udp {
+            Udp::Too => Datagrams::Everywhere,
+            Udp::Low => Datagrams::Low,
+            Udp::Nowhere => Datagrams::Nowhere,
+        };
+        Ok(Self { v4, v6, ports: ports(face)?, datagrams })
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.v4.map(IpAddr::from).into_iter().chain(self.v6.map(IpAddr::from))
     }
 
     fn endpoint(&self, identity: &Identity, id: BundleId, key: KeyId) -> Endpoint {
@@ -205,6 +255,7 @@ impl Reached {
             v4: self.v4,
             v6: self.v6,
             ports: self.ports.clone(),
+            datagrams: self.datagrams,
             echo_key: relay.echo_key(id),
             mask_key: relay.mask_key(),
             secret: Some(relay.secret(Form::Telegram, key, identity.epoch())),
@@ -216,7 +267,8 @@ fn ports(face: &Face) -> anyhow::Result<Ports> {
     if face.all_ports {
         return Ok(Ports::All);
     }
-    if QUIET_PORTS.iter().all(|port| face.ports.contains(port)) {
+    let has_list = !matches!(face.mode.as_str(), "quiet" | "all");
+    if !has_list && QUIET_PORTS.iter().all(|port| face.ports.contains(port)) {
         return Ok(Ports::Quiet);
     }
     let list = face.ports.iter().filter_map(|port| NonZeroU16::new(*port));
@@ -224,7 +276,7 @@ fn ports(face: &Face) -> anyhow::Result<Ports> {
     if list.is_empty() {
         bail!("the relay answers on no port yet; start it: jaryq up");
     }
-    Ok(Ports::List(list))
+    Ok(if has_list { Ports::List(list) } else { Ports::First(list) })
 }
 
 fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
@@ -240,6 +292,7 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
             "file": output,
             "svg": svg,
             "expires": until,
+            "key_ends": key.ends.map(|last| day(last.start())),
             "endpoints": bundle.endpoints.len(),
             "cracks": bundle.cracks.len(),
             "receipts": receipts,
@@ -256,11 +309,15 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
         key_name(key),
         counted(bundle.endpoints.len(), "relay")
     ));
+    printer.line(match key.ends {
+        Some(last) => format!("The key's links work until the end of {} too.", day(last.start())),
+        None => "The key's links go on after that, until you revoke it.".to_owned(),
+    });
     if wish.receipts.is_some() {
         printer.line(format!("{} of the report counted.", counted(*receipts, "receipt")));
     }
     if *left_out > 0 {
-        printer.line(format!("{} did not fit into a QR code.", counted(*left_out, "older crack")));
+        printer.line(format!("{} did not fit into a QR code.", counted(*left_out, "crack")));
     }
     for file in output.into_iter().chain(svg) {
         printer.line(format!("It is in {}.", file.display()));
@@ -274,7 +331,10 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
             printer.qr(&sealed.capitals());
         }
     }
-    printer.line("\nWhoever gets it asks you for these words, by another way than it came:\n");
+    printer.line(
+        "\nSay these words to whoever gets it, by another way than you send it: on the phone, say. They \
+         compare them once, when they type 'jaryq trust FILE':\n",
+    );
     printer.line(trust::written(&sealed.signer()));
 }
 
@@ -296,9 +356,20 @@ impl Draft {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("cannot write {}", path.display()))?;
-        let is_file = file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0);
-        if is_file {
-            bail!("{} is there already; give another name", path.display());
+        let found = file.metadata()?;
+        // What is none, such as a pipe, is whose it is.
+        if found.is_file() {
+            if found.len() > 0 {
+                bail!("{} is there already; give another name", path.display());
+            }
+            if found.uid() != Uid::effective().as_raw() {
+                bail!(
+                    "{} is there already, and somebody else's; give another name",
+                    path.display()
+                );
+            }
+            let own = file.set_permissions(Permissions::from_mode(0o600));
+            own.with_context(|| format!("cannot keep {} from others", path.display()))?;
         }
         Ok(Self { path, file, is_new, is_done: false })
     }
@@ -316,5 +387,24 @@ impl Drop for Draft {
         if self.is_new && !self.is_done {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_there_and_empty_becomes_its_owners_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("aunt.jaryq");
+        fs::write(&path, "").expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).expect("changed");
+        let draft = Draft::open(path.clone()).expect("opened");
+        let mode = || fs::metadata(&path).expect("there").permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o600, "before anything is written");
+        draft.write("secret").expect("written");
+        assert_eq!((mode(), fs::read_to_string(&path).expect("read")), (0o600, "secret".into()));
+        assert!(Draft::open(path).is_err(), "it is not empty any more");
     }
 }

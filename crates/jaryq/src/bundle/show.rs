@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use anyhow::bail;
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
-use wire::bundle::{Bundle, Endpoint, Ports, QUIET_PORTS, Sealed};
+use wire::bundle::{Bundle, Datagrams, Endpoint, Ports, QUIET_PORTS, Sealed};
 use wire::crack::Crack;
 use wire::mtproto::{ProxyLink, ProxySecret};
 use wire::tally::Day;
@@ -51,11 +51,20 @@ fn endpoint_object(endpoint: &Endpoint, secrets: bool) -> Value {
     let ports = match &endpoint.ports {
         Ports::All => json!("all"),
         Ports::Quiet => json!("quiet"),
-        Ports::List(list) => json!(list),
+        Ports::First(list) | Ports::List(list) => json!(list),
+    };
+    let udp = match endpoint.datagrams {
+        Datagrams::Everywhere => "too",
+        Datagrams::Low => "low",
+        Datagrams::Nowhere => "nowhere",
     };
     let addresses: Vec<String> = endpoint.addresses().map(|address| address.to_string()).collect();
     let mut object = json!({
-        "addresses": addresses, "ports": ports, "telegram": endpoint.secret.is_some(),
+        "addresses": addresses,
+        "ports": ports,
+        "in_a_cut_all_ports": !matches!(endpoint.ports, Ports::List(_)),
+        "udp": udp,
+        "telegram": endpoint.secret.is_some(),
     });
     if secrets {
         object["echo_key"] = json!(HEXLOWER.encode(&endpoint.echo_key.0));
@@ -93,8 +102,8 @@ fn text(sealed: &Sealed, is_trusted: bool, is_over: bool, secrets: bool, printer
         let addresses: Vec<String> =
             endpoint.addresses().map(|address| address.to_string()).collect();
         let opens = if endpoint.secret.is_some() { "; opens Telegram" } else { "" };
-        let on = ports(&endpoint.ports);
-        printer.line(format!("  {}, on {on}{opens}", addresses.join(" and ")));
+        let on = ports(endpoint);
+        printer.line(format!("  {}, {on}{opens}", addresses.join(" and ")));
         if secrets {
             let keys = [&endpoint.echo_key.0[..], &endpoint.mask_key.0];
             let [echo, mask] = keys.map(|key| HEXLOWER.encode(key));
@@ -119,23 +128,27 @@ fn text(sealed: &Sealed, is_trusted: bool, is_over: bool, secrets: bool, printer
     }
 }
 
-fn ports(ports: &Ports) -> String {
-    match ports {
-        Ports::All => "all ports".to_owned(),
-        Ports::Quiet => format!("ports {}", list(&QUIET_PORTS)),
-        Ports::List(ports) => {
-            let ports: Vec<u16> = ports.iter().map(|port| port.get()).collect();
-            format!("ports {}", list(&ports))
+fn ports(endpoint: &Endpoint) -> String {
+    let first: Vec<u16> = endpoint.ports.first().iter().map(|port| port.get()).collect();
+    let tcp = match endpoint.ports {
+        Ports::All => "on all ports".to_owned(),
+        Ports::Quiet | Ports::First(_) => {
+            format!("on ports {}, and in a cut perhaps on all", list(&first))
         }
-    }
+        Ports::List(_) => format!("on ports {} alone", list(&first)),
+    };
+    let udp = match endpoint.datagrams {
+        Datagrams::Everywhere => "",
+        Datagrams::Low => "; by UDP on those below 32768 alone",
+        Datagrams::Nowhere => "; by TCP alone",
+    };
+    format!("{tcp}{udp}")
 }
 
 /// What opens Telegram there by hand.
 fn link(endpoint: &Endpoint) -> Option<String> {
-    let port = match &endpoint.ports {
-        Ports::List(list) => *list.first()?,
-        Ports::All | Ports::Quiet => NonZeroU16::new(QUIET_PORTS[0])?,
-    };
+    let usual = NonZeroU16::new(QUIET_PORTS[0])?;
+    let port = endpoint.ports.first().first().copied().unwrap_or(usual);
     let server = endpoint.addresses().next()?.to_string();
     let secret = ProxySecret::Padded(endpoint.secret?);
     Some(ProxyLink { server, port, secret }.tg())

@@ -4,11 +4,12 @@
 //! ```text
 //! 1   version: 1            each endpoint                        each crack
 //! 1   flags: none yet       1   bit 0: IPv4; 1: IPv6;            1   its kind (wire::crack::Passage)
-//! 16  its id                    2-3: ports: all, quiet, list;        network, if known
-//! 2   day it was made           4: a secret                      2   port
-//! 2   last day it is good   4   IPv4 address                     3   hour it was last seen
-//! 32  signer's public key   16  IPv6 address                     2   how many receipts say so
-//! 1   how many endpoints    1   how many ports, if a list
+//! 16  its id                    2-3: ports: all, quiet, list,        network, if known
+//! 2   day it was made               first; 4: a secret;          2   port
+//! 2   last day it is good       5-6: UDP: too, low, not          3   hour it was last seen
+//! 32  signer's public key   4   IPv4 address                     2   how many relays' hours say so
+//! 1   how many endpoints    16  IPv6 address
+//!                           1   how many ports, if listed
 //!     the endpoints         2       each of them
 //! 1   how many cracks       16  echo key
 //!     the cracks            8   mask key
@@ -37,7 +38,7 @@ use crate::signer::{PublicKey, Signer};
 use crate::tally::Day;
 use crate::trusted::Trusted;
 
-pub use endpoint::{Endpoint, MOST_PORTS, Ports, QUIET_PORTS};
+pub use endpoint::{Datagrams, Endpoint, MOST_PORTS, Ports, QUIET_PORTS};
 pub use sealed::Sealed;
 
 /// How many endpoints the format has room for.
@@ -101,7 +102,7 @@ pub enum Refused {
     )]
     UnknownSigner(PublicKey),
     /// Its time is over.
-    #[error("this bundle was good until {} and its relays no longer answer it; ask for a new one", date(*.0))]
+    #[error("this bundle is over: it was good until {}; ask whoever gave it to you for a new one", date(*.0))]
     Expired(Day),
 }
 

@@ -25,6 +25,7 @@ fn endpoint(number: u8) -> Endpoint {
         v4: Some(Ipv4Addr::new(91, 198, 174, number)),
         v6: None,
         ports: Ports::Quiet,
+        datagrams: Datagrams::Everywhere,
         echo_key: EchoKey([number; 16]),
         mask_key: MaskKey([number; 8]),
         secret: None,
@@ -40,7 +41,9 @@ fn some_endpoint() -> impl Strategy<Value = Endpoint> {
     let public4 = any::<u32>().prop_map(Ipv4Addr::from);
     let public4 = public4.prop_filter("public", |four| forbidden((*four).into()).is_none());
     let public6 = any::<u128>().prop_map(|bits| Ipv6Addr::from(bits >> 3 | 1 << 125));
-    let public6 = public6.prop_filter("public", |six| forbidden((*six).into()).is_none());
+    let public6 = public6.prop_filter("public", |six| {
+        forbidden((*six).into()).is_none() && six.segments()[0] != 0x2002
+    });
     let addresses = prop_oneof![
         public4.clone().prop_map(|four| (Some(four), None)),
         public6.clone().prop_map(|six| (None, Some(six))),
@@ -50,13 +53,17 @@ fn some_endpoint() -> impl Strategy<Value = Endpoint> {
     let ports = prop_oneof![
         Just(Ports::All),
         Just(Ports::Quiet),
-        list.prop_map(|list| Ports::List(list.into_iter().collect())),
+        list.clone().prop_map(|list| Ports::List(list.into_iter().collect())),
+        list.prop_map(|list| Ports::First(list.into_iter().collect())),
     ];
+    let kinds = [Datagrams::Everywhere, Datagrams::Low, Datagrams::Nowhere];
+    let ports = (ports, proptest::sample::select(kinds.to_vec()));
     (addresses, ports, any::<([u8; 16], [u8; 8])>(), any::<Option<[u8; 16]>>()).prop_map(
-        |((v4, v6), ports, (echo, mask), secret)| Endpoint {
+        |((v4, v6), (ports, datagrams), (echo, mask), secret)| Endpoint {
             v4,
             v6,
             ports,
+            datagrams,
             echo_key: EchoKey(echo),
             mask_key: MaskKey(mask),
             secret: secret.map(Secret),
@@ -208,8 +215,8 @@ fn what_is_newer_damaged_or_not_there_is_refused_and_told_apart() {
     assert_eq!(signed(&|body| body[0] = 2), Refused::Newer(2));
     assert_eq!(signed(&|body| body[1] = 1), Refused::UnknownFlags);
     // The flags of the first endpoint.
-    assert_eq!(signed(&|body| body[55] |= 1 << 5), Refused::UnknownFlags);
-    assert_eq!(signed(&|body| body[55] |= 3 << 2), Refused::UnknownFlags);
+    assert_eq!(signed(&|body| body[55] |= 1 << 7), Refused::UnknownFlags);
+    assert_eq!(signed(&|body| body[55] |= 3 << 5), Refused::UnknownFlags);
     assert!(matches!(signed(&|body| body[54] = 2), Refused::Damaged(_)));
     assert!(matches!(signed(&|body| body.push(0)), Refused::Damaged(_)));
     assert!(matches!(signed(&|body| body[19] = 0xff), Refused::Damaged(_)), "endless");
@@ -229,12 +236,31 @@ fn relays_that_are_none_or_one_twice_are_refused() {
         vec![endpoint(1), endpoint(2), endpoint(1)],
         vec![Endpoint { v6: "::ffff:1.1.1.1".parse().ok(), ..endpoint(1) }],
         vec![Endpoint { v6: "64:ff9b::1.1.1.1".parse().ok(), ..endpoint(1) }],
+        vec![Endpoint { v6: "2002:101:101::1".parse().ok(), ..endpoint(1) }],
+        vec![Endpoint { v6: "2a00:1450::5efe:101:101".parse().ok(), ..endpoint(1) }],
+        vec![Endpoint { v6: "2a00:1450::200:5efe:101:101".parse().ok(), ..endpoint(1) }],
         vec![Endpoint { ports: list(&[]), ..endpoint(1) }],
+        vec![Endpoint { ports: Ports::First(Vec::new()), ..endpoint(1) }],
         vec![Endpoint { ports: list(&[1, 2, 1]), ..endpoint(1) }],
         vec![Endpoint { ports: list(&many), ..endpoint(1) }],
     ] {
         let refused = bundle(endpoints.clone()).seal(&signer());
         assert!(matches!(refused, Err(Unfit::Refused(Refused::Damaged(_)))), "{endpoints:?}");
+    }
+}
+
+#[test]
+fn a_bundle_that_was_made_before_a_cut_leads_to_every_port_in_it_but_where_a_list_was_given() {
+    let some = vec![port(8443), port(179)];
+    for (ports, may, first) in [
+        (Ports::All, true, vec![]),
+        (Ports::Quiet, true, QUIET_PORTS.into_iter().map(port).collect()),
+        (Ports::First(some.clone()), true, some.clone()),
+        (Ports::List(some.clone()), false, some.clone()),
+    ] {
+        assert_eq!(ports.may_have(port(50_001)), may, "{ports:?}");
+        assert_eq!(ports.first(), first);
+        assert!(first.into_iter().all(|port| ports.may_have(port)));
     }
 }
 

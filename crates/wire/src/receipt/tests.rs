@@ -3,7 +3,7 @@ use std::num::NonZeroU16;
 use proptest::prelude::*;
 
 use super::*;
-use crate::bundle::Ports;
+use crate::bundle::{Datagrams, Ports};
 use crate::crack::Network;
 use crate::derive::{FleetKey, RelayId};
 use crate::echo::{EchoKey, Shape, Transport};
@@ -53,6 +53,7 @@ fn a_receipt_counts_for_the_relay_that_signed_it_and_for_no_other() {
         v4: None,
         v6: None,
         ports: Ports::All,
+        datagrams: Datagrams::Everywhere,
         echo_key: EchoKey([0; 16]),
         mask_key: mask(number),
         secret: None,
