@@ -70,7 +70,13 @@ fn with_bundles() -> (Asker, Relay) {
 fn question(asker: &Asker, number: usize) -> [u8; 64] {
     let time = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
     let time = u32::try_from(time).expect("before 2106");
-    let wanted = Wanted { transport: Transport::Udp, shape: Shape::Random, relay: FLOW.to, time };
+    let wanted = Wanted {
+        transport: Transport::Udp,
+        shape: Shape::Random,
+        relay: FLOW.to,
+        time,
+        near: None,
+    };
     let mut nonce = [0; 12];
     nonce[..8].copy_from_slice(&number.to_be_bytes());
     asker.ask(&wanted, nonce)

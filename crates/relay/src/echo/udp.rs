@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::echo::climb::PIECE;
-use wire::echo::{Answer, Question, Shape, Transport, Way, dress};
+use wire::echo::{Answer, Dress, Question, Transport, Way};
 
 use super::ladder::Ladder;
 use super::{Asked, asked};
@@ -30,7 +30,6 @@ struct Now {
 /// A question that was answered: small, for a sweep leaves one behind for every port.
 struct Pending {
     question: Question,
-    shape: Shape,
     /// When, in seconds since 1970.
     time: u32,
 }
@@ -46,13 +45,13 @@ pub(crate) fn hear(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<
     if let Some(said) = climb(shared, flow, datagram) {
         return Some(said);
     }
-    let asked = asked(shared, Transport::Udp, datagram)?;
+    let asked = asked(shared, Transport::Udp, flow.from.ip(), datagram)?;
     let time = unix_seconds_32();
     let seen = Answer { relay: flow.to, asker: flow.from, time, reserved: [0; 8] };
     let sealed = asked.found.answer(&seen);
-    let Asked { question, shape, .. } = asked;
-    shared.echoes.sessions.now().asked.insert(*flow, Pending { question, shape, time });
-    Some(dress::answer(shape, Transport::Udp, datagram, &sealed))
+    let question = asked.question;
+    shared.echoes.sessions.now().asked.insert(*flow, Pending { question, time });
+    Some(asked.found.dress().answer(datagram, &sealed, time))
 }
 
 /// Each piece is answered by one of the same kind and number.
@@ -65,8 +64,9 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     }
     // Who has asked anew climbs under the new question.
     let pending = now.asked.peek(flow)?;
-    let sealed = read_piece(pending.shape, datagram)?;
     let asked = pending.again(shared)?;
+    let dress = asked.found.dress();
+    let sealed = read_piece(&dress, datagram)?;
     asked.found.climb().open(&sealed)?;
     now.asked.remove(flow);
     now.climbing.remove(flow);
@@ -75,20 +75,20 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     shared.counters.count(Counter::Climbs);
-    let mut ladder = Ladder::new(shared, &asked, Transport::Udp, flow, place);
+    let mut ladder = Ladder::new(shared, &asked, dress, flow, place);
     let said = ladder.hear_datagram(shared, datagram);
     now.climbing.insert(*flow, ladder);
     said
 }
 
-fn read_piece(shape: Shape, datagram: &[u8]) -> Option<[u8; PIECE]> {
-    dress::read_piece(shape, Transport::Udp, Way::Up, datagram).ok()?.map(|(piece, _)| piece)
+fn read_piece(dress: &Dress, datagram: &[u8]) -> Option<[u8; PIECE]> {
+    dress.read_piece(Way::Up, datagram).ok()?.map(|(piece, _)| piece)
 }
 
 impl Ladder {
     fn hear_datagram(&mut self, shared: &Shared, datagram: &[u8]) -> Option<Vec<u8>> {
-        let piece = self.hear(&read_piece(self.shape(), datagram)?)?;
-        Some(self.answer(shared, &piece))
+        let piece = self.hear(&read_piece(self.dress(), datagram)?)?;
+        Some(self.answer(shared, &piece, datagram))
     }
 }
 
@@ -98,7 +98,7 @@ impl Pending {
         let is_over = unix_seconds_32().saturating_sub(self.time) > PATIENCE;
         let table = shared.echoes.table.load();
         let found = table.as_ref()?.open(&self.question, self.time).filter(|_| !is_over)?;
-        Some(Asked { found, question: self.question, shape: self.shape, used: 0 })
+        Some(Asked { found, question: self.question, used: 0 })
     }
 }
 

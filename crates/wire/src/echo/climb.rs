@@ -11,8 +11,8 @@
 
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 
-use super::question::{NONCE, aead};
 use super::Question;
+use super::question::{NONCE, aead};
 use crate::derive::Root;
 
 /// How long a piece is before it is dressed, in bytes.
