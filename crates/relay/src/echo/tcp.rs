@@ -132,7 +132,7 @@ impl Climber {
                 self.next.get_or_insert(0);
             }
             Kind::Alive | Kind::Receipt => {
-                self.unsaid.extend(self.ladder.answer(shared, &piece, &[]))
+                self.unsaid.extend(self.ladder.answer(shared, &piece, &[]));
             }
         }
         Ok(())

@@ -169,7 +169,7 @@ fn key_shares_are_public_keys() {
         let theirs = UnparsedPublicKey::new(&X25519, share);
         share.len() == 32
             && share[31] < 0x80
-            && agree_ephemeral(ours, &theirs, (), |_| Ok(())).is_ok()
+            && agree_ephemeral(ours, theirs, (), |_| Ok(())).is_ok()
     };
     let (table, asker) = (table(), asker_of(3));
     let (shape, transport) = (Shape::Tls, Transport::Tcp);
