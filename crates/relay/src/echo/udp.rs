@@ -64,7 +64,8 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     }
     // Who has asked anew climbs under the new question.
     let pending = now.asked.peek(flow)?;
-    let asked = pending.again(shared)?;
+    // In no dress is a piece shorter.
+    let asked = (datagram.len() >= PIECE).then(|| pending.again(shared))??;
     let dress = asked.found.dress();
     let sealed = read_piece(&dress, datagram)?;
     asked.found.climb().open(&sealed)?;

@@ -55,14 +55,19 @@ pub struct Dress {
     shape: Shape,
     /// The host that a hello, a request or a query names.
     name: Box<str>,
-    /// It tells both sides how much noise follows.
-    pads: [u8; 32],
+    /// It tells both sides how much noise follows, where nothing else does.
+    pads: Option<[u8; 32]>,
     /// How many pieces were dressed.
     said: AtomicU64,
 }
 
 impl Dress {
-    pub(super) fn new(transport: Transport, shape: Shape, name: &str, pads: [u8; 32]) -> Self {
+    pub(super) fn new(
+        transport: Transport,
+        shape: Shape,
+        name: &str,
+        pads: Option<[u8; 32]>,
+    ) -> Self {
         assert!(name.len() <= LONGEST_NAME, "a host's name of at most {LONGEST_NAME} bytes");
         Self { transport, shape, name: name.into(), pads, said: AtomicU64::new(0) }
     }
@@ -96,10 +101,7 @@ impl Dress {
     /// How many bytes of noise follow a question that [`find`] has found; they may still be on the way.
     #[must_use]
     pub fn rest_of(&self, question: &Question) -> usize {
-        match (self.shape, self.transport) {
-            (Shape::Random, Transport::Tcp) => self.pad(question),
-            _ => 0,
-        }
+        self.pad(question)
     }
 
     /// Dresses the answer to a question that was found in `asked`, at this time in seconds since 1970.
@@ -184,7 +186,8 @@ impl Dress {
     /// How much noise follows these bytes, which begin with some that never come again.
     fn pad(&self, bytes: &[u8]) -> usize {
         let block = bytes.first_chunk().expect("questions, answers and pieces are longer");
-        let [high, low, ..] = Ctr::glimpse(&self.pads, block, 0);
+        let Some(pads) = &self.pads else { return 0 };
+        let [high, low, ..] = Ctr::glimpse(pads, block, 0);
         usize::from(u16::from_be_bytes([high, low])) % (MOST_PAD + 1)
     }
 

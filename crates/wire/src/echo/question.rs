@@ -166,7 +166,9 @@ impl Keys {
     }
 
     pub(super) fn dress(&self, transport: Transport, shape: Shape, name: &str) -> Dress {
-        Dress::new(transport, shape, name, self.root.derive(&[b"pads"]))
+        let is_bare = (transport, shape) == (Transport::Tcp, Shape::Random);
+        let pads = is_bare.then(|| self.root.derive(&[b"pads"]));
+        Dress::new(transport, shape, name, pads)
     }
 
     /// Used once, so that its nonce may be 0.

@@ -346,7 +346,7 @@ fn harms_nothing(bytes: &[u8]) {
             assert!(NOBODYS.open(&bare, NOW).is_none());
         }
         for shape in Shape::ALL {
-            let dress = Dress::new(transport, shape, NAME, [7; 32]);
+            let dress = Dress::new(transport, shape, NAME, Some([7; 32]));
             let _ = dress.read_answer(bytes);
             for way in [Way::Up, Way::Down] {
                 let _ = dress.read_piece(way, bytes);
