@@ -71,7 +71,7 @@ pub(crate) struct Summary {
 
 impl Summary {
     /// `None` of nothing.
-    fn of(mut samples: Vec<f64>) -> Option<Self> {
+    pub(crate) fn of(mut samples: Vec<f64>) -> Option<Self> {
         samples.sort_by(f64::total_cmp);
         let count = samples.len();
         let (least, most) = (*samples.first()?, *samples.last()?);
@@ -79,6 +79,12 @@ impl Summary {
         let rank = rank(count);
         let interval = (samples[rank], samples[count - 1 - rank]);
         Some(Self { median, interval, least, most })
+    }
+
+    /// The largest sample alone.
+    pub(crate) fn at_most(self) -> Self {
+        let Self { most, .. } = self;
+        Self { median: most, interval: (most, most), least: most, most }
     }
 
     /// The same in another unit.

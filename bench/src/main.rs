@@ -1,6 +1,6 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
-//! for one key among very many. The folder's README says what it needs.
+//! for one key among very many, `-- reach` for finding what still passes a border. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -8,7 +8,10 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`relay`], [`tls`], [`telegram`] | a run: rounds, and proxies in turn |
+//! | [`rounds`] | a comparison: rounds, and proxies in turn |
+//! | [`relay`], [`tls`] | what is compared, with whom |
+//! | [`telegram`] | the same for one protocol in its forms |
+//! | [`reach`] | which ports still pass a border, beside scanners |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
@@ -27,8 +30,10 @@ mod keys;
 mod load;
 mod machine;
 mod process;
+mod reach;
 mod relay;
 mod report;
+mod rounds;
 mod subject;
 mod telegram;
 mod tls;
@@ -56,21 +61,24 @@ struct Args {
 #[derive(Subcommand)]
 enum What {
     /// Everything that it carries, beside proxies of every kind: CPU, memory and delay. Needs root
-    Relay(relay::Options),
+    Relay(relay::Relay),
     /// What TLS costs where it is taken off: for browsers' proxies and Telegram's WEB. Needs root
-    Tls(tls::Options),
+    Tls(tls::Tls),
     /// Telegram proxies: CPU, memory and speed in the forms plain, dd and ee. Needs root
     Telegram(telegram::Options),
     /// One key among 100,000: how long it takes to find, also under a flood
     Keys(keys::Options),
+    /// Which ports still pass a border: all of them, fast, beside scanners. Needs root
+    Reach(reach::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     let (report, write) = match Args::parse().what {
-        What::Relay(options) => (relay::run(&options)?, options.write),
-        What::Tls(options) => (tls::run(&options)?, options.write),
+        What::Relay(comparison) => rounds::run(&comparison)?,
+        What::Tls(comparison) => rounds::run(&comparison)?,
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
+        What::Reach(options) => (reach::run(&options)?, options.write),
     };
     if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;

@@ -5,7 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::Child;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use lab::{Error, Result};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -13,7 +14,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::time::ClockId;
 use nix::unistd::Pid;
 
-/// A program and its children.
+/// How long what was killed may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A program that leads a group of processes, and its children.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tree(i32);
 
@@ -55,11 +59,18 @@ impl Tree {
         Ok(all.into_values().filter_map(size).fold(0.0, |sum, size| sum + size))
     }
 
-    /// Ends it and its descendants on the spot.
+    /// Ends it and its descendants, and waits until they have: one that still dies could answer in the
+    /// next one's place.
     pub(crate) fn kill(self) {
         // Some may have ended since, and some end with their parent.
-        for pid in self.members().unwrap_or_else(|_| vec![self.0]) {
+        let mut members = self.members().unwrap_or_else(|_| vec![self.0]);
+        for &pid in &members {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+        let until = Instant::now() + PATIENCE;
+        while !members.is_empty() && Instant::now() < until {
+            members.retain(|&pid| stat(pid).is_some_and(|stat| !stat.is_dead));
+            sleep(Duration::from_millis(5));
         }
     }
 
@@ -81,11 +92,10 @@ impl Tree {
                 continue;
             };
             // It may have ended since.
-            let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-            let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-            if let Some(Ok(parent)) = after_name.split_whitespace().nth(1).map(str::parse::<i32>) {
-                parents.push((pid, parent));
-            }
+            let Some(Stat { parent, group, .. }) = stat(pid) else { continue };
+            // Whose parent has ended has another one.
+            let parent = if group == self.0 && pid != self.0 { self.0 } else { parent };
+            parents.push((pid, parent));
         }
         let mut members = vec![self.0];
         let mut next = 0;
@@ -95,6 +105,24 @@ impl Tree {
         }
         Ok(members)
     }
+}
+
+/// What the kernel says of a process that is there.
+struct Stat {
+    parent: i32,
+    group: i32,
+    /// It has ended, with all its threads, and nobody has asked how yet.
+    is_dead: bool,
+}
+
+/// See proc_pid_stat(5).
+fn stat(pid: i32) -> Option<Stat> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<i32>().ok();
+    let is_dead = matches!(*fields.first()?, "Z" | "X") && number(17)? <= 1;
+    Some(Stat { parent: number(1)?, group: number(2)?, is_dead })
 }
 
 /// This process's own memory, in bytes.

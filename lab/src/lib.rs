@@ -20,7 +20,7 @@
 //! | `node`, `namespace`, `warden` | what they are made of: namespaces, links and routes, and their end |
 //! | [`censor`] | what stands on a network's border and harms what passes: a row of pieces |
 //! | `clock` | the time of day, which can run faster than ours |
-//! | `scene` | [`Blockade`], a small world that many tests begin with |
+//! | `scene` | [`Blockade`], a small world that many tests begin with; [`BlockedSite`] |
 //! | [`world`] | a larger one: providers, homes behind NAT, shutdowns, and what is abroad |
 //! | [`telegram`] | every datacentre on its real addresses; it answers, refuses, hangs or vanishes |
 //! | [`website`] | what a relay hides behind |
@@ -31,6 +31,7 @@
 //! | [`scrape`] | what a relay tells Prometheus |
 //! | [`bridge`] | Chromium, which opens a bridge page and plays the app behind it |
 //! | [`names`] | a name server that changes its mind |
+//! | `zone` | a name server with a zone that can be changed |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
 //! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
@@ -77,6 +78,7 @@ mod tools;
 mod warden;
 pub mod website;
 pub mod world;
+mod zone;
 
 /// What stands in the README compiles.
 #[cfg(doctest)]
@@ -92,8 +94,9 @@ pub use lab::{Lab, country};
 pub use names::NameServer;
 pub use network::Network;
 pub use relay::Relay;
-pub use scene::Blockade;
+pub use scene::{Blockade, BlockedSite};
 pub use telegram::Telegram;
 pub use tools::need;
 pub use website::Website;
 pub use world::{Abroad, Gate, Home, Nat, Ports, Provider};
+pub use zone::Zone;

@@ -1,10 +1,11 @@
-//! A world that many tests begin with.
+//! A world that many tests begin with, and what is out of reach in it.
 
 use crate::error::Result;
 use crate::host::Host;
 use crate::lab::Lab;
 use crate::network::Network;
 use crate::telegram::Telegram;
+use crate::website::Website;
 
 /// A country whose border swallows whatever goes to Telegram, a person inside, and a volunteer's
 /// server outside. Everyone has both families of addresses.
@@ -40,5 +41,32 @@ impl Blockade {
             inside,
             telegram,
         })
+    }
+}
+
+/// A website that the border swallows: who opens it has been taken there.
+#[derive(Debug)]
+pub struct BlockedSite {
+    _servers: [Website; 2],
+}
+
+impl BlockedSite {
+    /// Where it is.
+    pub const URLS: [&str; 2] = ["http://orchards.example/", "https://orchards.example/"];
+    /// What stands on its page.
+    pub const SAYS: &str = "Apple orchards of Almaty";
+
+    /// Opens it on the web server of this world, until it is dropped.
+    ///
+    /// # Errors
+    /// As [`Website::https`].
+    pub fn new(world: &Blockade) -> Result<Self> {
+        let servers = [
+            Website::http(&world.web, 80, "orchards.example")?,
+            Website::https(&world.web, 443, "orchards.example")?,
+        ];
+        world.inside.swallow(world.web.v4())?;
+        world.inside.swallow(world.web.v6())?;
+        Ok(Self { _servers: servers })
     }
 }

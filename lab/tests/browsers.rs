@@ -4,27 +4,21 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::browser::{self, Browser};
-use lab::{Blockade, Relay, Result, Website, country};
-
-const URLS: [&str; 2] = ["http://orchards.example/", "https://orchards.example/"];
+use lab::{Blockade, BlockedSite, Relay, Result, country};
 
 /// Opens both pages in a browser, by way of the HTTP proxy or else the SOCKS5 proxy.
 fn opens(browser: Browser, by_http: bool) -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let _plain = Website::http(&world.web, 80, "orchards.example")?;
-        let _secure = Website::https(&world.web, 443, "orchards.example")?;
-        // So that only the relay can find the way.
-        world.inside.swallow(world.web.v4())?;
-        world.inside.swallow(world.web.v6())?;
+        let _site = BlockedSite::new(&world)?;
         let relay = Relay::on(&world.server).start()?;
         let key = relay.new_web_key()?;
         sleep(Duration::from_secs(1));
         let proxy = if by_http { &key.http } else { &key.socks5 };
-        let pages = browser::open(&world.phone, browser, proxy, &URLS)?;
-        assert_eq!(pages.len(), URLS.len());
-        for (url, page) in URLS.iter().zip(pages) {
-            assert!(page.contains("Apple orchards of Almaty"), "{url}: {page}");
+        let pages = browser::open(&world.phone, browser, proxy, &BlockedSite::URLS)?;
+        assert_eq!(pages.len(), BlockedSite::URLS.len());
+        for (url, page) in BlockedSite::URLS.iter().zip(pages) {
+            assert!(page.contains(BlockedSite::SAYS), "{url}: {page}");
         }
         Ok(())
     })

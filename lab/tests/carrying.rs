@@ -70,12 +70,25 @@ fn any_segmentation_is_understood_with_a_mask_and_without() -> Result {
         for (relay, form) in [&bare, &masked].into_iter().flat_map(|r| Form::ALL.map(|f| (r, f))) {
             for piece in [1, 7, 63, 517] {
                 let link = relay.key()?.link(form)?.to_owned();
-                let pause = Duration::from_millis(if piece == 1 { 1 } else { 5 });
-                world.phone.run(async move || {
-                    let approach = client::through(&link)?.in_pieces(piece, pause);
-                    let ping = async { approach.connect().await?.ping().await };
-                    timeout(Duration::from_secs(10), ping).await?
-                })?;
+                // Of a hello's 1,800 pieces, each pause is late on a busy machine.
+                let pause = Duration::from_millis(match (piece, form) {
+                    (1, Form::FakeTls) => 0,
+                    (1, _) => 1,
+                    _ => 5,
+                });
+                let attempt = || {
+                    let link = link.clone();
+                    world.phone.run(async move || {
+                        let approach = client::through(&link)?.in_pieces(piece, pause);
+                        let ping = async { approach.connect().await?.ping().await };
+                        timeout(Duration::from_secs(10), ping).await?
+                    })
+                };
+                // On a busy machine pieces come late, and the mask host's answer comes before them:
+                // for the first time.
+                let again =
+                    |error| if std::ptr::eq(relay, &masked) { attempt() } else { Err(error) };
+                attempt().or_else(again).or_else(again)?;
             }
         }
         Ok(())

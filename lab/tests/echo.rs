@@ -103,15 +103,29 @@ impl Socket {
     }
 }
 
+/// Whether a datagram is refused there, as where nobody listens.
+fn is_unreachable(from: &Host, at: SocketAddr) -> Result<bool> {
+    from.run(async move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").await?;
+        socket.connect(at).await?;
+        socket.send(&[7; 100]).await?;
+        let answer = timeout(LIMIT / 50, socket.recv(&mut [0; 100])).await;
+        Ok(matches!(answer, Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused))
+    })
+}
+
 #[test]
 fn in_a_cut_every_port_answers_by_tcp_and_by_datagrams() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
         let relay = Relay::on(&world.server).ports("all").start()?;
+        let at = SocketAddr::new(world.server.v4(), 443);
+        assert!(is_unreachable(&world.phone, at)?, "nobody has a bundle, so nobody can ask");
         let bundle = bundle(&relay, &world.server.folder()?)?;
+        assert!(!is_unreachable(&world.phone, at)?);
         let asker = Arc::new(asker(&bundle.bundle().endpoints[0]));
         let never = [22, 67, 68, 123, 546, 547];
-        let sample = (1..=u16::MAX).step_by(331).chain([53, 123, 179, 443, 3785, 65_535]);
+        let sample = (1..=u16::MAX).step_by(331).chain([53, 179, 443, 3785, 65_535]).chain(never);
         let sample: Vec<u16> = sample.collect();
         assert!(sample.len() > 200);
         for address in world.server.addresses().to_vec() {
@@ -132,7 +146,8 @@ fn in_a_cut_every_port_answers_by_tcp_and_by_datagrams() -> Result {
                 }
                 Ok(silent)
             })?;
-            assert_eq!(silent, [(Transport::Tcp, 123), (Transport::Udp, 123)], "{address}");
+            let expected = never.map(|port| Transport::ALL.map(|transport| (transport, port)));
+            assert_eq!(silent, expected.as_flattened(), "{address}");
         }
         Ok(())
     })

@@ -8,7 +8,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use lab::website::{certificate, curl};
-use lab::{Blockade, Host, Relay, Result, Website, country, need, phone};
+use lab::{Blockade, Host, Relay, Result, Website, Zone, country, need, phone};
 use serde_json::{Value, json};
 
 const NAME: &str = "*.orchard.example";
@@ -154,6 +154,18 @@ fn strangers_see_the_website_and_people_with_a_key_their_files() -> Result {
         {
             assert_eq!(get(&phone, &[strange])?.0, "404", "{strange}");
         }
+        // A website elsewhere would see what a person's address is.
+        let page = text(&key["page"]["url"]);
+        for (method, url, allowed) in [
+            ("PUT", pac, "GET, HEAD"),
+            ("OPTIONS", page, "GET, HEAD, POST"),
+            ("GET", &format!("{page}/x"), ""),
+        ] {
+            let (status, seen) = get(&phone, &["--request", method, url])?;
+            assert_eq!(status, if allowed.is_empty() { "404" } else { "405" }, "{method} {url}");
+            assert!(seen.contains("cache-control: no-store"), "{method} {url}: {seen}");
+            assert!(seen.contains(&format!("allow: {allowed}")) || allowed.is_empty(), "{seen}");
+        }
         let (_, opened) = get(&phone, &["--data", "", text(&key["page"]["url"])])?;
         let profile = opened.split('"').find(|part| part.ends_with("relay.mobileconfig"));
         let (status, seen) = get(&phone, &[profile.expect("a profile")])?;
@@ -241,8 +253,8 @@ fn the_doctor_sees_what_browsers_would_refuse() -> Result {
 }
 
 /// A real certificate authority on this host, which is called so; where it is asked, and whom one has
-/// to trust in asking it.
-fn authority(host: &Host, name: &str) -> Result<[String; 2]> {
+/// to trust in asking it. Proof in DNS it looks for at the name server of that host.
+fn authority(host: &Host, name: &str, dns: Option<&Host>) -> Result<[String; 2]> {
     need("pebble")?;
     host.call(name)?;
     let files = certificate(host, name, &["rsa:2048", "-addext", "basicConstraints=CA:FALSE"])?;
@@ -259,6 +271,9 @@ fn authority(host: &Host, name: &str) -> Result<[String; 2]> {
     fs::write(&file, config.to_string()).expect("written");
     let mut command = Command::new("pebble");
     command.arg("-config").arg(&file).env("PEBBLE_VA_NOSLEEP", "1");
+    if let Some(dns) = dns {
+        command.args(["-dnsserver", &format!("{}:53", dns.v4())]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let _ = host.spawn(command)?;
     let directory = format!("https://{name}:14000/dir");
@@ -275,7 +290,7 @@ fn authority(host: &Host, name: &str) -> Result<[String; 2]> {
 fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_before() -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let [directory, roots] = authority(&world.web, "authority.example")?;
+        let [directory, roots] = authority(&world.web, "authority.example", None)?;
         let name = "relay.orchard.example";
         world.server.call(name)?;
         let from = ["--acme-directory", &directory, "--acme-roots", &roots];
@@ -285,7 +300,20 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         assert!(text(&said["text"]).contains(name) && text(&said["text"]).contains("public lists"));
         let said = relay.notice("certificate-awaited", Duration::from_secs(10))?;
         assert!(text(&said["text"]).contains("not issued yet"), "{said}");
+        assert_eq!(relay.ready()["key"]["page"]["is_awaited"], true, "nobody sends it yet");
         relay.notice("certificate-issued", Duration::from_secs(60))?;
+        let is_good = || {
+            let shown =
+                relay.command(&["key", "show", text(&relay.ready()["key"]["id"]), "--json"])?;
+            Ok::<_, lab::Error>(shown[0]["key"]["page"]["is_awaited"] == false)
+        };
+        for _ in 0..100 {
+            if is_good()? {
+                break;
+            }
+            sleep(Duration::from_millis(50));
+        }
+        assert!(is_good()?);
         drop(relay);
         // Port 443 is needed for that, and whose it is is said.
         let _other = Website::https(&world.server, 443, "other.example")?;
@@ -294,6 +322,34 @@ fn a_public_certificate_is_issued_to_who_asks_and_what_that_publishes_is_said_be
         assert!(text(&said["text"]).contains("python3"), "{said}");
         let page = relay.ready()["key"]["page"]["url"].clone();
         assert!(!text(&page).contains(":443/") && text(&page).contains(":8443/"), "{page}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_star_is_proven_in_dns_by_signed_updates_and_by_a_program() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let web = lab.host("web", &["185.98.5.5"])?;
+        let dns = lab.host("dns", &["185.98.5.53"])?;
+        let zone = Zone::on(&dns, "orchard.example", &server)?;
+        let [directory, roots] = authority(&web, "authority.example", Some(&dns))?;
+        let at = dns.v4().to_string();
+        let [key, hook] = [zone.key(), zone.hook()?].map(|path| path.display().to_string());
+        let by_updates = ["--dns-server", &at, "--dns-key", &key];
+        for proof in [by_updates.as_slice(), &["--dns-hook", &hook]] {
+            let from = ["--domain", NAME, "--acme-directory", &directory, "--acme-roots", &roots];
+            // It needs no port that an authority could dial.
+            let plan = Relay::on(&server).ports("8443").arguments(&from).arguments(proof);
+            let relay = plan.as_service().start()?;
+            let said = relay.notice("certificate-public", Duration::ZERO)?;
+            assert!(text(&said["text"]).contains("no host"), "{said}");
+            // Sooner than where nobody asks when the record is there.
+            let said = relay.notice("certificate-issued", Duration::from_secs(60))?;
+            assert!(text(&said["text"]).contains(NAME), "{proof:?}: {said}");
+            let shown = get(&web, &["-w", "%{certs}", "https://any.orchard.example:8443/"])?;
+            assert!(shown.1.contains("Pebble Intermediate CA"), "{proof:?}: {}", shown.1);
+        }
         Ok(())
     })
 }

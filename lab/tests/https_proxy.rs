@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use lab::browser::{self, Browser, ProxyVisit};
 use lab::website::curl;
-use lab::{Authority, Blockade, Error, Relay, Result, Website, country};
+use lab::{Authority, Blockade, BlockedSite, Error, Relay, Result, country};
 
 const NAME: &str = "relay.example";
-const URLS: [&str; 2] = ["http://orchards.example/", "https://orchards.example/"];
-const PAGE: &str = "Apple orchards of Almaty";
 
 /// Whether this answer has status 200.
 fn is_found(answer: &str) -> bool {
@@ -20,11 +18,7 @@ fn is_found(answer: &str) -> bool {
 fn opens(browser: Browser, http2: bool) -> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
-        let _plain = Website::http(&world.web, 80, "orchards.example")?;
-        let _secure = Website::https(&world.web, 443, "orchards.example")?;
-        // So that only the relay can find the way.
-        world.inside.swallow(world.web.v4())?;
-        world.inside.swallow(world.web.v6())?;
+        let _site = BlockedSite::new(&world)?;
         world.server.call(NAME)?;
         let authority = Authority::new(&world.server)?;
         let [certificate, key] = authority.vouch(NAME, "first")?;
@@ -58,16 +52,20 @@ fn opens(browser: Browser, http2: bool) -> Result {
             relay: NAME,
             renewal: [(&new_key, &key), (&new_certificate, &certificate)],
         };
-        let steps = browser::open_by_https(&world.phone, browser, &visit, &URLS)?;
+        let steps = browser::open_by_https(&world.phone, browser, &visit, &BlockedSite::URLS)?;
         let told = |wanted: &str| -> Vec<&str> {
             let here = steps.iter().filter(|(step, _)| step == wanted);
             here.map(|(_, page)| page.as_str()).collect()
         };
         for step in ["before", "after", "renewed"] {
             let pages = told(step);
-            assert_eq!(pages.len(), URLS.len());
-            for (url, page) in URLS.iter().zip(pages) {
-                assert_eq!(page.contains(PAGE), step != "before", "{step}, {url}: {page}");
+            assert_eq!(pages.len(), BlockedSite::URLS.len());
+            for (url, page) in BlockedSite::URLS.iter().zip(pages) {
+                assert_eq!(
+                    page.contains(BlockedSite::SAYS),
+                    step != "before",
+                    "{step}, {url}: {page}"
+                );
             }
         }
         assert_eq!(told("asked before"), ["0"]);

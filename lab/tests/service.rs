@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use lab::relay::{Form, program};
-use lab::{Blockade, Error, Relay, Result, country, tdlib};
+use lab::website::{curl, self_signed};
+use lab::{Blockade, Error, Host, Relay, Result, country, tdlib};
 use nix::sys::signal::Signal;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -154,31 +156,108 @@ fn installed_again_it_keeps_the_settings_that_were_not_given_anew() -> Result {
 }
 
 #[test]
-fn what_the_service_could_not_read_is_said_before_anything_is_changed() -> Result {
+fn what_the_service_could_not_use_is_said_before_anything_is_changed() -> Result {
     let root = tempfile::tempdir()?;
-    let install = |key: &str| {
-        let names = ["install", "--domain", "a.example", "--certificate", "/etc/jaryq/c.pem"];
-        jaryq(root.path(), &[names.as_slice(), &["--key", key]].concat())
+    let install = |flags: &[&str]| {
+        jaryq(root.path(), &[&["install", "--domain", "a.example"], flags].concat())
     };
-    for folder in ["etc/jaryq", "root"] {
+    for folder in ["etc/jaryq/closed", "root", "srv/www"] {
         fs::create_dir_all(root.path().join(folder))?;
-        fs::write(root.path().join(folder).join("c.pem"), "")?;
     }
-    std::os::unix::fs::symlink("../../root/c.pem", root.path().join("etc/jaryq/link.pem"))?;
+    for file in ["etc/jaryq/c.pem", "root/c.pem", "root/hook", "etc/jaryq/closed/hook"] {
+        fs::write(root.path().join(file), "")?;
+    }
+    std::os::unix::fs::symlink("../../root/hook", root.path().join("etc/jaryq/link"))?;
+    let closed = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(root.path().join("etc/jaryq/closed"), closed)?;
     let before = files(root.path())?;
-    for (key, why) in [
-        ("/root/c.pem", "below /etc/jaryq"),
-        ("/etc/jaryq/link.pem", "below /etc/jaryq"),
-        ("/etc/jaryq/none.pem", "cannot read /etc/jaryq/none.pem"),
+    for (flags, why) in [
+        (["--dns-hook", "/root/hook", "", ""], "below /etc/jaryq"),
+        (["--dns-hook", "/etc/jaryq/link", "", ""], "below /etc/jaryq"),
+        (["--dns-hook", "/etc/jaryq/closed/hook", "", ""], "chmod a+x"),
+        (["--site", "/root", "", ""], "below /etc/jaryq"),
+        (["--certificate", "/etc/jaryq/c.pem", "--key", "/etc/jaryq/no.pem"], "cannot read"),
     ] {
-        let done = install(key)?;
+        let flags: Vec<&str> = flags.into_iter().filter(|flag| !flag.is_empty()).collect();
+        let done = install(&flags)?;
         let said = String::from_utf8_lossy(&done.stderr);
-        assert!(!done.status.success() && said.contains(why), "{key}: {said}");
+        assert!(!done.status.success() && said.contains(why), "{flags:?}: {said}");
         assert_eq!(files(root.path())?, before);
     }
-    let done = install("/etc/jaryq/c.pem")?;
+    // A certificate may be where only root is: it is lent.
+    let done = install(&["--certificate", "/etc/jaryq/c.pem", "--key", "/root/c.pem"])?;
     assert!(done.status.success(), "{done:?}");
     Ok(())
+}
+
+/// What the unit has root do before a start or at a reload, here for a service of this group.
+fn as_root(when: &str, host: &Host, settings: &Path, to: &Path) -> Result {
+    let root = tempfile::tempdir()?;
+    assert!(jaryq(root.path(), &["install"])?.status.success());
+    let unit = fs::read_to_string(root.path().join(UNIT))?;
+    let line = unit.lines().find_map(|line| line.strip_prefix(when)).expect("a line");
+    let (_, words) = line.trim_start_matches(['-', '+']).split_once(' ').expect("words");
+    let words = words
+        .replace("/etc/jaryq.toml", settings.to_str().expect("text"))
+        .replace("/run/jaryq", to.to_str().expect("text"))
+        .replace("--group jaryq", &format!("--group {}", lab::relay::USER));
+    let mut command = Command::new(program()?);
+    command.args(words.split(' ')).env_remove("JARYQ_CONFIG").stdout(Stdio::null());
+    let done = host.output(command)?;
+    assert!(done.status.success(), "{line}: {done:?}");
+    Ok(())
+}
+
+#[test]
+fn it_shows_a_certificate_that_only_root_can_read_and_a_renewed_one_after_a_reload() -> Result {
+    country(|lab| {
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let (name, folder) = ("relay.orchard.example", server.folder()?);
+        server.call(name)?;
+        let own = folder.join("root");
+        fs::create_dir(&own)?;
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700))?;
+        let [certificate, key] = ["certificate.pem", "key.pem"].map(|file| own.join(file));
+        let renew = || {
+            for (new, old) in self_signed(&server, name)?.iter().zip([&certificate, &key]) {
+                fs::copy(new, old)?;
+                fs::set_permissions(old, fs::Permissions::from_mode(0o600))?;
+            }
+            Ok::<_, Error>(())
+        };
+        renew()?;
+        let (settings, lent) = (folder.join("jaryq.toml"), folder.join("run"));
+        let text = format!(
+            "ports = 8443\ndomain = \"{name}\"\ncertificate = {certificate:?}\nkey = {key:?}\n"
+        );
+        fs::write(&settings, text)?;
+        let flags = ["--lent", lent.to_str().expect("text")];
+        let plan = || Relay::on(&server).settings(&settings).arguments(&flags).as_service();
+        let said = plan().start().err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("cannot read"), "without root's help: {said}");
+
+        as_root("ExecStartPre=", &server, &settings, &lent)?;
+        for file in fs::read_dir(&lent)? {
+            let mode = file?.metadata()?.permissions().mode();
+            assert_eq!(mode & 0o777, 0o640, "for its group alone");
+        }
+        let relay = plan().start()?;
+        let shown = || {
+            let url = format!("https://{name}:8443/");
+            let answer = curl(&server, &["--write-out", "%{certs}", &url])?;
+            let answer = answer.map_err(Error::Unexpected)?;
+            Ok::<_, Error>(
+                answer.lines().find(|line| line.starts_with("Serial")).map(str::to_owned),
+            )
+        };
+        let first = shown()?;
+        assert!(first.is_some());
+        renew()?;
+        as_root("ExecReload=", &server, &settings, &lent)?;
+        relay.notice("certificate-reloaded", LIMIT)?;
+        assert_ne!(shown()?, first);
+        Ok(())
+    })
 }
 
 #[test]
@@ -270,7 +349,7 @@ fn its_manager_hears_that_it_is_ready_and_well_and_that_it_stops() -> Result {
         let world = Blockade::new(lab)?;
         let path = world.server.folder()?.join("notify");
         let manager = UnixDatagram::bind(&path)?;
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o777))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777))?;
         manager.set_read_timeout(Some(LIMIT))?;
         let heard = || {
             let mut word = [0; 64];

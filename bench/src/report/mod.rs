@@ -5,6 +5,8 @@ mod table;
 mod telegram;
 mod tls;
 
+pub(crate) use table::{Goal, Limit, goals};
+
 use std::collections::BTreeMap;
 use std::fmt::{self, Formatter};
 
@@ -26,7 +28,12 @@ pub(crate) struct Report<'a, Options> {
 }
 
 /// What was measured, where and when.
-fn head(f: &mut Formatter<'_>, title: &str, command: &str, load: &(String, String)) -> fmt::Result {
+pub(crate) fn head(
+    f: &mut Formatter<'_>,
+    title: &str,
+    command: &str,
+    load: &(String, String),
+) -> fmt::Result {
     writeln!(f, "# {title}\n")?;
     writeln!(f, "Made by `cargo run --release -p bench -- {command}` on {}.\n", machine::today())?;
     let (before, after) = load;
@@ -78,7 +85,7 @@ fn cell(summary: Summary) -> String {
 }
 
 /// The median and its interval.
-fn interval(summary: Summary) -> String {
+pub(crate) fn interval(summary: Summary) -> String {
     let (low, high) = summary.interval;
     format!("{} ({}–{})", short(summary.median), short(low), short(high))
 }

@@ -7,7 +7,8 @@ use super::{Report, interval};
 use crate::accept;
 use crate::figures::{Metric, Of, Summary};
 use crate::load::CLIENTS;
-use crate::relay::{MEMORY_ROUNDS, Options};
+use crate::relay::Relay;
+use crate::rounds::{Comparison, FEW_ROUNDS};
 use crate::subject::{OURS, SPLICE};
 use crate::visit::{ALONE, Amounts, FIRST_BYTES, STALLED, STREAMS};
 use crate::way::Way;
@@ -36,32 +37,32 @@ const TABLES: [(&str, &[Metric]); 3] = [
     ),
 ];
 
-impl Display for Report<'_, Options> {
+impl Display for Report<'_, Relay> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
-        super::head(f, "What a relay costs, side by side", "relay", load)?;
+        super::head(f, "What a relay costs, side by side", Relay::NAME, load)?;
         super::subjects(f, subjects, &self.missing)?;
         writeln!(
             f,
             "\nMedians of {} rounds (rivals: of {}; memory: of {}); in brackets, where the true median lies with a \
              certainty of 95 %, or all samples where they are fewer than six. ↑: more is better; \
              elsewhere, less is. **×** is how many times {SPLICE}, compared round by round.",
-            options.rounds,
-            options.rounds.min(options.rival_rounds),
-            options.rounds.min(MEMORY_ROUNDS)
+            options.rounds(),
+            options.rival_rounds(),
+            options.rounds().min(FEW_ROUNDS)
         )?;
         table::goals(f, self.all_goals())?;
         for (title, metrics) in TABLES {
             self.table(f, title, metrics, &AGAINST)?;
         }
         self.accepting(f)?;
-        write!(f, "{}", method(options.amounts(), options.accepts))?;
+        write!(f, "{}", method(options.amounts(), options.accepts()))?;
         super::settings(f, subjects)?;
         super::failures(f, &self.failures)
     }
 }
 
-impl Report<'_, Options> {
+impl Report<'_, Relay> {
     fn all_goals(&self) -> Vec<Goal> {
         let ours = |way, metric| self.figures.summary((way, OURS), metric);
         let mut goals = Vec::new();

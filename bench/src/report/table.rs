@@ -15,16 +15,17 @@ pub(super) struct Against {
 }
 
 /// What we want to reach, in words, as a limit, and what was reached.
-pub(super) struct Goal {
-    pub(super) measure: String,
-    pub(super) limit: Limit,
-    pub(super) unit: &'static str,
-    pub(super) reached: Option<Summary>,
+#[derive(Clone, Debug)]
+pub(crate) struct Goal {
+    pub(crate) measure: String,
+    pub(crate) limit: Limit,
+    pub(crate) unit: &'static str,
+    pub(crate) reached: Option<Summary>,
 }
 
 /// On which side it is good to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Limit {
+pub(crate) enum Limit {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -47,7 +48,7 @@ impl fmt::Display for Limit {
     }
 }
 
-pub(super) fn goals(f: &mut Formatter<'_>, goals: Vec<Goal>) -> fmt::Result {
+pub(crate) fn goals(f: &mut Formatter<'_>, goals: Vec<Goal>) -> fmt::Result {
     writeln!(f, "\n## Goals\n\n| measure | goal | reached | |\n|---|--:|--:|---|")?;
     for Goal { measure, limit, unit, reached } in goals {
         let (reached, verdict) = match reached {

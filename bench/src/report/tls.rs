@@ -6,8 +6,9 @@ use super::Report;
 use super::table::{self, Against, Goal, Limit};
 use crate::figures::{Metric, Of};
 use crate::load::{CLIENTS, DELAY, RATE, WEB_CLIENTS};
+use crate::rounds::{Comparison, FEW_ROUNDS};
 use crate::subject::{FLOOR as NAME, OURS};
-use crate::tls::{FEW_ROUNDS, Options};
+use crate::tls::Tls;
 use crate::visit::{ALONE, Amounts, FAR_DOWN, FAR_UP, FIRST_BYTES, STREAMS};
 use crate::way::Way;
 
@@ -27,10 +28,10 @@ const TABLES: [(&str, &[Metric]); 4] = [
     ("Over a long way", &[Metric::FarDown, Metric::FarUp]),
 ];
 
-impl Display for Report<'_, Options> {
+impl Display for Report<'_, Tls> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { options, subjects, load, .. } = self;
-        super::head(f, "What TLS costs, side by side", "tls", load)?;
+        super::head(f, "What TLS costs, side by side", Tls::NAME, load)?;
         super::subjects(f, subjects, &self.missing)?;
         if !subjects.iter().any(|subject| subject.ways().any(|way| way == Way::Web)) {
             writeln!(f, "- {OURS} names no {} proxy; that is left out.", Way::Web.name())?;
@@ -41,9 +42,9 @@ impl Display for Report<'_, Options> {
              brackets, where the true median lies with a certainty of 95 %, or all samples where \
              they are fewer than six. ↑: more is better; elsewhere, less is. **×** is how many \
              times {NAME}, compared round by round.",
-            options.rounds,
-            options.rounds.min(options.rival_rounds),
-            options.rounds.min(FEW_ROUNDS)
+            options.rounds(),
+            options.rival_rounds(),
+            options.rounds().min(FEW_ROUNDS)
         )?;
         table::goals(f, self.all_goals())?;
         for (title, metrics) in TABLES {
@@ -55,7 +56,7 @@ impl Display for Report<'_, Options> {
     }
 }
 
-impl Report<'_, Options> {
+impl Report<'_, Tls> {
     fn all_goals(&self) -> Vec<Goal> {
         let ours = |way, metric| self.figures.summary((way, OURS), metric);
         let to_floor = |metric| self.figures.ratio((Way::TlsConnect, OURS), FLOOR, metric);
@@ -68,18 +69,15 @@ impl Report<'_, Options> {
         // CPU a handshake, the other way round: handshakes for the same CPU.
         let shaken = self.figures.ratio(FLOOR, (h1, OURS), Metric::HandshakeCpu);
         let shaken_of = format!("handshakes per CPU second, against {NAME}'s");
+        let [down_far, up_far] = ["download", "upload"]
+            .map(|what| format!("{what} over a long way, of what there is without a proxy"));
         [
             ("memory per idle tunnel", h1, Limit::AtMost(15.0), " KiB", ours(h1, Metric::Idle)),
             ("download: CPU", h1, Limit::AtMost(1.0), "×", to_floor(Metric::DownCpu)),
             ("upload: CPU", h1, Limit::AtMost(1.0), "×", to_floor(Metric::UpCpu)),
             (&shaken_of, h1, Limit::AtLeast(1.0), "×", shaken),
-            (
-                "download over a long way, of what there is without a proxy",
-                h2,
-                Limit::AtLeast(90.0),
-                " %",
-                far(h2, Metric::FarDown),
-            ),
+            (&down_far, h2, Limit::AtLeast(90.0), " %", far(h2, Metric::FarDown)),
+            (&up_far, h2, Limit::AtLeast(90.0), " %", far(h2, Metric::FarUp)),
             (
                 "download: CPU s/GiB",
                 Way::Web,

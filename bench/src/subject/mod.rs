@@ -228,11 +228,19 @@ impl Wanted<'_> {
             };
             subjects.extend(kind.prepare(&program, self, world)?);
         }
+        // Made for this run, and no matter to a reader.
+        let vouched = self.certificate.and_then(|certificate| certificate.chain.parent());
+        for subject in &mut subjects {
+            for folder in vouched.into_iter().chain([&*subject.folder]) {
+                let folder = folder.display().to_string();
+                subject.settings = subject.settings.replace(&folder, "FOLDER");
+            }
+        }
         Ok((subjects, missing))
     }
 }
 
-fn installed(name: &str) -> Option<PathBuf> {
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Not everybody's path leads to what only root starts.
     let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
@@ -269,7 +277,7 @@ impl Subject {
     fn command(&self) -> Result<Command> {
         let log = File::create(self.folder.join("log"))?;
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).current_dir(&self.folder);
+        command.args(&self.arguments).current_dir(&self.folder).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if let Some((user, group)) = self.user {
             // Root's home is closed to others.
@@ -284,6 +292,11 @@ impl Subject {
 pub(crate) struct Running(Vec<Child>);
 
 impl Running {
+    /// Of a program that is no proxy.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(vec![child])
+    }
+
     /// The proxy's processes.
     pub(crate) fn tree(&self) -> Tree {
         Tree::of(&self.0[0])
@@ -300,7 +313,7 @@ impl Drop for Running {
 }
 
 /// What a program prints when it is asked, in its first line.
-fn said(program: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn said(program: &Path, arguments: &[&str]) -> Result<String> {
     let missing = |error| Error::Missing(format!("cannot run {}: {error}", program.display()));
     let output = Command::new(program).args(arguments).output().map_err(missing)?;
     let all = [output.stdout, output.stderr].concat();

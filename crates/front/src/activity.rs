@@ -1,6 +1,6 @@
 //! What happens on a connection, so that one on which nothing does can be ended.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(crate) struct Activity {
     moved: Mutex<Instant>,
     /// Answers and tunnels of key holders under way.
     guests: AtomicUsize,
+    /// Whether a key was ever shown.
+    known: AtomicBool,
     /// Requests of people without a key, so far.
     strangers: AtomicU64,
     /// Too many of those.
@@ -25,6 +27,7 @@ impl Activity {
         Arc::new(Self {
             moved: Mutex::new(Instant::now()),
             guests: AtomicUsize::default(),
+            known: AtomicBool::default(),
             strangers: AtomicU64::default(),
             crowded: Notify::new(),
         })
@@ -46,6 +49,16 @@ impl Activity {
 
     pub(crate) fn has_guests(&self) -> bool {
         self.guests.load(Ordering::Acquire) > 0
+    }
+
+    /// Somebody has shown a key.
+    pub(crate) fn is_a_guests(&self) {
+        self.known.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Acquire)
     }
 
     /// One more request without a key; how many there were.

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::activity::{Activity, Guest, Visit};
 use crate::body::{self, Watched};
-use crate::{Body, Limits, Rooms, Shared};
+use crate::{Body, Limits, Rooms, Shared, http2};
 
 /// Where an answer comes from, after the rooms were asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,9 @@ where
     let limits = shared.limits.clone();
     let stop = shared.stop.subscribe();
     let service = answering(shared, rooms, &activity, behind);
+    let service = move |request: Request<Incoming>| {
+        service(request.map(|body| body.map_err(io::Error::other).boxed_unsync()))
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -67,24 +70,18 @@ where
 {
     let activity = Activity::new();
     let limits = shared.limits.clone();
-    let stop = shared.stop.subscribe();
+    let mut stop = shared.stop.subscribe();
+    let windows = Arc::clone(&shared.windows);
     let service = answering(shared, rooms, &activity, Behind::Site);
-    let connection = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        // Windows begin small and grow with what is really received in a round trip, up to 16 MiB: a
-        // stranger cannot make us hold much, and a key holder far away is not slowed down.
-        .adaptive_window(true)
-        .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.head_bytes / 2).unwrap_or(16 << 10))
-        // What waits for a reader, for each stream.
-        .max_send_buf_size(16 << 10)
-        // Streams that are reset before we have begun with them (CVE-2023-44487), and those that we
-        // reset because of errors: more of them end the connection.
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(128)
-        .serve_connection(TokioIo::new(stream), service_fn(service));
-    watch_over(pin!(connection), http2::Connection::graceful_shutdown, &activity, &limits, stop)
-        .await;
+    let opening = http2::Connection::open(stream, service, &activity, &windows, &limits);
+    // Boxed, as in `Front::serve`.
+    let opening = Box::pin(opening);
+    let opened = tokio::select! {
+        opened = timeout(limits.idle, opening) => opened,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    let Ok(Ok(connection)) = opened else { return };
+    watch_over(pin!(connection), http2::Connection::ask_to_end, &activity, &limits, stop).await;
 }
 
 /// Lets a connection run, asks it to end when nothing moves on it, when it has asked too much or when
@@ -125,7 +122,8 @@ async fn watch_over<C: Future>(
 }
 
 /// An answer to come.
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+pub(crate) type Answering =
+    Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
 /// What is done with each request of a connection.
 fn answering<R: Rooms>(
@@ -133,7 +131,7 @@ fn answering<R: Rooms>(
     rooms: Arc<R>,
     activity: &Arc<Activity>,
     behind: Behind,
-) -> impl Fn(Request<Incoming>) -> Answering + use<R> {
+) -> impl Fn(Request<Body>) -> Answering + use<R> {
     let activity = Arc::clone(activity);
     move |request| {
         let (shared, rooms) = (Arc::clone(&shared), Arc::clone(&rooms));
@@ -147,17 +145,17 @@ async fn answer<R: Rooms>(
     rooms: &R,
     activity: &Arc<Activity>,
     behind: Behind,
-    request: Request<Incoming>,
+    request: Request<Body>,
 ) -> Response<Body> {
     activity.moved();
     let mut request = request.map(|body| {
-        let body = body.map_err(io::Error::other);
         let kept = Visit { activity: Arc::clone(activity), _place: None };
         Watched { body, kept }.boxed_unsync()
     });
     let guest = Guest::new(activity);
     request.extensions_mut().insert(guest.clone());
     if let Some(answer) = rooms.enter(&mut request).await {
+        activity.is_a_guests();
         return answer.map(|body| Watched { body, kept: guest }.boxed_unsync());
     }
     request.extensions_mut().remove::<Guest>();

@@ -45,6 +45,7 @@
 //! | `certificates` | which certificate a visitor is shown; files, self-signed ones |
 //! | `acme` | public ones: orders, proofs, when to ask again |
 //! | `http_server`, `activity` | HTTP and its bounds; what happens on a connection |
+//! | `http2` | HTTP/2 itself: windows, bodies, tunnels |
 //! | `rooms` | the seam, tunnels |
 //! | `forward` | key holders' requests to other servers |
 //! | `site` | nothing, files, or a website behind this one; why it looks as it does |
@@ -61,6 +62,7 @@ mod activity;
 pub mod body;
 mod certificates;
 mod forward;
+mod http2;
 mod http_server;
 mod kept;
 mod limits;
@@ -78,6 +80,7 @@ mod tls;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
@@ -172,8 +175,12 @@ pub(crate) struct Shared {
     limits: Limits,
     /// Room for answers of the site.
     answers: Arc<Semaphore>,
+    /// Room for what key holders send.
+    windows: Arc<http2::Windows>,
     stop: watch::Sender<bool>,
     fingerprints: Vec<[u8; 32]>,
+    /// How many public certificates were not issued yet.
+    awaited: Arc<AtomicUsize>,
     keepers: Vec<AbortHandle>,
 }
 
@@ -232,13 +239,16 @@ impl Front {
         let tls = Tls::new(Arc::clone(&table))?;
 
         let mut keepers = Vec::new();
+        let awaited = Arc::<AtomicUsize>::default();
         for (place, identity) in identities.into_iter().enumerate() {
             let (table, notices) = (Arc::clone(&table), notices.clone());
             let held = Arc::clone(&shown[place]);
             match identity {
                 Identity::Public(acme) => {
-                    let keeper = acme::Keeper { acme, place, table, kept: kept.clone(), notices };
+                    let (kept, awaited) = (kept.clone(), Arc::clone(&awaited));
+                    let keeper = acme::Keeper { acme, place, table, kept, notices, awaited };
                     let held = is_public[place].then_some(held);
+                    keeper.awaited.fetch_add(usize::from(held.is_none()), Ordering::Relaxed);
                     keepers.push(tokio::spawn(keeper.keep(held)).abort_handle());
                 }
                 Identity::Files { certificate, key } => {
@@ -249,8 +259,20 @@ impl Front {
             }
         }
         let answers = Arc::new(Semaphore::new(limits.answers));
+        let windows = http2::Windows::new(limits.windows);
         let stop = watch::Sender::new(false);
-        let shared = Shared { tls, site, redirect, limits, answers, stop, fingerprints, keepers };
+        let shared = Shared {
+            tls,
+            site,
+            redirect,
+            limits,
+            answers,
+            windows,
+            stop,
+            fingerprints,
+            awaited,
+            keepers,
+        };
         Ok((Self(Arc::new(shared)), receiver))
     }
 
@@ -258,6 +280,13 @@ impl Front {
     #[must_use]
     pub fn fingerprints(&self) -> &[[u8; 32]] {
         &self.0.fingerprints
+    }
+
+    /// Whether a public certificate was asked for that has not been issued yet: browsers refuse what is
+    /// shown in its place.
+    #[must_use]
+    pub fn awaits_certificate(&self) -> bool {
+        self.0.awaited.load(Ordering::Relaxed) > 0
     }
 
     /// Serves whoever speaks TLS, until they are done or have a tunnel of HTTP/1.1. `first` is what
@@ -281,14 +310,16 @@ impl Front {
         }
     }
 
-    /// Serves whoever speaks HTTP/1.1 without TLS: the site, or the way to it.
-    pub async fn serve_plain<S>(&self, stream: S, first: Vec<u8>)
+    /// Serves whoever speaks HTTP/1.1 without TLS: the site, or the way to it. Of the bytes that were
+    /// read already, so many came with the first read: whether a head that makes no sense is answered
+    /// before it is whole depends on that.
+    pub async fn serve_plain<S>(&self, stream: S, first: Vec<u8>, first_piece: usize)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let shared = Arc::clone(&self.0);
         let behind = if shared.redirect { Behind::Redirect } else { Behind::Site };
-        let stream = Rewound::new(first, stream);
+        let stream = Rewound::in_pieces(first, first_piece, stream);
         http_server::serve_http1(shared, stream, Arc::new(NoRooms), behind).await;
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Bounds on what anyone can take up. The defaults are those of ordinary web servers where these have
 /// one; memory for whoever has no key is at most about 64 KiB a connection, 32 KiB a stream that
-/// reads nothing, and that only [`Limits::answers`] times.
+/// reads nothing, and that only [`Limits::answers`] times. [`Limits::windows`] is for the others.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// How long a TLS handshake may take.
@@ -23,6 +23,10 @@ pub struct Limits {
     pub requests: usize,
     /// Streams at the same time on one HTTP/2 connection.
     pub streams: u32,
+    /// The most bytes that key holders may have sent over HTTP/2 and nobody has read yet, on all
+    /// connections together, of which each has an equal share: 16 MiB at most. Those who came when
+    /// there were fewer may still hold what they had then.
+    pub windows: usize,
     /// Answers of the site under way at the same time, on all connections; the next one hears 503.
     pub answers: usize,
     /// The most bytes that a site behind this one is sent with a request.
@@ -44,6 +48,7 @@ impl Default for Limits {
             headers: 100,
             requests: 1_000,
             streams: 200,
+            windows: 256 << 20,
             answers: 512,
             upstream_request: 1 << 20,
             upstream_answer: 256 << 20,

@@ -34,6 +34,14 @@ pub(crate) fn forget(headers: &mut HeaderMap) {
     }
 }
 
+/// Takes away what HTTP/2 does not allow (RFC 9113, section 8.2.2).
+pub(crate) fn unknown_to_http2(headers: &mut HeaderMap) {
+    let [connection, keep_alive, proxy_connection, ..] = &BETWEEN_NEIGHBOURS;
+    for name in [connection, keep_alive, proxy_connection, &TE, &TRANSFER_ENCODING, &UPGRADE] {
+        headers.remove(name);
+    }
+}
+
 /// The same for a request that goes on in HTTP/1.1, whatever it came in.
 pub(crate) fn leave(parts: &mut request::Parts) {
     parts.version = Version::HTTP_11;

@@ -9,13 +9,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Gives the first bytes again before it goes on reading.
 pub(crate) struct Rewound<S> {
     first: Vec<u8>,
+    /// So many of them are given alone, before the others.
+    piece: usize,
     given: usize,
     stream: S,
 }
 
 impl<S> Rewound<S> {
     pub(crate) fn new(first: Vec<u8>, stream: S) -> Self {
-        Self { first, given: 0, stream }
+        Self { piece: first.len(), first, given: 0, stream }
+    }
+
+    /// The same, in two pieces, the first of which has so many bytes.
+    pub(crate) fn in_pieces(first: Vec<u8>, piece: usize, stream: S) -> Self {
+        Self { piece: piece.min(first.len()), ..Self::new(first, stream) }
     }
 }
 
@@ -27,7 +34,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.given < this.first.len() {
-            let rest = &this.first[this.given..];
+            let end = if this.given < this.piece { this.piece } else { this.first.len() };
+            let rest = &this.first[this.given..end];
             let taken = rest.len().min(buf.remaining());
             buf.put_slice(&rest[..taken]);
             this.given += taken;
@@ -68,5 +76,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Rewound<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_first_is_given_alone_and_then_the_rest() {
+        let mut stream = Rewound::in_pieces(b"abcdef".to_vec(), 2, &b"gh"[..]);
+        let mut bytes = [0; 8];
+        for piece in [&b"ab"[..], b"cdef", b"gh"] {
+            let read = stream.read(&mut bytes).await.expect("it reads");
+            assert_eq!(&bytes[..read], piece);
+        }
     }
 }

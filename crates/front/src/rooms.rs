@@ -10,8 +10,8 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::Body;
 use crate::activity::Guest;
+use crate::{Body, http2};
 
 /// What people with a key find. It is asked about every request over TLS before the site is.
 ///
@@ -45,8 +45,13 @@ impl Rooms for NoRooms {
 /// On HTTP/1.1 it outlives [`Front::serve`](crate::Front::serve); on HTTP/2 the connection lasts as
 /// long as there are tunnels in it.
 pub struct Tunnel {
-    stream: TokioIo<Upgraded>,
+    stream: Stream,
     _guest: Option<Guest>,
+}
+
+enum Stream {
+    Http1(TokioIo<Upgraded>),
+    Http2(http2::Tunnel),
 }
 
 impl Tunnel {
@@ -59,9 +64,13 @@ impl Tunnel {
         request: &mut Request<B>,
     ) -> impl Future<Output = io::Result<Self>> + Send + use<B> {
         let guest = request.extensions_mut().remove::<Guest>();
-        let upgrade: OnUpgrade = hyper::upgrade::on(request);
+        let http2 = request.extensions_mut().remove::<http2::Begun>();
+        let http1: OnUpgrade = hyper::upgrade::on(request);
         async move {
-            let stream = TokioIo::new(upgrade.await.map_err(io::Error::other)?);
+            let stream = match http2 {
+                Some(begun) => Stream::Http2(begun.tunnel().await?),
+                None => Stream::Http1(TokioIo::new(http1.await.map_err(io::Error::other)?)),
+            };
             Ok(Self { stream, _guest: guest })
         }
     }
@@ -73,7 +82,10 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        match &mut self.stream {
+            Stream::Http1(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Http2(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
     }
 }
 
@@ -83,14 +95,23 @@ impl AsyncWrite for Tunnel {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        match &mut self.stream {
+            Stream::Http1(stream) => Pin::new(stream).poll_write(cx, buf),
+            Stream::Http2(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        match &mut self.stream {
+            Stream::Http1(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Http2(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.stream {
+            Stream::Http1(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Http2(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }

@@ -3,15 +3,18 @@
 
 mod common;
 
+use std::future::{pending, poll_fn};
 use std::pin::pin;
 
 use bytes::Bytes;
 use common::{NAME, Wearer, text, wear};
 use front::{Body, Rooms, Tunnel, body};
+use h2::SendStream;
 use http::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Takes whoever says the word to one place, and repeats what they post.
 struct Toy {
@@ -35,6 +38,23 @@ impl Rooms for Toy {
             let mut tunnel = tunnel.await?;
             let mut target = TcpStream::connect(("127.0.0.1", leads_to)).await?;
             copy_bidirectional(&mut tunnel, &mut target).await
+        });
+        Some(Response::new(body::empty()))
+    }
+}
+
+/// Opens tunnels for whoever says the word, and reads nothing that anybody sends.
+struct Deaf;
+
+impl Rooms for Deaf {
+    async fn enter(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
+        if request.method() != Method::CONNECT {
+            return pending().await;
+        }
+        let tunnel = Tunnel::begin(request);
+        tokio::spawn(async move {
+            let _tunnel = tunnel.await;
+            pending::<()>().await;
         });
         Some(Response::new(body::empty()))
     }
@@ -175,7 +195,7 @@ async fn an_upload_from_far_away_fills_more_than_a_mebibyte_of_line() {
     while back < ALL {
         up.reserve_capacity((ALL - sent).min(1 << 20));
         tokio::select! {
-            capacity = std::future::poll_fn(|cx| up.poll_capacity(cx)), if sent < ALL => {
+            capacity = poll_fn(|cx| up.poll_capacity(cx)), if sent < ALL => {
                 let capacity = capacity.expect("open").expect("a window").min(ALL - sent);
                 up.send_data(vec![7; capacity].into(), false).expect("sent");
                 sent += capacity;
@@ -189,6 +209,58 @@ async fn an_upload_from_far_away_fills_more_than_a_mebibyte_of_line() {
         most = most.max(sent - back);
     }
     assert!(most > 1 << 20, "{most} bytes were on the way at the same time");
+}
+
+/// Sends as much as it may; how much that was.
+async fn fill(mut up: SendStream<Bytes>) -> usize {
+    let mut sent = 0;
+    loop {
+        up.reserve_capacity(1 << 20);
+        let room = poll_fn(|cx| up.poll_capacity(cx));
+        match timeout(std::time::Duration::from_secs(1), room).await {
+            Ok(room) => {
+                let room = room.expect("open").expect("a window");
+                up.send_data(vec![7; room].into(), false).expect("sent");
+                sent += room;
+            }
+            Err(_) => return sent,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_holder_may_send_more_that_nobody_reads_than_a_stranger_and_not_without_bounds() {
+    const STREAM: usize = 4 << 20;
+    let post = || Request::post("https://wherever.example.org/").body(()).expect("a request");
+    // Who it is, the bound on all of them, and what ten streams of a connection come to.
+    for (is_known, all, least, most) in [
+        (false, 256 << 20, 1, 65_535),
+        (true, 256 << 20, STREAM + 1, 4 * STREAM),
+        (true, 1 << 20, 65_535 + 1, 1 << 20),
+    ] {
+        let wearer = wear(Deaf, |settings, _| settings.limits.windows = all).await;
+        let client = http2(&wearer, std::time::Duration::ZERO).await;
+        let mut filling = Vec::new();
+        for _ in 0..10 {
+            let mut client = client.clone().ready().await.expect("ready");
+            let request = if is_known { connect("") } else { post() };
+            let (answer, up) = client.send_request(request, false).expect("sent");
+            if is_known {
+                assert_eq!(answer.await.expect("an answer").status(), StatusCode::OK);
+            } else {
+                // Held, or it is reset.
+                tokio::spawn(answer);
+            }
+            filling.push(tokio::spawn(fill(up)));
+        }
+        let mut sum = 0;
+        for filled in filling {
+            let filled = filled.await.expect("filled");
+            assert!(filled <= STREAM, "{filled} bytes in one stream");
+            sum += filled;
+        }
+        assert!((least..=most).contains(&sum), "{is_known}, {all}: {sum} bytes");
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,11 @@ fn towards(far: &SocketAddr) -> Option<IpAddr> {
     (!own.is_loopback() && !own.is_unspecified()).then_some(own)
 }
 
+/// Whether this is an address of this machine: only then can a socket have it.
+pub(crate) fn is_here(ip: IpAddr) -> bool {
+    UdpSocket::bind((ip, 0)).is_ok()
+}
+
 /// Whether others can reach this address from anywhere.
 pub(crate) fn is_public(ip: IpAddr) -> bool {
     match ip {

@@ -11,6 +11,7 @@ use wire::account::Account;
 use wire::bundle::LONGEST_LIFE;
 use wire::crack::Network;
 use wire::derive::Form;
+use wire::echo::Transport;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
 use crate::house::HouseFlags;
@@ -83,6 +84,10 @@ pub(crate) struct Service {
 
     #[command(flatten)]
     pub house: HouseFlags,
+
+    /// Where 'jaryq lend' has put files that this user cannot read
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub lent: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -104,6 +109,8 @@ pub(crate) enum Verb {
     Bundle(BundleVerb),
     /// Choose whose bundles are used on this machine, by the words of whoever signs them
     Trust(TrustArgs),
+    /// Find which ports of a bundle's relays still carry traffic from here, and prove it
+    Reach(ReachArgs),
     /// Show what was carried: by day, protocol, datacentre, port and key
     Stats {
         /// How many days, today among them
@@ -126,6 +133,16 @@ pub(crate) enum Verb {
         /// Write below this folder, and start nothing
         #[arg(long, value_name = "DIR", hide = true)]
         root: Option<PathBuf>,
+    },
+    /// Copy the certificate, its key and the like to where the service can read them
+    #[command(hide = true)]
+    Lend {
+        /// The folder; it is made if it is not there
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Whose members may read them
+        #[arg(long)]
+        group: String,
     },
     /// End the service and remove it; keys and settings stay
     Uninstall {
@@ -263,6 +280,37 @@ pub(crate) enum TrustVerb {
         #[arg(value_name = "KEY|NAME|WORDS")]
         who: String,
     },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ReachArgs {
+    /// A bundle's file, by somebody whom you trust (jaryq trust); - for standard input
+    #[arg(value_name = "BUNDLE")]
+    pub bundle: String,
+    /// Try all ports, in seconds; your provider can notice that, and a home router may not bear it
+    #[arg(long)]
+    pub loud: bool,
+    /// Your network, where you know it: AS9198, or a name; it stands in receipts
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<Network>,
+    /// Begin with these receipts, and add new ones [default: beside the bundle]
+    #[arg(long, value_name = "FILE")]
+    pub receipts: Option<PathBuf>,
+    /// End when so many ports work, 0 for never [default: 3; with --loud, never]
+    #[arg(long, value_name = "N")]
+    pub enough: Option<usize>,
+    /// End after so many minutes [default: 10]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    pub minutes: Option<u32>,
+    /// Do not wait a minute to see whether what works goes on working
+    #[arg(long)]
+    pub brief: bool,
+    /// By one transport alone
+    #[arg(long, value_name = "tcp|udp")]
+    pub only: Option<Transport>,
+    /// Show the relays' addresses too
+    #[arg(long)]
+    pub addresses: bool,
 }
 
 fn at_most_a_thousand(text: &str) -> Result<NonZeroU16, String> {

@@ -274,6 +274,8 @@ pub(crate) struct Config {
     pub networks: Option<PathBuf>,
     /// A website and a certificate of its own.
     pub house: HouseFlags,
+    /// Where files of it are that only root can read.
+    pub lent: Option<PathBuf>,
 }
 
 impl Config {
@@ -343,6 +345,7 @@ impl Asked {
             datacentres,
             networks: service.networks,
             house: service.house,
+            lent: service.lent,
         })
     }
 }

@@ -13,7 +13,7 @@ use front::{Body, body};
 use http::header::ACCEPT_LANGUAGE;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
-use relay::Answering;
+use relay::{Answering, refused};
 use store::{Key, Store};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -91,7 +91,7 @@ impl Desk {
         Ok(())
     }
 
-    /// Leaves the request as it is, unless it shows a key.
+    /// Leaves the request as it is, unless it shows a key. The website hears of no address that does.
     async fn answer(&self, request: &mut Request<Body>) -> Option<Response<Body>> {
         let known = self.known.load_full()?;
         let path = request.uri().path();
@@ -100,22 +100,28 @@ impl Desk {
             None => (path, ""),
         };
         let &(what, access) = known.addresses.get(&token(first.strip_prefix('/')?)?)?;
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        let page = match what {
+        let method = request.method().clone();
+        let reads = matches!(method, Method::GET | Method::HEAD);
+        let file = rest.strip_prefix('/');
+        let (page, allowed) = match what {
             What::Page(number) => {
                 let (first, rest) = (first.to_owned(), rest.to_owned());
-                self.visit(&known.maker, access, number, request, &first, &rest).await
+                let allowed = if rest.is_empty() { "GET, HEAD, POST" } else { "" };
+                (self.visit(&known.maker, access, number, request, &first, &rest).await, allowed)
             }
-            What::Pac if reads && rest.strip_prefix('/') == Some(PAC) => {
+            What::Pac if file == Some(PAC) => {
                 let proxy = known.maker.rooms(access.id)?.proxy()?;
-                Some(pac::pac(&proxy))
+                (reads.then(|| pac::pac(&proxy)), "GET, HEAD")
             }
-            What::Profile if reads && rest.strip_prefix('/') == Some(PROFILE) => {
-                for_apple(&known.maker, access)
+            What::Profile if file == Some(PROFILE) => {
+                (for_apple(&known.maker, access).filter(|_| reads), "GET, HEAD")
             }
-            _ => None,
-        }?;
-        sent(page, request.method() == Method::HEAD)
+            What::Pac | What::Profile => (None, ""),
+        };
+        match page {
+            Some(page) => sent(page, method == Method::HEAD),
+            None => Some(refused(&method, allowed)),
+        }
     }
 
     /// Somebody at their page.

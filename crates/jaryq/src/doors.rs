@@ -104,6 +104,12 @@ impl Doors {
         Ok(true)
     }
 
+    /// Takes datagrams from now on. Until somebody has a bundle there is nobody to answer, and a port
+    /// that takes them in silence differs from a closed one.
+    pub(crate) fn hear_datagrams(&mut self) {
+        self.ports.hear_datagrams();
+    }
+
     /// Where it answers now.
     pub(crate) fn answers(&mut self) -> Answers {
         let mut usual = self.ports.answers();

@@ -2,6 +2,7 @@
 
 use relay::Relay;
 use store::{Identity, Store};
+use tokio::task::JoinHandle;
 use wire::echo::BundleId;
 use wire::tally::Day;
 
@@ -11,14 +12,16 @@ use crate::ledger::unix;
 pub(crate) struct Echoes {
     relay: Relay,
     identity: Identity,
-    /// What the relay knows.
+    /// What the relay knows, or is about to.
     bundles: Vec<BundleId>,
     day: Option<Day>,
+    /// The relay getting to know them: a second or two, if they are very many.
+    learning: Option<JoinHandle<()>>,
 }
 
 impl Echoes {
     pub(crate) fn new(relay: Relay, identity: Identity) -> Self {
-        Self { relay, identity, bundles: Vec::new(), day: None }
+        Self { relay, identity, bundles: Vec::new(), day: None, learning: None }
     }
 
     /// Whether a day has begun since the last time.
@@ -26,14 +29,24 @@ impl Echoes {
         self.day != Some(Day::at(unix()))
     }
 
-    /// Has the relay answer the bundles that are good today, and sign receipts.
+    /// Whether there is a bundle that is good.
+    pub(crate) fn has_bundles(&self) -> bool {
+        !self.bundles.is_empty()
+    }
+
+    /// Has the relay answer the bundles that are good today, and sign receipts. It goes on while the
+    /// relay gets to know them; what it has to know after that waits for it.
     pub(crate) async fn follow(&mut self, store: &Store) -> anyhow::Result<()> {
         let today = Day::at(unix());
         let good: Vec<BundleId> = store.bundles(today).await?.iter().map(|one| one.id).collect();
         if good != self.bundles {
-            let (relay, ids) = (self.relay.clone(), good.clone());
-            // Of very many, it takes a second or two.
-            tokio::task::spawn_blocking(move || relay.set_bundles(&ids)).await?;
+            let (relay, ids, before) = (self.relay.clone(), good.clone(), self.learning.take());
+            self.learning = Some(tokio::spawn(async move {
+                if let Some(before) = before {
+                    let _ = before.await;
+                }
+                let _ = tokio::task::spawn_blocking(move || relay.set_bundles(&ids)).await;
+            }));
             self.bundles = good;
         }
         if self.day != Some(today) {
@@ -42,5 +55,12 @@ impl Echoes {
             self.day = Some(today);
         }
         Ok(())
+    }
+
+    /// Waits until the relay knows them.
+    pub(crate) async fn settle(&mut self) {
+        if let Some(learning) = self.learning.take() {
+            let _ = learning.await;
+        }
     }
 }

@@ -61,6 +61,9 @@ pub(crate) struct HouseFace {
     /// Whether there is anything at its website.
     #[serde(default)]
     pub has_site: bool,
+    /// Whether the certificate was not issued yet, so that browsers refuse what is shown till then.
+    #[serde(default)]
+    pub awaited: bool,
 }
 
 impl HouseFace {
@@ -404,7 +407,8 @@ mod tests {
 
     fn house(name: &str, vouched: Vouched) -> HouseFace {
         let host = name.replace('*', "label");
-        HouseFace { names: vec![name.to_owned()], vouched, host, fingerprint: None, has_site: true }
+        let names = vec![name.to_owned()];
+        HouseFace { names, vouched, host, fingerprint: None, has_site: true, awaited: false }
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use front::{Acme, Dns, DnsProof, Front, Identity, Name, NoticeReceiver, Proof, S
 use nix::unistd::{AccessFlags, access, geteuid};
 use ports::Mode;
 use relay::House;
+use tokio::time::timeout;
 use wire::derive::{Buckets, KeyId};
 use wire::webproxy::WebHost;
 
-use crate::address::is_public;
+use crate::address::{is_here, is_public};
 use crate::config::{Config, DEFAULT_PORTS};
 use crate::desk::Desk;
 use crate::face::HouseFace;
@@ -28,8 +30,10 @@ use crate::watch::tell;
 
 /// The port that certificate authorities, browsers and Telegram's WEB proxy dial.
 pub(crate) const HTTPS: u16 = 443;
-/// How long it takes until all name servers of a zone know a record.
-const SETTLE: Duration = Duration::from_secs(60);
+/// How long the name of the website may take to be found.
+const NAMES: Duration = Duration::from_secs(5);
+/// How long it may take until all name servers of a zone know a record.
+const SETTLE: Duration = Duration::from_secs(120);
 
 /// What was asked for; the same names stand in `jaryq.toml`.
 #[derive(clap::Args, Clone, Default, PartialEq, Eq, Debug)]
@@ -237,19 +241,30 @@ impl HouseFlags {
         Ok(())
     }
 
+    /// Fails where the website's name leads to this relay: that would be asked for ever. A name that
+    /// is not found now is no reason.
+    pub(crate) async fn check_site(&self, mode: &Mode, own: &[String]) -> anyhow::Result<()> {
+        let Some(SiteFrom::Url(url)) = &self.site else { return Ok(()) };
+        let Some((host, port)) = url.host().zip(own_port(url, mode)) else { return Ok(()) };
+        let host = host.trim_matches(['[', ']']);
+        let found = timeout(NAMES, tokio::net::lookup_host((host, port))).await;
+        let mut found = found.into_iter().flatten().flatten();
+        let is_own = |ip: IpAddr| is_here(ip) || own.contains(&ip.to_string());
+        if let Some(at) = found.find(|at| is_own(at.ip().to_canonical())) {
+            bail!(
+                "--site {url} is this relay itself, at {at}, and would be asked for ever; give a \
+                 folder, or the website's own address or port"
+            );
+        }
+        Ok(())
+    }
+
     /// The URL of the website, where it leads to the relay itself.
     fn site_here(&self, mode: &Mode) -> Option<&http::Uri> {
         let Some(SiteFrom::Url(url)) = &self.site else { return None };
         let host = url.host()?;
-        let usual = if url.scheme_str() == Some("http") { PLAIN } else { HTTPS };
-        let port = url.port_u16().unwrap_or(usual);
-        let is_ours = match mode {
-            Mode::List(ports) => ports.as_slice().contains(&port),
-            // On all ports, others may be those of a website on the same machine.
-            Mode::Quiet | Mode::All => DEFAULT_PORTS.contains(&port),
-        };
         let is_named = self.domain.iter().flatten().any(|name| name.covers(host));
-        (is_ours && is_named).then_some(url)
+        (is_named && own_port(url, mode).is_some()).then_some(url)
     }
 
     /// Makes paths independent of where this program was started.
@@ -340,6 +355,45 @@ impl HouseFlags {
         }
     }
 
+    /// The files that can be lent to whoever cannot read them, and what they are called then.
+    pub(crate) fn lendable(&self) -> [(&'static str, Option<&Path>); 4] {
+        let certificate = match &self.certificate {
+            Some(CertificateFrom::File(path)) => Some(path.as_path()),
+            _ => None,
+        };
+        [
+            ("certificate.pem", certificate),
+            ("key.pem", self.key.as_deref()),
+            ("dns.key", self.dns_key.as_deref()),
+            ("acme-roots.pem", self.acme_roots.as_deref()),
+        ]
+    }
+
+    /// The same with what was lent, where that is all that can be read.
+    fn borrowing(&self, folder: &Path) -> Self {
+        let opens = |path: &Path| File::open(path).is_ok();
+        let [certificate, key, dns_key, acme_roots] = self.lendable().map(|(name, path)| {
+            let lent = folder.join(name);
+            (path.is_some_and(opens), opens(&lent).then_some(lent))
+        });
+        let mut flags = self.clone();
+        // These two are renewed at the same time, so they are read at the same place.
+        if let ((own, Some(certificate)), (own_key, Some(key))) = (certificate, key)
+            && !(own && own_key)
+        {
+            flags.certificate = Some(CertificateFrom::File(certificate));
+            flags.key = Some(key);
+        }
+        for (flag, (is_readable, lent)) in
+            [(&mut flags.dns_key, dns_key), (&mut flags.acme_roots, acme_roots)]
+        {
+            if !is_readable && lent.is_some() {
+                *flag = lent;
+            }
+        }
+        flags
+    }
+
     /// The files that must be readable when root is given up.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let certificate = self.certificate.iter().filter_map(|from| match from {
@@ -353,6 +407,18 @@ impl HouseFlags {
         let others = [&self.key, &self.dns_hook, &self.dns_key, &self.acme_roots];
         certificate.chain(site).chain(others.into_iter().flatten()).map(PathBuf::as_path)
     }
+}
+
+/// The port of a URL, if the relay answers there.
+fn own_port(url: &http::Uri, mode: &Mode) -> Option<u16> {
+    let usual = if url.scheme_str() == Some("http") { PLAIN } else { HTTPS };
+    let port = url.port_u16().unwrap_or(usual);
+    let is_ours = match mode {
+        Mode::List(ports) => ports.as_slice().contains(&port),
+        // On all ports, others may be those of a website on the same machine.
+        Mode::Quiet | Mode::All => DEFAULT_PORTS.contains(&port),
+    };
+    is_ours.then_some(port)
 }
 
 /// The zone of a name, as a rule.
@@ -399,10 +465,13 @@ pub(crate) fn open(
     desk: Arc<Desk>,
     printer: &Printer,
 ) -> anyhow::Result<Option<(House, NoticeReceiver)>> {
-    let flags = &config.house;
-    if !flags.is_wanted() {
+    if !config.house.is_wanted() {
         return Ok(None);
     }
+    let flags = match &config.lent {
+        Some(folder) => &config.house.borrowing(folder),
+        None => &config.house,
+    };
     flags.files().try_for_each(readable)?;
     flags.dns_hook.as_deref().map_or(Ok(()), executable)?;
     let names = flags.names(addresses)?;
@@ -437,6 +506,7 @@ pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFa
         host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
         fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
         has_site: config.house.site.is_some(),
+        awaited: house.front.awaits_certificate(),
     }
 }
 
@@ -517,6 +587,24 @@ mod tests {
         flags.check(&Mode::Quiet).expect("another port");
         let mode = "443,8444".parse().expect("ports");
         flags.check(&mode).expect_err("the relay's port");
+    }
+
+    #[tokio::test]
+    async fn a_website_whose_name_leads_here_is_refused() {
+        let own = ["203.0.113.5".to_owned()];
+        for (site, mode, is_here) in [
+            ("http://localhost", "80", true),
+            ("https://127.0.0.1:8443/x", "443,8443", true),
+            ("http://203.0.113.5", "80", true),
+            ("http://203.0.113.6", "80", false),
+            ("http://localhost:8080", "80", false),
+            ("http://nowhere.invalid", "80", false),
+            ("http://[::2]", "80", false),
+        ] {
+            let flags = flags(&format!("--domain a.example --site {site}"));
+            let mode = mode.parse().expect("ports");
+            assert_eq!(flags.check_site(&mode, &own).await.is_err(), is_here, "{site}");
+        }
     }
 
     #[test]

@@ -125,8 +125,10 @@ pub(crate) struct PageLink {
     pub url: String,
     /// Whether it can still be opened.
     pub is_left: bool,
-    /// Whether it is what one sends: browsers accept its certificate.
+    /// Whether it is what one sends: browsers accept its certificate, once there is one.
     pub is_best: bool,
+    /// Whether there is none yet.
+    pub is_awaited: bool,
 }
 
 impl PageLink {
@@ -139,7 +141,8 @@ impl PageLink {
         let page = store.page(key.id).await?;
         let is_left = Openings::from_bytes(page.openings).is_left(unix());
         let is_best = is_left && rooms.house.is_accepted();
-        Ok(Some(Self { url: rooms.page(page.number), is_left, is_best }))
+        let is_awaited = rooms.house.awaited;
+        Ok(Some(Self { url: rooms.page(page.number), is_left, is_best, is_awaited }))
     }
 }
 

@@ -3,7 +3,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
-//! | `up`, `key`, `bundle`, `trust`, `stats`, `doctor`, `install` | the verbs |
+//! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
@@ -13,6 +13,7 @@
 //! | `chart` | tables with bars |
 //! | `face` | what the world sees of a relay (addresses, ports, mask), and the links that follow |
 //! | `house` | a website and a certificate of its own |
+//! | `lent` | its files, where only root can read them |
 //! | `rooms` | its addresses that lead to one key |
 //! | `desk` | the page on which somebody sets up their apps |
 //! | `cleartext` | the port of SOCKS5 and HTTP proxies, while somebody has a key for it |
@@ -41,9 +42,11 @@ mod house;
 mod install;
 mod key;
 mod ledger;
+mod lent;
 mod machine;
 mod metrics;
 mod print;
+mod reach;
 mod reload;
 mod rooms;
 mod root;
@@ -93,6 +96,7 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
+        Verb::Reach(arguments) => return reach::run(&arguments, printer),
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
@@ -106,6 +110,10 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
                 );
             }
             install::install(service, root.as_deref(), printer)?;
+        }
+        Verb::Lend { to, group } => {
+            let config = Config::gather(args.place, Service::default())?;
+            lent::lend(&config.house, &to, &group)?;
         }
         Verb::Uninstall { root } => install::uninstall(root.as_deref(), printer)?,
     }

@@ -91,8 +91,12 @@ impl Printer {
 
     /// The page of somebody's own.
     pub(crate) fn page(&self, page: &PageLink, id: &str) {
-        let PageLink { url, is_left, is_best } = page;
+        let PageLink { url, is_left, is_best, is_awaited } = page;
         self.line(match (is_best, is_left) {
+            (true, _) if *is_awaited => {
+                "  page   send this one when its certificate has come, which the relay says (browsers \
+                 warn of it until then): it shows how to set up their apps, five times"
+            }
             (true, _) => "  page   send this one: it shows how to set up their apps, five times",
             (_, true) => "  page   how to set up their apps, five times; browsers will warn of it",
             _ => "  page   was used up",

@@ -62,6 +62,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let buckets = Buckets::new(&identity.relay_key(), identity.epoch());
         let desk = Arc::new(Desk::new(store.clone(), printer.is_json()));
         let (own, why) = (addresses(config), not_on_443.as_deref());
+        config.house.check_site(&config.mode, &own).await?;
         let house = house::open(config, &own, &buckets, why, Arc::clone(&desk), printer)?;
         let (house, of_house) = house.unzip();
         let front = house.as_ref().map(|house| house.front.clone());
@@ -85,7 +86,11 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
         let valid = set_keys(&relay, &keys, config.house.is_wanted());
         let mut echoes = Echoes::new(relay.clone(), identity.clone());
         echoes.follow(&store).await?;
-        let doors = Doors::open(ports, relay.clone())?;
+        echoes.settle().await;
+        let mut doors = Doors::open(ports, relay.clone())?;
+        if echoes.has_bundles() {
+            doors.hear_datagrams();
+        }
         doors.note(&store).await?;
         let supervisor = Supervisor::from_environment();
         let mut watch = Watch {
@@ -100,6 +105,7 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
             printer,
             supervisor,
             house: face_of_house.map(|face| (face, desk)),
+            front: front.clone(),
             identity: identity.clone(),
             echoes,
         };

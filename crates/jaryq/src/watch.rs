@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use front::Front;
 use relay::{Keys, NoticeReceiver, Relay};
 use serde_json::json;
 use store::{Identity, Key, Store};
@@ -49,6 +50,7 @@ pub(crate) struct Watch<'a> {
     pub supervisor: Supervisor,
     /// What links of a relay with a website of its own say, and who tells people what theirs are.
     pub house: Option<(HouseFace, Arc<Desk>)>,
+    pub front: Option<Front>,
     pub identity: Identity,
     pub echoes: Echoes,
 }
@@ -95,7 +97,10 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
-                self.begin_day().await;
+                if self.echoes.is_of_yesterday() {
+                    // Bundles end with a day.
+                    self.follow_bundles().await;
+                }
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -126,19 +131,21 @@ impl Watch<'_> {
         Ok(News { in_clear, ports })
     }
 
-    /// Bundles end with a day.
-    async fn begin_day(&mut self) {
-        if self.echoes.is_of_yesterday()
-            && let Err(error) = self.echoes.follow(&self.store).await
-        {
+    /// Answers the bundles that are good, and datagrams once there is one. What is wrong with bundles
+    /// keeps no key from being revoked.
+    async fn follow_bundles(&mut self) {
+        if let Err(error) = self.echoes.follow(&self.store).await {
             tell("state", &format!("bundles cannot be read: {error:#}"), self.printer.is_json());
+        }
+        if self.echoes.has_bundles() {
+            self.doors.hear_datagrams();
         }
     }
 
     async fn follow(&mut self) -> anyhow::Result<()> {
-        self.echoes.follow(&self.store).await?;
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
+        self.follow_bundles().await;
         if in_clear && let InClear::Refused(why) = self.cleartext.stands() {
             tell("cleartext-port", why, self.printer.is_json());
         }
@@ -152,9 +159,14 @@ impl Watch<'_> {
         self.inform_desk(&keys).await
     }
 
-    /// What could not be had may be free by now.
+    /// What could not be had may be free by now, or have come.
     async fn try_again(&mut self) -> anyhow::Result<()> {
-        if self.cleartext.try_again() {
+        let awaits = self.front.as_ref().is_some_and(Front::awaits_certificate);
+        let has_come = match &mut self.house {
+            Some((face, _)) => std::mem::replace(&mut face.awaited, awaits) && !awaits,
+            None => false,
+        };
+        if self.cleartext.try_again() || has_come {
             self.save_face().await?;
         }
         Ok(())

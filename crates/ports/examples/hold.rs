@@ -31,7 +31,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let quiet = PortList::from([443, 80, 179, 3785]);
-    let ports = Ports::open(Settings { mode, quiet, udp: true, best });
+    let mut ports = Ports::open(Settings { mode, quiet, udp: true, best });
+    ports.hear_datagrams();
     match arguments.get(2).map(|user| user.parse::<u32>()) {
         Some(Ok(user)) => become_user(user).expect("another user"),
         Some(Err(_)) => return ExitCode::FAILURE,

@@ -47,7 +47,8 @@ pub struct Settings {
     /// What [`Mode::Quiet`] is; and what is left of [`Mode::All`] where only a list can be had. The
     /// first one is what links carry.
     pub quiet: PortList,
-    /// Whether to take datagrams too. Without it, UDP ports are as they were.
+    /// Whether datagrams may be taken too, from [`Ports::hear_datagrams`] on. Without it, UDP ports are
+    /// as they were.
     pub udp: bool,
     /// The best mechanism to try.
     pub best: Mechanism,
@@ -180,6 +181,14 @@ impl Ports {
             reasons.extend(steered.why_not());
         }
         reasons
+    }
+
+    /// Takes datagrams on the same ports from now on. A list takes them from the start, since its
+    /// sockets may need root.
+    pub fn hear_datagrams(&mut self) {
+        if let How::Steered(steered) = &mut self.how {
+            steered.hear_datagrams();
+        }
     }
 
     /// Why datagrams are not taken, although [`Settings::udp`] asked for it: a raw socket for answers

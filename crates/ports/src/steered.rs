@@ -34,6 +34,9 @@ pub(crate) struct Steered {
     ipv6: bool,
     /// What was found of an earlier process and removed.
     removed: Vec<String>,
+    /// The ports on which to answer; datagrams only if those are heard.
+    wanted: PortSet,
+    hears_datagrams: bool,
     /// Why datagrams are not taken, although they were to be.
     no_datagrams: Option<Reason>,
 }
@@ -72,7 +75,19 @@ impl Steered {
                 sockets.map(|socket| Datagrams::new(socket, Out::Raw(raw.clone()))).collect();
         }
         let followed = true;
-        let mut steered = Self { hook, rules, keeper, followed, held, ipv6, removed, no_datagrams };
+        let (wanted, hears_datagrams) = (PortSet::empty(), false);
+        let mut steered = Self {
+            hook,
+            rules,
+            keeper,
+            followed,
+            held,
+            ipv6,
+            removed,
+            wanted,
+            hears_datagrams,
+            no_datagrams,
+        };
         for port in never::certain() {
             steered.rules.never(port);
         }
@@ -113,8 +128,24 @@ impl Steered {
 
     pub(crate) fn want(&mut self, ports: &PortSet) {
         self.rules.answer(Transport::Tcp, ports);
-        self.rules.answer(Transport::Udp, ports);
+        self.wanted = ports.clone();
+        self.answer_datagrams();
         let _ = self.follow();
+    }
+
+    /// Takes datagrams from now on.
+    pub(crate) fn hear_datagrams(&mut self) {
+        if !self.hears_datagrams {
+            self.hears_datagrams = true;
+            self.answer_datagrams();
+            let _ = self.follow();
+        }
+    }
+
+    fn answer_datagrams(&mut self) {
+        if self.hears_datagrams {
+            self.rules.answer(Transport::Udp, &self.wanted);
+        }
     }
 
     /// BPF programs read the rules themselves; rules of nftables are the keeper's to change.

@@ -201,19 +201,17 @@ async fn whose(arrival: &mut Arrival<'_>, server_name: Option<&str>, lock: Lock)
 pub(crate) fn opens(shared: &Shared, hints: &Hints<'_>, first: &[u8]) -> bool {
     let found = match classify(first) {
         Shape::Obfuscated(flight) => {
-            let mut lock = Lock::Flight(obfuscated::Trial::new(flight));
-            let found = shared.finder.at_once(hints, &mut lock);
-            found.filter(|_| is_new_flight(shared, flight))
+            shared.finder.at_once(hints, &mut Lock::Flight(obfuscated::Trial::new(flight)))
         }
         Shape::Hello(record) if record.len() <= LONGEST_HELLO => {
             let Some(hello) = ClientHello::read(record) else { return false };
             let Some(trial) = faketls::Trial::new(&hello) else { return false };
             let hints = Hints { server_name: hello.server_name, ..*hints };
-            let found = shared.finder.at_once(&hints, &mut Lock::Hello(trial));
-            found.filter(|found| is_new_hello(shared, &hello, &found.entry.secret))
+            shared.finder.at_once(&hints, &mut Lock::Hello(trial))
         }
         Shape::Hello(_) | Shape::NeedMore | Shape::Nobody => None,
     };
+    let found = found.filter(|found| is_new(shared, first, &found.entry.secret));
     if let Some(found) = found {
         shared.finder.welcome(hints.source, hints.source_port, found);
     }
@@ -228,6 +226,19 @@ pub(crate) fn is_new(shared: &Shared, first: &[u8], secret: &Secret) -> bool {
             ClientHello::read(record).is_some_and(|hello| is_new_hello(shared, &hello, secret))
         }
         Shape::NeedMore | Shape::Nobody => false,
+    }
+}
+
+/// Not all keys were tried on these first bytes: whoever says them again is nobody.
+pub(crate) fn leave_unjudged(shared: &Shared, first: &[u8]) {
+    match classify(first) {
+        Shape::Obfuscated(flight) => shared.replays.leave_unjudged(&flight[8..24]),
+        Shape::Hello(record) => {
+            if let Some(hello) = ClientHello::read(record) {
+                shared.replays.leave_unjudged(&hello.random[..16]);
+            }
+        }
+        Shape::NeedMore | Shape::Nobody => {}
     }
 }
 
@@ -363,5 +374,44 @@ mod tests {
         // All keys were tried on it, as on noise.
         until(|| shared.counters.all().contains(&(Counter::NotFound, 1))).await;
         assert!(budget() < trusted);
+    }
+
+    #[tokio::test]
+    async fn a_flight_that_no_key_was_found_for_in_time_is_a_recording_the_next_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let names = vec!["relay.example.org".parse().expect("a name")];
+        let identity = front::Identity::SelfSigned(names.clone());
+        let settings = front::Settings::new(folder.path().to_owned(), identity);
+        let (front, _notices) = front::Front::open(settings).expect("a front");
+        let house = crate::House { front, names, web_host: None, desk: Arc::new(crate::NoDesk) };
+        for house in [None, Some(house)] {
+            let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
+            let settings = Settings { house, ..Settings::default() };
+            let (relay, _notices) = Relay::new(&key, Epoch(1), settings);
+            let ids: Vec<KeyId> = (0..1_000u64).map(|id| KeyId(id.to_be_bytes())).collect();
+            let (ours, others) = ids.split_at(1);
+            relay.set_keys(Keys { telegram: others, ..Keys::default() });
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            listener.set_nonblocking(true).expect("set");
+            let address = listener.local_addr().expect("an address");
+            let _door = relay.serve(listener).expect("a listener");
+            let secret = key.secret(Form::Telegram, ours[0], Epoch(1));
+            let shared = &relay.0;
+            let say = async |flight: &[u8]| {
+                let mut stream = TcpStream::connect(address).await.expect("it listens");
+                stream.write_all(flight).await.expect("it reads");
+                stream
+            };
+            let flight = || Dial::new(Tag::Padded, DcId(2), Some(&secret)).flight;
+            let recorded = flight();
+            let _person = say(&recorded).await;
+            until(|| shared.counters.all().contains(&(Counter::NotFound, 1))).await;
+            // Of so few keys all are tried at once, as where a hint leads to this one.
+            relay.set_keys(Keys { telegram: ours, ..Keys::default() });
+            let _scanner = say(&recorded).await;
+            until(|| shared.counters.all().contains(&(Counter::Replays, 1))).await;
+            let _person = say(&flight()).await;
+            until(|| !shared.tally.take().is_empty()).await;
+        }
     }
 }

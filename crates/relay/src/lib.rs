@@ -96,7 +96,7 @@ use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
 use house::Bridge;
-pub use house::{Answering, Desk, House, NoDesk};
+pub use house::{Answering, Desk, House, NoDesk, refused};
 use keyring::Keyring;
 pub use keyring::{ALWAYS_TRIED, Keys};
 use live::Live;

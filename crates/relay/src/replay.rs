@@ -15,6 +15,7 @@ use std::time::Duration;
 use wire::derive::{Marker, RelayKey};
 
 use crate::clock::unix_seconds;
+use crate::generations::Generations;
 use crate::notices::Notices;
 use crate::{Notice, connection::SKEW};
 use memory::{Memory, Span};
@@ -32,8 +33,12 @@ const ECHOES: Span = Span { name: "echoes", slice: 300, window: 2 * SKEW as u64,
 /// Plain and padded flights are good for ever.
 const FLIGHTS: Span = Span { name: "flights", slice: 86_400, window: 7 * 86_400, most: 2_000_000 };
 
+/// Of flights that nobody could be found for in time, so many of the last ones are remembered at least.
+const UNJUDGED: usize = 1 << 15;
+
 pub(crate) struct Replays {
     marker: Marker,
+    unjudged: Mutex<Generations<u64, ()>>,
     hellos: Mutex<Memory>,
     flights: Mutex<Memory>,
     echoes: Mutex<Memory>,
@@ -50,7 +55,8 @@ impl Replays {
             Mutex::new(memory)
         };
         let [hellos, flights, echoes] = [HELLOS, FLIGHTS, ECHOES].map(open);
-        Self { marker: key.marker("first flight"), hellos, flights, echoes }
+        let unjudged = Mutex::new(Generations::new(UNJUDGED));
+        Self { marker: key.marker("first flight"), unjudged, hellos, flights, echoes }
     }
 
     /// Whether a hello with these random bytes is new. Ask only for what a key opens, or strangers
@@ -64,6 +70,13 @@ impl Replays {
         self.is_new(&self.flights, random, notices)
     }
 
+    /// A flight with these random bytes was left before all keys were tried on it. Perhaps a key opens
+    /// it, so from now on it is not new; in memory alone, and only for as long as few others follow.
+    pub(crate) fn leave_unjudged(&self, random: &[u8]) {
+        let mark = self.marker.mark(random);
+        self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).insert(mark, ());
+    }
+
     /// The same for a question of the echo.
     pub(crate) fn is_new_echo(&self, nonce: &[u8], notices: &Notices) -> bool {
         self.is_new(&self.echoes, nonce, notices)
@@ -71,6 +84,9 @@ impl Replays {
 
     fn is_new(&self, memory: &Mutex<Memory>, random: &[u8], notices: &Notices) -> bool {
         let mark = self.marker.mark(random);
+        if self.unjudged.lock().unwrap_or_else(PoisonError::into_inner).peek(&mark).is_some() {
+            return false;
+        }
         let (is_new, written) =
             memory.lock().unwrap_or_else(PoisonError::into_inner).is_new(mark, unix_seconds());
         if let Err(error) = written {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::arrival::Arrival;
-use crate::connection::is_new;
+use crate::connection::{is_new, leave_unjudged};
 use crate::decoy::{Caller, Timing};
 use crate::pump;
 use crate::search::{Found, Wait};
@@ -26,27 +26,36 @@ const HOLD: Duration = Duration::from_millis(100);
 pub(crate) async fn wait(arrival: &mut Arrival<'_>, mut wait: Wait) -> Option<Found> {
     let until = arrival.accepted + arrival.shared.limits.first_flight;
     let lost = arrival.place.lost();
-    tokio::select! {
+    let found = tokio::select! {
         biased;
         () = lost => {
             arrival.shared.counters.count(Counter::Crowded);
             None
         }
         found = timeout_at(until, wait_in_company(arrival, &mut wait)) => found.ok().flatten(),
+    };
+    if found.is_none() {
+        leave_unjudged(arrival.shared, &arrival.first);
     }
+    found
 }
 
 /// Goes on with the trial while the website in this process has the caller: visitors must not wait for
 /// it, nor notice it. Somebody with a key whose link has no hint gets through with the next attempt,
-/// which apps make by themselves; what they said this time is noise from now on.
+/// which apps make by themselves; what they said this time is noise from now on, whether their key was
+/// found in time or not.
 pub(crate) fn look_on(arrival: &Arrival<'_>, mut wait: Wait) {
     let shared = Arc::clone(arrival.shared);
     let (source, source_port) = (arrival.source, arrival.source_port);
     let (first, until) = (arrival.first.clone(), arrival.accepted + shared.limits.first_flight);
     tokio::spawn(async move {
         let found = timeout_at(until, wait.end()).await.ok().flatten();
-        if let Some(found) = found.filter(|found| is_new(&shared, &first, &found.entry.secret)) {
-            shared.finder.welcome(source, source_port, found);
+        match found {
+            None => leave_unjudged(&shared, &first),
+            Some(found) if is_new(&shared, &first, &found.entry.secret) => {
+                shared.finder.welcome(source, source_port, found);
+            }
+            Some(_) => {}
         }
     });
 }

@@ -457,8 +457,9 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
 
 /// What the unit gives, as setpriv(1) names it.
 const CAPABILITIES: &str = "-all,+bpf,+net_admin,+net_bind_service,+net_raw";
-/// A user that has no name, as good as any other.
-const USER: u32 = 64_001;
+/// The user as which a relay runs that is a service, and its group: one that has no name, as good as
+/// any other.
+pub const USER: u32 = 64_001;
 
 /// The same command, run by a user.
 fn as_user(command: &Command, state: &Path, capabilities: &str) -> Result<Command> {

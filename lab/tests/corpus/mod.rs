@@ -7,6 +7,7 @@ use lab::{Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
+use wire::echo::{Asker, EchoKey, MaskKey, Shape, Transport};
 use wire::tls::hello::{X25519, X25519_MLKEM768};
 use wire::tls::offer;
 
@@ -100,7 +101,16 @@ pub fn all(name: &str) -> Vec<Probe> {
         words.iter().map(|word| (format!("{:?}", String::from_utf8_lossy(word)), word.to_vec()));
     let cut = |cut: &usize| (format!("{cut} bytes of a hello"), new[..*cut].to_vec());
     let cuts = [1, 3, 5, 6, 9, 11, 43, 64, 100, 517, 1400, new.len() - 1];
-    for (name, said) in hellos.into_iter().chain(words).chain(cuts.iter().map(cut)) {
+    // As somebody asks who has a bundle of another relay; whole, and half of it.
+    let question: [u8; 64] = garbage(64).try_into().expect("64 bytes");
+    let asker = Asker::new(&EchoKey([3; 16]), &MaskKey([3; 8]));
+    let asked = Shape::ALL.into_iter().flat_map(|shape| {
+        let said = asker.dress(Transport::Tcp, shape, name).question(&question);
+        let half = said[..said.len() * 3 / 4].to_vec();
+        [(format!("a question, {shape}"), said), (format!("most of a question, {shape}"), half)]
+    });
+    let said = hellos.into_iter().chain(words).chain(cuts.iter().map(cut)).chain(asked);
+    for (name, said) in said {
         let probe = Probe::new(name, &said);
         probes.extend([probe.clone(), probe.done()]);
     }
@@ -125,6 +135,8 @@ pub struct Seen {
     pub bytes: Vec<u8>,
     /// How it ended, within a moment after the last word.
     end: End,
+    /// Whether it may have ended while somebody was still speaking: then either end is as good.
+    spoke_on: bool,
     /// How many words it takes, after an orderly end, until nobody takes any more.
     deaf: usize,
 }
@@ -141,7 +153,11 @@ impl Seen {
     pub fn is_like(&self, other: &Self) -> bool {
         let text = |seen: &Self| {
             let lines = String::from_utf8_lossy(&seen.bytes).into_owned();
-            lines.lines().filter(|line| !line.starts_with("Date:")).collect::<Vec<_>>().join("\n")
+            lines
+                .lines()
+                .filter(|line| !line.to_lowercase().starts_with("date:"))
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         let (ours, theirs) = (records(&self.bytes), records(&other.bytes));
         let same = match (&ours, &theirs) {
@@ -154,7 +170,10 @@ impl Seen {
             }
             _ => text(self) == text(other),
         };
-        same && self.end == other.end && self.deaf == other.deaf
+        let ends = |seen: &Self| {
+            if seen.spoke_on && seen.end == End::Broken { End::Orderly } else { seen.end }
+        };
+        same && ends(self) == ends(other) && (self.spoke_on || self.deaf == other.deaf)
     }
 }
 
@@ -183,6 +202,7 @@ fn records(mut bytes: &[u8]) -> Option<Vec<(u8, usize)>> {
 /// Says it all, and tells what was seen.
 pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
     let Probe { said, pause, ends, .. } = probe;
+    let spoke_on = said.len() > 1;
     let stream = TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
     let (mut from, mut to) = stream.into_split();
@@ -233,7 +253,7 @@ pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
             deaf += 1;
         }
     }
-    Ok(Seen { bytes, end, deaf })
+    Ok(Seen { bytes, end, spoke_on, deaf })
 }
 
 /// How long it takes from the call until the first byte of an answer.

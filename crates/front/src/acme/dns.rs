@@ -11,6 +11,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use wire::dns_update::{self, Change, TsigKey};
 
+use super::settled;
+
 /// How long a program may take.
 const PROGRAM: Duration = Duration::from_secs(600);
 /// How long a name server may take.
@@ -21,7 +23,8 @@ const SERVER: Duration = Duration::from_secs(20);
 pub struct DnsProof {
     /// Who makes them.
     pub by: Dns,
-    /// How long it takes until all name servers of the zone know: a minute for most providers.
+    /// How long it may take until all name servers of the zone know: a minute for most providers. They
+    /// are asked, and it is so long only where they do not show the record.
     pub settle: Duration,
 }
 
@@ -62,6 +65,19 @@ impl DnsProof {
             return Err(error);
         }
         Ok(presented)
+    }
+
+    /// Waits until they are to be seen.
+    pub(super) async fn settle(&self, records: impl Iterator<Item = &Presented>) {
+        let all = async {
+            for record in records {
+                if settled::everywhere(&record.name, &record.value).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        // Perhaps the authority sees more than we do.
+        let _ = timeout(self.settle, all).await;
     }
 }
 

@@ -5,9 +5,11 @@ mod attempts;
 mod client;
 mod dns;
 mod order;
+mod settled;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -138,6 +140,8 @@ pub(crate) struct Keeper {
     pub table: Arc<Table>,
     pub kept: Kept,
     pub notices: Notices,
+    /// How many certificates were not issued yet, this one among them.
+    pub awaited: Arc<AtomicUsize>,
 }
 
 /// How often is looked at the clock, which may have been set meanwhile.
@@ -171,6 +175,7 @@ impl Keeper {
                 Ok(new) => {
                     let new = Arc::new(new);
                     self.table.show(self.place, &new);
+                    self.awaited.fetch_sub(usize::from(held.is_none()), Ordering::Relaxed);
                     let until = new.facts.until;
                     self.notices.say(Notice::Issued { names: new.names(), until });
                     due = Some(self::due(&new));

@@ -157,8 +157,12 @@ async fn prove_and_fetch(
             ),
         });
     }
-    if let (Proof::Dns(dns), false) = (&acme.proof, ready.is_empty()) {
-        tokio::time::sleep(dns.settle).await;
+    if let Proof::Dns(dns) = &acme.proof {
+        let records = ready.iter().filter_map(|proof| match proof {
+            Ready::Dns(presented) => Some(presented),
+            Ready::Hello { .. } => None,
+        });
+        dns.settle(records).await;
     }
     let mut all = order.authorizations();
     while let Some(authorization) = all.next().await {

@@ -8,7 +8,7 @@ use super::{Held, Table};
 use crate::notices::{Notice, Notices};
 
 /// How often it is looked whether the files have changed.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Shows what the files hold, whenever they change; what cannot be used is not.
 pub(crate) async fn follow(

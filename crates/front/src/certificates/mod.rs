@@ -23,7 +23,7 @@ pub(crate) use held::Held;
 pub enum Identity {
     /// From a public authority, which publishes it: see [`Acme::publishes`].
     Public(Acme),
-    /// From two PEM files that somebody else renews. A change is noticed within ten seconds, so they
+    /// From two PEM files that somebody else renews. A change is noticed within two seconds, so they
     /// must be readable for the user that this process becomes.
     Files {
         /// The certificate and those between it and a root.

@@ -62,7 +62,8 @@ pub fn listen<R: Rooms>(front: &Front, at: &str, rooms: R) -> (SocketAddr, Socke
                     if is_tls {
                         front.serve(stream, first, rooms).await;
                     } else {
-                        front.serve_plain(stream, first).await;
+                        let read = first.len();
+                        front.serve_plain(stream, first, read).await;
                     }
                 });
             }

@@ -140,7 +140,14 @@ mod tests {
         ] {
             let host = "a.example".to_owned();
             let names = vec![host.clone()];
-            let house = HouseFace { names, vouched, host, fingerprint: None, has_site: true };
+            let house = HouseFace {
+                names,
+                vouched,
+                host,
+                fingerprint: None,
+                has_site: true,
+                awaited: false,
+            };
             let check = judge(&house, &seen, now);
             let all = format!("{check:?}");
             assert!(check.state == state && all.contains(said), "{all}");

@@ -46,14 +46,19 @@ impl Machine<'_> {
         root.join(path.trim_start_matches('/'))
     }
 
-    /// Fails where the service could not find a file that these settings name.
+    /// Fails where the service could not use a file that these settings name.
     fn check_files(&self, house: &HouseFlags) -> anyhow::Result<()> {
+        let lendable = house.lendable().map(|(_, path)| path);
         for path in house.files() {
             let root = self.path("/").canonicalize()?;
             let shown = path.display();
             let there = self.path(&path.to_string_lossy());
             let real = there.canonicalize().and_then(|real| File::open(&real).map(|_| real));
             let real = real.with_context(|| format!("cannot read {shown}"));
+            if lendable.contains(&Some(path)) {
+                real?;
+                continue;
+            }
             // Also where a link leads.
             let inside = real.as_ref().ok().and_then(|real| real.strip_prefix(&root).ok());
             let inside = inside.map(|inside| Path::new("/").join(inside));
@@ -64,9 +69,31 @@ impl Machine<'_> {
                     HIDDEN.join(", ")
                 );
             }
-            real?;
+            let real = real?;
+            let above = real.ancestors().skip(1).take_while(|folder| *folder != root);
+            for folder in above {
+                if fs::metadata(folder)?.permissions().mode() & 0o001 == 0 {
+                    let folder = folder.display();
+                    bail!(
+                        "the service cannot pass through {folder} to {shown}: 'chmod a+x {folder}'"
+                    );
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Lets the service's user run the program that makes records in DNS.
+    fn allow_hook(&self, house: &HouseFlags) -> anyhow::Result<()> {
+        let Some(hook) = house.dns_hook.as_deref() else { return Ok(()) };
+        let mode = fs::metadata(self.path(&hook.to_string_lossy()))?.permissions().mode();
+        // A script is read to be run.
+        if mode & 0o005 == 0o005 {
+            return Ok(());
+        }
+        let hook = hook.to_string_lossy();
+        self.run("chgrp", &["jaryq", &hook])?;
+        self.run("chmod", &["g+rx", &hook])
     }
 
     /// Writes a file whole or not at all.
@@ -174,6 +201,7 @@ pub(crate) fn install(
     machine.write(SETTINGS, settings.as_bytes(), 0o644)?;
     machine.write(USERS_PATH, USERS.as_bytes(), 0o644)?;
     machine.run("systemd-sysusers", &[USERS_PATH])?;
+    machine.allow_hook(&house)?;
     machine.write(UNIT_PATH, unit.as_bytes(), 0o644)?;
     machine.run("systemctl", &["daemon-reload"])?;
     machine.run("systemctl", &["enable", "--quiet", "jaryq"])?;

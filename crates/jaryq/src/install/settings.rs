@@ -142,6 +142,7 @@ mod tests {
                 site: "/srv/www".parse().ok(),
                 ..HouseFlags::default()
             },
+            lent: None,
         }
     }
 

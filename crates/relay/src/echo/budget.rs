@@ -52,7 +52,7 @@ impl Budget {
     pub(super) fn has_left(&self, bundle: BundleId) -> bool {
         let now = self.now();
         let asked = now.books.get(&bundle).map_or(0, |book| book.asked);
-        now.asked < self.questions && asked < self.questions_per_bundle
+        has_room((now.asked, self.questions), (asked, self.questions_per_bundle))
     }
 
     /// One more is.
@@ -65,9 +65,9 @@ impl Budget {
     /// A place for a climb, if there is one.
     pub(super) fn climb(&self, bundle: BundleId) -> Option<Place> {
         let mut now = self.now();
-        let is_full = now.climbs >= self.climbs;
+        let all = (now.climbs, self.climbs);
         let book = now.books.entry(bundle).or_default();
-        if is_full || book.climbs.len() >= self.climbs_per_bundle {
+        if !has_room(all, (book.climbs.len(), self.climbs_per_bundle)) {
             return None;
         }
         let revoked = Arc::<AtomicBool>::default();
@@ -95,6 +95,14 @@ impl Budget {
         }
         now
     }
+}
+
+/// Whether there is room for one more, of all and of one bundle's. Once half of it all is used, the
+/// rest is for those who use little: a few bundles in wrong hands leave room for all others.
+fn has_room((all, most): (usize, usize), (own, most_own): (usize, usize)) -> bool {
+    let is_scarce = all >= most / 2;
+    let share = if is_scarce { most_own.div_ceil(16) } else { most_own };
+    all < most && own < share
 }
 
 impl Place {

@@ -158,8 +158,8 @@ impl Ladder {
         let (transport, shape) = (self.dress.transport(), self.dress.shape());
         let port = NonZeroU16::new(self.port)?;
         let passage = Passage { network, transport, port, shape };
-        let statement =
-            Statement { passage, is_told, hour: Hour::at(unix_seconds()), rung: self.rung() };
+        let rung = rung(self.received(), self.arrived, self.began.elapsed());
+        let statement = Statement { passage, is_told, hour: Hour::at(unix_seconds()), rung };
         if let Some((_, receipt)) = self.signed.as_ref().filter(|(said, _)| *said == statement) {
             return Some(receipt.clone());
         }
@@ -168,13 +168,29 @@ impl Ladder {
         self.signed = Some((statement, receipt.clone()));
         Some(receipt)
     }
+}
 
-    fn rung(&self) -> Rung {
-        let is_through = self.received() == PIECES && self.arrived >= PIECES;
-        match is_through {
-            true if self.began.elapsed() >= ALIVE => Rung::Alive,
-            true => Rung::Through,
-            false => Rung::Echo,
+/// How far somebody has come of whose load so many pieces came, to whom so many of ours have arrived,
+/// and who has been here for so long.
+fn rung(came: u16, arrived: u16, lasted: Duration) -> Rung {
+    match came.min(arrived) >= PIECES {
+        true if lasted >= ALIVE => Rung::Alive,
+        true => Rung::Through,
+        false => Rung::Echo,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_is_alive_a_minute_after_64_kib_have_passed_both_ways_and_not_without_those() {
+        let [second, minute] = [1, 60].map(Duration::from_secs);
+        assert_eq!(rung(PIECES, PIECES, minute), Rung::Alive);
+        assert_eq!(rung(PIECES, PIECES, second), Rung::Through);
+        for (came, arrived) in [(0, 0), (PIECES - 1, PIECES), (PIECES, PIECES - 1)] {
+            assert_eq!(rung(came, arrived, minute), Rung::Echo);
         }
     }
 }

@@ -31,6 +31,7 @@ use wire::receipt::Witness;
 
 use crate::arrival::Arrival;
 use crate::clock::unix_seconds_32;
+use crate::patience::Patience;
 use crate::tally::Counter;
 use crate::{Limits, Shared};
 use budget::Budget;
@@ -53,6 +54,8 @@ pub(crate) struct Echoes {
 pub(crate) struct Asked {
     pub found: Found,
     pub question: Question,
+    /// When it was asked, in seconds since 1970.
+    pub time: u32,
     /// How many of the bytes that came it took, without the noise after it.
     pub used: usize,
 }
@@ -77,6 +80,11 @@ impl Echoes {
         self.budget.keep(&bundles.iter().copied().collect());
     }
 
+    /// The question as it was opened at that time, if its bundle is still good.
+    fn again(&self, question: &Question, time: u32) -> Option<Found> {
+        self.table.load().as_ref()?.open(question, time)
+    }
+
     /// Looks at the clock.
     pub(crate) fn refresh(&self) {
         self.sessions.sweep();
@@ -99,7 +107,8 @@ pub(crate) fn asked(
     let table = shared.echoes.table.load();
     let table = table.as_ref()?;
     let (shape, question, used) = dress::find(transport, came)?;
-    let found = table.open(&question, unix_seconds_32())?;
+    let time = unix_seconds_32();
+    let found = table.open(&question, time)?;
     let is_alike = (found.wanted.transport, found.wanted.shape) == (transport, shape);
     if !is_alike || !found.may_come_from(from) {
         return None;
@@ -115,7 +124,7 @@ pub(crate) fn asked(
     }
     shared.echoes.budget.spend(found.bundle);
     shared.counters.count(Counter::Echoes);
-    Some(Asked { found, question, used })
+    Some(Asked { found, question, time, used })
 }
 
 /// The same on a connection, as far as it has come.
@@ -124,7 +133,14 @@ pub(crate) fn asked_on(arrival: &Arrival<'_>) -> Option<Asked> {
     asked(arrival.shared, Transport::Tcp, from, &arrival.first)
 }
 
-/// Whether what somebody at the door has said may become a question, though it is no key's any more.
+/// Whether more is waited for because what somebody at the door has said may become a question,
+/// though it is no key's any more.
+///
+/// Where a mask host hears it too, only for those who are known to send pieces: its answer must come
+/// as soon as without us.
 pub(crate) fn may_become(arrival: &Arrival<'_>) -> bool {
-    arrival.shared.echoes.table.load().is_some() && dress::may_become(&arrival.first)
+    let Arrival { shared, source, first, .. } = arrival;
+    shared.echoes.table.load().is_some()
+        && dress::may_become(first)
+        && (!shared.asks_the_mask_along() || shared.patiences.with(*source) == Patience::Much)
 }

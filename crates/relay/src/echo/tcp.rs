@@ -60,6 +60,9 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
     };
     let Ok(Ok(sealed)) = sealed else { return };
     drop(place);
+    if shared.echoes.again(&asked.question, asked.time).is_none() {
+        return;
+    }
     let Some(place) = shared.echoes.budget.climb(asked.found.bundle) else {
         shared.counters.count(Counter::TooManyEchoes);
         return;

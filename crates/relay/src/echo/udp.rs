@@ -1,10 +1,10 @@
 //! The answer to a question in a datagram, and the climb from the same port.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::echo::climb::PIECE;
-use wire::echo::{Answer, Dress, Question, Transport, Way};
+use wire::echo::{Answer, BundleId, Dress, Question, Transport, Way};
 
 use super::ladder::Ladder;
 use super::{Asked, asked};
@@ -14,8 +14,10 @@ use crate::datagrams::Flow;
 use crate::generations::Generations;
 use crate::tally::Counter;
 
-/// After how many other questions one can certainly still climb.
+/// After how many other questions one can certainly still climb: of all bundles,
 const ASKED: usize = 8_192;
+/// and of the same.
+const ASKED_OF_BUNDLE: usize = 256;
 /// And for how long, in seconds.
 const PATIENCE: u32 = 120;
 
@@ -24,6 +26,8 @@ pub(super) struct Sessions(Mutex<Now>);
 
 struct Now {
     asked: Generations<Flow, Pending>,
+    /// The last flows of each bundle: a sweep pushes out its own alone.
+    of_bundle: HashMap<BundleId, VecDeque<Flow>>,
     climbing: HashMap<Flow, Ladder>,
 }
 
@@ -36,7 +40,8 @@ struct Pending {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self(Mutex::new(Now { asked: Generations::new(ASKED), climbing: HashMap::new() }))
+        let asked = Generations::new(ASKED);
+        Self(Mutex::new(Now { asked, of_bundle: HashMap::new(), climbing: HashMap::new() }))
     }
 }
 
@@ -46,12 +51,11 @@ pub(crate) fn hear(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<
         return Some(said);
     }
     let asked = asked(shared, Transport::Udp, flow.from.ip(), datagram)?;
-    let time = unix_seconds_32();
+    let Asked { ref found, question, time, .. } = asked;
     let seen = Answer { relay: flow.to, asker: flow.from, time, reserved: [0; 8] };
-    let sealed = asked.found.answer(&seen);
-    let question = asked.question;
-    shared.echoes.sessions.now().asked.insert(*flow, Pending { question, time });
-    Some(asked.found.dress().answer(datagram, &sealed, time))
+    let sealed = found.answer(&seen);
+    shared.echoes.sessions.now().expect(found.bundle, *flow, Pending { question, time });
+    Some(found.dress().answer(datagram, &sealed, time))
 }
 
 /// Each piece is answered by one of the same kind and number.
@@ -94,12 +98,32 @@ impl Ladder {
 }
 
 impl Pending {
+    fn is_over(&self) -> bool {
+        unix_seconds_32().saturating_sub(self.time) > PATIENCE
+    }
+
     /// The question as it was opened then.
     fn again(&self, shared: &Shared) -> Option<Asked> {
-        let is_over = unix_seconds_32().saturating_sub(self.time) > PATIENCE;
-        let table = shared.echoes.table.load();
-        let found = table.as_ref()?.open(&self.question, self.time).filter(|_| !is_over)?;
-        Some(Asked { found, question: self.question, used: 0 })
+        let &Self { question, time } = self;
+        let found = shared.echoes.again(&question, time).filter(|_| !self.is_over())?;
+        Some(Asked { found, question, time, used: 0 })
+    }
+}
+
+impl Now {
+    /// Whoever asked may begin to climb.
+    fn expect(&mut self, bundle: BundleId, flow: Flow, pending: Pending) {
+        let flows = self.of_bundle.entry(bundle).or_default();
+        if self.asked.peek(&flow).is_some() {
+            flows.retain(|other| *other != flow);
+        }
+        if flows.len() >= ASKED_OF_BUNDLE
+            && let Some(oldest) = flows.pop_front()
+        {
+            self.asked.remove(&oldest);
+        }
+        flows.push_back(flow);
+        self.asked.insert(flow, pending);
     }
 }
 
@@ -111,6 +135,12 @@ impl Sessions {
     /// Forgets those who are done.
     pub(super) fn sweep(&self) {
         let mut now = self.now();
-        now.climbing.retain(|_, ladder| !ladder.is_over());
+        let Now { asked, of_bundle, climbing } = &mut *now;
+        climbing.retain(|_, ladder| !ladder.is_over());
+        asked.retain(|pending| !pending.is_over());
+        of_bundle.retain(|_, flows| {
+            flows.retain(|flow| asked.peek(flow).is_some());
+            !flows.is_empty()
+        });
     }
 }

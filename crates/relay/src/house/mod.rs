@@ -27,8 +27,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use front::{Body, Front, Name, Rooms};
-use http::{Request, Response};
+use front::{Body, Front, Name, Rooms, body};
+use http::header::{ALLOW, CACHE_CONTROL};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep_until;
 use wire::classify::{Shape, classify};
@@ -103,7 +104,7 @@ impl House {
         if let Some(at) = arrival.house_has_its_say() {
             sleep_until(at).await;
         }
-        let Arrival { source, dialled, stream, first, place, .. } = arrival;
+        let Arrival { source, dialled, stream, first, first_piece, place, .. } = arrival;
         // Others may come to the door; a stranger has a place of another kind.
         drop(place);
         let place = shared.callers.press_in(source);
@@ -120,7 +121,7 @@ impl House {
         let speaks_plainly = dialled.port() == PLAIN_PORT && first.first() != Some(&HANDSHAKE);
         let visit = async {
             if speaks_plainly {
-                self.front.serve_plain(stream, first).await;
+                self.front.serve_plain(stream, first, first_piece).await;
             } else {
                 self.front.serve(stream, first, Arc::clone(&visitor)).await;
             }
@@ -171,6 +172,19 @@ impl Visitor {
     pub(crate) fn keyring(&self) -> Arc<Keyring> {
         self.shared.finder.keyring.load_full()
     }
+}
+
+/// What is answered where an address is a key's, but nothing is there, or nothing by this method: the
+/// website, which may stand elsewhere and keep a log, must not see such addresses.
+pub fn refused(method: &Method, allowed: &'static str) -> Response<Body> {
+    let mut answer = Response::new(body::empty());
+    *answer.status_mut() = StatusCode::NOT_FOUND;
+    if !allowed.is_empty() && allowed.split(", ").all(|one| one != method.as_str()) {
+        *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    }
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
 }
 
 impl Rooms for Visitor {

@@ -18,7 +18,7 @@ use crate::pump;
 use crate::tally::Flow;
 
 /// The most that is moved at a time: what TLS encrypts and writes at once. A visitor who is slow holds
-/// up to four times as much over HTTP/2, and twice as much over HTTP/1.1.
+/// a little more than twice as much, beside what HTTP/2 has room for of what they send themselves.
 const PIECE: usize = 64 << 10;
 
 /// Carries the same bytes both ways until both sides are done, one has failed, or one has outlived the

@@ -76,6 +76,36 @@ fn pieces_are_only_for_whoever_asked_from_the_same_port() {
 }
 
 #[test]
+fn a_repeat_is_known_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || World::open(Kind::Silent, Limits::default(), Some(folder.path()));
+    let world = open();
+    let by = ByDatagrams::new(world.at);
+    let asked = world.endpoint().question(Transport::Udp, Shape::Dns, now()).1;
+    assert!(by.say(&asked, PATIENCE).is_some());
+    let again = open();
+    assert_eq!(ByDatagrams::new(again.at).say(&asked, SILENCE), None);
+    assert_eq!(again.counted("replays"), 1);
+}
+
+#[test]
+fn a_sweep_of_one_bundle_pushes_out_its_own_questions_and_nobody_elses() {
+    let world = World::new(Kind::Silent);
+    let other = Endpoint::new(world.at, &world.key, BundleId([6; 16]));
+    let [by, early] = [(); 2].map(|()| ByDatagrams::new(world.at));
+    let (_, climb) = by.ask(&other, Shape::Random).expect("an answer");
+    let (_, pushed_out) = early.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    for _ in 0..300 {
+        let one = ByDatagrams::new(world.at);
+        one.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    }
+    assert!(by.piece(&climb, (Piece::Load, 0), PATIENCE).is_some());
+    assert!(early.piece(&pushed_out, (Piece::Load, 0), SILENCE).is_none());
+    let (_, anew) = early.ask(&world.endpoint(), Shape::Random).expect("an answer");
+    assert!(early.piece(&anew, (Piece::Load, 0), PATIENCE).is_some());
+}
+
+#[test]
 fn a_climb_by_datagrams_is_bounded_and_ends_with_its_bundle() {
     let world = World::open(Kind::Silent, Limits { climbs: 1, ..Limits::default() }, None);
     let (by, other) = (ByDatagrams::new(world.at), ByDatagrams::new(world.at));

@@ -13,9 +13,12 @@ use app::{App, Way};
 use http::Http;
 use lab::{Result, client, country};
 use relay::{Keys, Relay};
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 use wire::mtproto::Datacentre;
 use wire::tally::{Amounts, Protocol};
 use wire::webproxy::Token;
+use wire::webproxy::frame::{Kind, StreamId, put};
 use world::{KEYS, World};
 
 /// Far more than anything here takes.
@@ -117,8 +120,6 @@ fn whoever_shows_nothing_that_is_valid_is_answered_by_the_site() -> Result {
             let session = "/api/v1/session";
             let strangers = [
                 Stranger::new("GET", &format!("/?bridge={strange}"), &[], b""),
-                Stranger::new("GET", &format!("/?bridge={}&a", door.capability), &[], b""),
-                Stranger::new("POST", &format!("/?bridge={}", door.capability), &[], b""),
                 Stranger::new("POST", session, &[authorization], b"x"),
                 Stranger::new("POST", session, &[("authorization", &known)], b"x"),
                 Stranger::new(
@@ -156,6 +157,61 @@ fn whoever_shows_nothing_that_is_valid_is_answered_by_the_site() -> Result {
                     assert_eq!(ours.without_date(), sites.without_date(), "{}", stranger.path);
                 }
             }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn an_address_that_shows_something_valid_is_never_the_websites() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let door = world.door.clone();
+        world.blockade.phone.run(async move || {
+            let app = App::open(&door, Way::Requests1, true).await;
+            let page = format!("/?bridge={}", door.capability);
+            let session = format!("/api/v1/session/{}", app.token);
+            for (method, path, allowed) in [
+                ("POST", page.clone(), Some("GET")),
+                ("OPTIONS", page.clone(), Some("GET")),
+                ("GET", format!("{page}&a"), None),
+                ("PUT", format!("{session}/up?seq=1"), Some("GET, POST, DELETE")),
+                ("GET", format!("{session}/else"), None),
+            ] {
+                let answer = Http::one(&door).await.ask(method, &path, &[], b"").await;
+                let answer = answer.expect("an answer");
+                let status = if allowed.is_some() { 405 } else { 404 };
+                assert_eq!((answer.status, answer.header("allow")), (status, allowed), "{path}");
+                assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {path}");
+            }
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn an_upload_that_is_stuck_gives_way_to_the_next() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let door = world.door.clone();
+        world.blockade.phone.run(async move || {
+            let app = App::open(&door, Way::Requests1, true).await;
+            let mut frames = Vec::new();
+            put(&mut frames, Kind::Open, StreamId::new(1).expect("an id"), b"");
+            let bearer = format!("Bearer {}", app.token);
+            let headers = [("Authorization", bearer.as_str()), ("X-Up-Seq", "1")];
+            let mut stuck = door.tls("http/1.1").await;
+            stuck.write_all(&http::head("POST", "/api/v1/up", &headers, frames.len())).await?;
+            stuck.write_all(&frames[..5]).await?;
+            stuck.flush().await?;
+            // Its head has come before the next one's, and if it has not, nothing is in the way.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let mut http = Http::two(&door).await;
+            let next = http.ask("POST", "/api/v1/up", &headers, &frames);
+            let answer = timeout(LIMIT, next).await?.expect("an answer");
+            assert_eq!((answer.status, answer.header("x-up-ack")), (204, Some("1")));
+            let answer = http::read(&mut stuck).await.expect("an answer");
+            assert_eq!(answer.status, 503);
             Ok(())
         })
     })

@@ -304,25 +304,45 @@ fn without_the_token_there_is_nothing_but_the_website() -> Result {
             for path in [
                 format!("{}/dns-query{query}", "0".repeat(32)),
                 format!("{pac}/dns-query{query}"),
-                format!("{right}/dns-query/{query}"),
-                format!("{right}/DNS-query{query}"),
                 format!("{}/dns-query{query}", right.to_uppercase().replace(char::is_numeric, "A")),
-                format!("{right}{query}"),
                 format!("/{right}/dns-query{query}"),
                 format!("dns-query{query}"),
             ] {
                 assert_eq!(visit(method, &path)?, nothing, "{method} {path}");
             }
         }
-        for method in ["HEAD", "PUT", "OPTIONS", "DELETE"] {
-            let nothing = visit(method, "no-such-page")?;
-            assert_eq!(visit(method, &format!("{right}/dns-query{query}"))?, nothing, "{method}");
-        }
         let path = format!("{right}/dns-query{query}");
         assert!(visit("GET", &path)?.starts_with("HTTP/2 200"));
         let keys = relay::Keys { web: &relay.ids[1..], ..relay::Keys::default() };
         relay.relay.set_keys(keys);
         assert_eq!(visit("GET", &path)?, visit("GET", "no-such-page")?, "the key is revoked");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_address_with_a_token_is_never_the_websites_whose_log_is_somebody_elses() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let relay = Housed::on(&world.server)?;
+        let right = relay.token(Doorway::Dns, 0);
+        let visit = |method: &str, rest: &str| {
+            let url = format!("https://{}:{PORT}/{right}{rest}", relay.address);
+            let way: &[&str] = if method == "HEAD" { &["-I"] } else { &["-X", method] };
+            let answer = curl(&world.phone, &[way, &[&url]].concat())?;
+            Ok::<_, Error>(parts(&answer).0.to_lowercase())
+        };
+        for method in ["HEAD", "PUT", "OPTIONS", "DELETE"] {
+            let head = visit(method, "/dns-query?dns=AAAA")?;
+            assert_eq!(status(&head), "405", "{method}");
+            assert!(head.contains("allow: get, post\r\n"), "{method}: {head}");
+        }
+        for (method, rest) in [("GET", ""), ("POST", "/dns-query/"), ("PUT", "/DNS-query?a")] {
+            let head = visit(method, rest)?;
+            assert_eq!(status(&head), "404", "{method} {rest}");
+            // The website says nothing about caches.
+            assert!(head.contains("cache-control: no-store\r\n"), "{method} {rest}: {head}");
+        }
         Ok(())
     })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Method, Request, StatusCode};
-use lab::{Result, country};
+use lab::{BlockedSite, Result, country};
 use line::Line;
 use relay::{Counter, Keys};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +21,6 @@ use wire::tally::{Day, Protocol};
 use world::{ECHO, NAME, World, basic, connect, http2};
 
 const SOON: Duration = Duration::from_secs(20);
-const PAGE: &str = "Apple orchards of Almaty";
 
 /// A request of HTTP/2 with a whole URL, or with `host:port`.
 fn asks(method: Method, uri: &str, credentials: &str) -> Request<()> {
@@ -73,7 +72,7 @@ fn curl_opens_sites_with_tls_and_without() -> Result {
         let world = World::new(lab)?;
         for url in ["https://orchards.example/", "http://orchards.example/"] {
             let said = world.curl(&world.user(), &[url])?;
-            assert!(said.contains(PAGE), "{url}: {said}");
+            assert!(said.contains(BlockedSite::SAYS), "{url}: {said}");
         }
         let tally = world.relay.take_tally(Day(1)).cells;
         for protocol in [Protocol::HttpsConnect, Protocol::Https] {
@@ -119,7 +118,10 @@ fn one_connection_of_http2_has_room_for_many_tunnels_and_whole_urls() -> Result 
             }
             let get = asks(Method::GET, "http://orchards.example/", &credentials);
             let (status, _, page) = hear(&client, get).await;
-            assert!(status == StatusCode::OK && page.contains(PAGE), "{status} {page}");
+            assert!(
+                status == StatusCode::OK && page.contains(BlockedSite::SAYS),
+                "{status} {page}"
+            );
             Ok(())
         })?;
         let tally = world.relay.take_tally(Day(1)).cells;
@@ -363,7 +365,7 @@ fn a_tunnel_that_nobody_reads_holds_little_and_keeps_nobody_else_waiting() -> Re
 
             let get = asks(Method::GET, "http://orchards.example/", &credentials);
             let (_, _, page) = timeout(SOON, hear(&client, get)).await.expect("an answer");
-            assert!(page.contains(PAGE), "{page}");
+            assert!(page.contains(BlockedSite::SAYS), "{page}");
             let mut one = connect(tls1, at).await?;
             let head = format!(
                 "CONNECT {echo} HTTP/1.1\r\nHost: {echo}\r\nProxy-Authorization: {credentials}\r\n\r\nhey"
@@ -374,6 +376,67 @@ fn a_tunnel_that_nobody_reads_holds_little_and_keeps_nobody_else_waiting() -> Re
                 assert!(timeout(SOON, one.read_buf(&mut heard)).await.expect("an answer")? > 0);
             }
             drop(down);
+            Ok(())
+        })
+    })
+}
+
+#[test]
+fn an_upload_that_nobody_reads_keeps_no_other_tunnel_waiting() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let (tls, at, credentials) = (world.tls("h2"), world.at(), world.credentials());
+        let relay = world.relay.clone();
+        let echo = format!("{}:{ECHO}", world.lab.web.v4());
+        world.lab.phone.run(async move || {
+            let client = http2(tls, at, Arc::default()).await?;
+            let open = async || {
+                let mut client = client.clone().ready().await.expect("ready");
+                let request = asks(Method::CONNECT, &echo, &credentials);
+                let (answer, up) = client.send_request(request, false).expect("sent");
+                (up, answer.await.expect("an answer").into_body())
+            };
+            let (mut stalled, _down) = open().await;
+            let mut others = Vec::new();
+            for _ in 0..99 {
+                others.push(open().await);
+            }
+            stalled.send_data("deaf".into(), false).expect("sent");
+            let mut sent = 4;
+            loop {
+                stalled.reserve_capacity(64 << 10);
+                let room = std::future::poll_fn(|cx| stalled.poll_capacity(cx));
+                let Ok(room) = timeout(Duration::from_secs(2), room).await else { break };
+                let room = room.expect("open").expect("a window");
+                stalled.send_data(vec![7; room].into(), false).expect("sent");
+                sent += room as u64;
+            }
+            // What the relay holds itself; the rest is in the kernel's buffers.
+            let taken = relay.totals().carried.values().map(|amounts| amounts.up).sum::<u64>();
+            let held = sent - taken;
+            assert!((1 << 20..=(4 << 20) + (64 << 10)).contains(&held), "{held} bytes of {sent}");
+
+            let said = Bytes::from("both ways ".repeat(20_000));
+            let talks = others.into_iter().map(|(mut up, mut down)| {
+                let said = said.clone();
+                tokio::spawn(async move {
+                    up.send_data(said.clone(), true).expect("sent");
+                    let mut heard = Vec::new();
+                    while let Some(bytes) = down.data().await {
+                        let bytes = bytes.expect("bytes");
+                        down.flow_control().release_capacity(bytes.len()).expect("released");
+                        heard.extend(bytes);
+                    }
+                    assert!(heard == said, "{} bytes of {}", heard.len(), said.len());
+                })
+            });
+            let all = async {
+                for talk in talks.collect::<Vec<_>>() {
+                    talk.await.expect("all of it");
+                }
+            };
+            timeout(SOON, all).await.expect("they do not wait for it");
+            drop(stalled);
             Ok(())
         })
     })

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use front::{Front, Identity, NoRooms};
-use lab::{Blockade, Host, Lab, Result, Website};
+use lab::{Blockade, BlockedSite, Host, Lab, Result};
 use relay::{House, Keys, NoDesk, Relay, Settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -34,19 +34,13 @@ pub struct World {
     pub key: RelayKey,
     pub id: KeyId,
     trusted: PathBuf,
-    _sites: [Website; 2],
+    _site: BlockedSite,
 }
 
 impl World {
     pub fn new(lab: &Lab) -> Result<Self> {
         let lab = Blockade::new(lab)?;
-        let sites = [
-            Website::http(&lab.web, 80, "orchards.example")?,
-            Website::https(&lab.web, 443, "orchards.example")?,
-        ];
-        // So that only the relay can find the way.
-        lab.inside.swallow(lab.web.v4())?;
-        lab.inside.swallow(lab.web.v6())?;
+        let site = BlockedSite::new(&lab)?;
         echo(&lab.web)?;
         let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
         let id = KeyId([7; 8]);
@@ -55,7 +49,7 @@ impl World {
         let mut files = std::fs::read_dir(&state)?.filter_map(|file| Some(file.ok()?.path()));
         let trusted = files.find(|path| path.to_string_lossy().contains("self-signed"));
         let trusted = trusted.expect("a certificate");
-        Ok(Self { lab, relay, key, id, trusted, _sites: sites })
+        Ok(Self { lab, relay, key, id, trusted, _site: site })
     }
 
     pub fn at(&self) -> SocketAddr {
@@ -172,8 +166,8 @@ fn open(host: &Host, key: &RelayKey, id: KeyId, state: &Path) -> Result<Relay> {
     Ok(receiver.recv_timeout(Duration::from_secs(20)).expect("it opens"))
 }
 
-/// A server that answers what it hears, and ends when it hears the end; after a line `endless`, it
-/// says something for ever.
+/// A server that answers what it hears, and ends when it hears the end; after a word `endless`, it
+/// says something for ever, and after `deaf` it hears nothing more.
 fn echo(host: &Host) -> Result {
     let at = SocketAddr::new(host.v4(), ECHO);
     let (sender, receiver) = mpsc::channel();
@@ -185,6 +179,9 @@ fn echo(host: &Host) -> Result {
             tokio::spawn(async move {
                 let mut heard = vec![0; 64 << 10];
                 while let Ok(read @ 1..) = stream.read(&mut heard).await {
+                    if heard.starts_with(b"deaf") {
+                        std::future::pending::<()>().await;
+                    }
                     while heard.starts_with(b"endless") {
                         if stream.write_all(&[7; 64 << 10]).await.is_err() {
                             return;

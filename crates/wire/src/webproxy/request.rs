@@ -122,6 +122,28 @@ fn read_app(method: &str, path: &str, query: Option<&str>) -> Option<Ask> {
     }
 }
 
+/// A secret that stands in an address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// A capability.
+    Capability(Capability),
+    /// A session's token.
+    Session(Token),
+}
+
+/// What a path with its query shows, whatever is asked: to be kept from the website where it is valid.
+#[must_use]
+pub fn shown(target: &str, base: &str) -> Option<Shown> {
+    let rest = target.strip_prefix(base)?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if let Some(path) = path.strip_prefix("api/v1/session/") {
+        return Token::read(path.split('/').next()?).map(Shown::Session);
+    }
+    let mut pairs = query.split('&');
+    let capability = pairs.find_map(|pair| Capability::read(pair.strip_prefix("bridge=")?));
+    capability.map(Shown::Capability)
+}
+
 /// Digits alone: `parse` would take a sign too.
 fn read_number(text: &str) -> Option<u64> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
@@ -314,6 +336,24 @@ mod tests {
         );
         let body = format!("{{\"bridge\": \"{CAPABILITY}\"}}");
         assert_eq!(capability_in(body.as_bytes()), Capability::read(CAPABILITY));
+    }
+
+    #[test]
+    fn secrets_are_seen_in_addresses_that_lead_nowhere() {
+        let capability = Capability::read(CAPABILITY).map(Shown::Capability);
+        for target in
+            [format!("/?bridge={CAPABILITY}"), format!("/index.html?a&bridge={CAPABILITY}&b")]
+        {
+            assert_eq!(shown(&target, "/"), capability, "{target}");
+        }
+        let token = Token::generate();
+        for end in ["", "/", "/up", "/down?cursor=x"] {
+            let target = format!("/api/v1/session/{}{end}", token.written());
+            assert_eq!(shown(&target, "/"), Some(Shown::Session(token)), "{target}");
+        }
+        for target in ["/", "/?bridge=x", "/api/v1/session/x", "/a/b"] {
+            assert_eq!(shown(target, "/"), None, "{target}");
+        }
     }
 
     #[test]

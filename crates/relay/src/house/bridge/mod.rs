@@ -29,12 +29,12 @@ mod table;
 use std::sync::Arc;
 
 use front::{Body, body};
-use http::{Request, Response};
-use wire::webproxy::request::{self, Answer, Ask, MAX_BEGIN};
+use http::{Method, Request, Response};
+use wire::webproxy::request::{self, Answer, Ask, MAX_BEGIN, Shown};
 use wire::webproxy::session::HELLO;
 use wire::webproxy::{Token, page};
 
-use super::Visitor;
+use super::{Visitor, refused};
 use crate::keyring::Entry;
 use session::{Beginning, Session};
 pub(crate) use table::Bridge;
@@ -51,7 +51,12 @@ pub(super) async fn enter(
     let ask = {
         let header = |name: &str| request.headers().get(name)?.to_str().ok();
         let target = request.uri().path_and_query()?.as_str();
-        request::read(request.method().as_str(), target, BASE, header)?
+        let ask = request::read(request.method().as_str(), target, BASE, header);
+        match (ask, request::shown(target, BASE)) {
+            (Some(ask), _) => ask,
+            (None, Some(shown)) => return refuse(visitor, &shown, request.method()),
+            (None, None) => return None,
+        }
     };
     let bridge = &visitor.shared.bridge;
     // Who has a session is no stranger, however long the answer takes.
@@ -81,6 +86,22 @@ pub(super) async fn enter(
     };
     visitor.is_known();
     Some(answer)
+}
+
+/// The answer to somebody who shows what is valid in an address that leads nowhere.
+fn refuse(visitor: &Visitor, shown: &Shown, method: &Method) -> Option<Response<Body>> {
+    let allowed = match shown {
+        Shown::Capability(capability) => {
+            visitor.keyring().capable(capability)?;
+            "GET"
+        }
+        Shown::Session(token) => {
+            visitor.shared.bridge.find(token)?;
+            "GET, POST, DELETE"
+        }
+    };
+    visitor.is_known();
+    Some(refused(method, allowed))
 }
 
 /// A page redeems its ticket.

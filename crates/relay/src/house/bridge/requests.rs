@@ -12,23 +12,25 @@ use wire::webproxy::request::{Answer, Dialect};
 use super::session::{Over, Session, Told};
 use super::{bodies, response, with_body};
 
-/// Frames from the app. Only one such request is read at a time, and what it brings is bounded.
+/// Frames from the app. Only one such request is read at a time, the last one that has come, and what it
+/// brings is bounded.
 pub(super) async fn up(
     session: &Arc<Session>,
     request: &mut Request<Body>,
     sequence: u64,
     dialect: Dialect,
 ) -> Option<Response<Body>> {
-    let later = || Some(response(Answer::later()));
-    let Ok(_turn) = session.taking.try_lock() else { return later() };
-    if !session.may_receive() {
-        return later();
-    }
-    let Ok(frames) = bodies::take(request, MAX_UP).await else { return later() };
-    Some(response(match session.take(sequence, &frames) {
-        Ok(()) => Answer::taken(dialect, sequence),
-        Err(Over) => Answer::broken(),
-    }))
+    let take = async {
+        if !session.may_receive() {
+            return Answer::later();
+        }
+        let Ok(frames) = bodies::take(request, MAX_UP).await else { return Answer::later() };
+        match session.take(sequence, &frames) {
+            Ok(()) => Answer::taken(dialect, sequence),
+            Err(Over) => Answer::broken(),
+        }
+    };
+    Some(response(session.in_turn(take).await.unwrap_or_else(Answer::later)))
 }
 
 /// Frames for the app, as soon as there are some.

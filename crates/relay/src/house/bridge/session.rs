@@ -42,7 +42,9 @@ pub(super) struct Session {
     hears: Notify,
     ended: Notify,
     /// One request up at a time is taken.
-    pub taking: tokio::sync::Mutex<()>,
+    taking: tokio::sync::Mutex<()>,
+    /// Requests up so far.
+    brought: watch::Sender<u64>,
 }
 
 struct State {
@@ -109,6 +111,7 @@ impl Session {
             hears: Notify::new(),
             ended: Notify::new(),
             taking: tokio::sync::Mutex::default(),
+            brought: watch::Sender::new(0),
         })
     }
 
@@ -214,6 +217,26 @@ impl Session {
             self.end();
             Over
         })
+    }
+
+    /// A request up has come: does `take` alone, after the one before, which has been given up. `None`
+    /// if another one comes meanwhile: an app has one on its way at a time, so this one was lost on it.
+    pub(super) async fn in_turn<T>(&self, take: impl Future<Output = T>) -> Option<T> {
+        let mut number = 0;
+        self.brought.send_modify(|brought| {
+            *brought += 1;
+            number = *brought;
+        });
+        let mut brought = self.brought.subscribe();
+        let taken = async {
+            let _turn = self.taking.lock().await;
+            take.await
+        };
+        tokio::select! {
+            biased;
+            _ = brought.wait_for(|last| *last != number) => None,
+            taken = taken => Some(taken),
+        }
     }
 
     /// A request up has come, whole.

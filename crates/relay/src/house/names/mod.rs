@@ -31,7 +31,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout_at};
 use wire::doorway::Doorway;
 
-use super::Visitor;
+use super::{Visitor, refused};
 pub(crate) use askers::{Askers, Questions};
 use message::Answer;
 
@@ -49,12 +49,16 @@ pub(super) async fn enter(
     visitor: &Visitor,
     request: &mut Request<Body>,
 ) -> Option<Response<Body>> {
-    if !matches!(*request.method(), Method::GET | Method::POST) {
-        return None;
-    }
-    let token = request.uri().path().strip_prefix('/')?.strip_suffix(PATH)?;
+    let path = request.uri().path().strip_prefix('/')?;
+    let (token, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
     let key = visitor.keyring().behind(Doorway::Dns, token)?;
     visitor.is_known();
+    if rest != PATH {
+        return Some(refused(request.method(), ""));
+    }
+    if !matches!(*request.method(), Method::GET | Method::POST) {
+        return Some(refused(request.method(), "GET, POST"));
+    }
     let Some(_place) = visitor.shared.askers.enter(key) else {
         return Some(refusal(StatusCode::TOO_MANY_REQUESTS));
     };

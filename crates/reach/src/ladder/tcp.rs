@@ -1,0 +1,211 @@
+//! The climb over a connection: both ways at once.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::SockRef;
+use wire::echo::climb::PIECES;
+use wire::echo::{Climb, Dress, Kind, Piece, Question, Transport, Way};
+
+use super::{
+    Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
+};
+use crate::probe::name;
+use crate::tcp::broken;
+use crate::verdict::Verdict;
+
+/// How much the kernel takes of ours before any of it is acknowledged, in bytes.
+const IN_FLIGHT: usize = 32 * 1024;
+
+/// How long a relay waits for ours before it sends its last piece, and a little.
+const KEPT: Duration = Duration::from_millis(1_200);
+
+/// How many pieces go before the relay's first has come: whoever counts both ways together must let
+/// some of either pass, so that it shows where they stop.
+const FIRST: u16 = 8;
+
+/// A connection on which the relay has answered.
+pub(super) struct Rope<'a> {
+    route: &'a Route,
+    stream: TcpStream,
+    climb: Climb,
+    dress: Dress,
+    came: Vec<u8>,
+    going: Vec<u8>,
+    height: Height,
+    bytes: usize,
+    receipt: Option<Vec<u8>>,
+}
+
+impl<'a> Rope<'a> {
+    pub(super) fn new(
+        route: &'a Route,
+        stream: TcpStream,
+        came: Vec<u8>,
+        question: &Question,
+    ) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        let _ = socket.set_send_buffer_size(IN_FLIGHT);
+        // Who stops acknowledging is told by it from who stops sending.
+        socket.set_tcp_user_timeout(Some(patience(route.rtt, route.is_lossy) * 3 / 4))?;
+        let climb = route.spot.asker().climb(question);
+        let asker = route.spot.asker();
+        let dress = asker.dress(Transport::Tcp, route.shape, name(&route.spot));
+        let going = dress.opening(Way::Up, unix());
+        let height = Height::default();
+        Ok(Self { route, stream, climb, dress, came, going, height, bytes: 0, receipt: None })
+    }
+
+    pub(super) fn climb(&mut self) -> Climbed {
+        let began = Instant::now();
+        let verdict = match self.all(began) {
+            Ok(verdict) => verdict,
+            Err(error) => match broken(&error, self.kib_down()) {
+                Verdict::HandshakeOnly => judge_stop(self.height, false),
+                other => other,
+            },
+        };
+        // From here on silence is no crime.
+        let _ = SockRef::from(&self.stream).set_tcp_user_timeout(None);
+        let bytes = u32::try_from(self.bytes).unwrap_or(u32::MAX);
+        Climbed { verdict, bytes, receipt: self.receipt.take(), lost: None }
+    }
+
+    fn all(&mut self, began: Instant) -> io::Result<Verdict> {
+        let patience = patience(self.route.rtt, self.route.is_lossy);
+        (0..FIRST).for_each(|number| self.say(Kind::Load, number, Vec::new()));
+        let (mut is_all_said, mut is_patient) = (false, false);
+        let mut moved = Instant::now();
+        let mut is_through = false;
+        while !(is_through && self.height.down >= PIECES) {
+            // What came before an end still counts.
+            let read = self.read();
+            while let Some(piece) = self.next()? {
+                self.height.up = self.height.up.max(piece.received.min(PIECES));
+                match piece.kind {
+                    Kind::Load => self.height.down += 1,
+                    Kind::Receipt => {
+                        is_through = true;
+                        self.receipt = Some(piece.body).filter(|body| !body.is_empty());
+                    }
+                    Kind::Alive => {}
+                }
+            }
+            if self.height.down > 0 && !is_all_said {
+                is_all_said = true;
+                (FIRST..PIECES).for_each(|number| self.say(Kind::Load, number, Vec::new()));
+                self.say(Kind::Receipt, 0, told(&self.route.network));
+            }
+            let has_moved = read? | self.write()?;
+            // The last piece is kept back for a second, if ours are missing: it says how many.
+            let is_kept = self.height.down + 1 >= PIECES;
+            let patience = patience + if is_kept { KEPT } else { Duration::ZERO };
+            if is_kept && !std::mem::replace(&mut is_patient, true) {
+                SockRef::from(&self.stream).set_tcp_user_timeout(Some(patience))?;
+            }
+            // All of theirs are here, and one of them said that ours are not all there.
+            let patience = if self.height.down == PIECES { patience / 2 } else { patience };
+            if has_moved {
+                moved = Instant::now();
+            } else if moved.elapsed() > patience {
+                // Whatever the kernel could not hand on would have ended the connection by now; the
+                // relay's own word, where there is one, is better.
+                let has_all_up = is_all_said && self.going.is_empty() && self.height.down < PIECES;
+                return Ok(judge_stop(self.height, has_all_up));
+            } else if began.elapsed() > LONGEST || self.route.stop.is_set() {
+                return Ok(judge_slow(self.height, began.elapsed()));
+            } else {
+                self.wait(Duration::from_millis(50))?;
+            }
+        }
+        Ok(judge_speed(began.elapsed(), self.route.rtt))
+    }
+
+    /// Whether it still lives, with a receipt for that if the relay gives one.
+    pub(super) fn is_alive(&mut self, patience: Duration) -> Option<Option<Vec<u8>>> {
+        let deadline = Instant::now() + patience;
+        self.say(Kind::Alive, 0, Vec::new());
+        self.say(Kind::Receipt, 1, told(&self.route.network));
+        let mut is_alive = false;
+        while Instant::now() < deadline {
+            let has_moved = self.write().ok()? | self.read().ok()?;
+            while let Some(piece) = self.next().ok()? {
+                match piece.kind {
+                    Kind::Alive => is_alive = true,
+                    Kind::Receipt if is_alive => {
+                        return Some(Some(piece.body).filter(|body| !body.is_empty()));
+                    }
+                    _ => {}
+                }
+            }
+            if !has_moved {
+                self.wait(Duration::from_millis(50)).ok()?;
+            }
+        }
+        is_alive.then_some(None)
+    }
+
+    fn kib_down(&self) -> u16 {
+        u16::try_from(usize::from(self.height.down) * 3 / 4).unwrap_or(u16::MAX)
+    }
+
+    fn say(&mut self, kind: Kind, number: u16, body: Vec<u8>) {
+        let piece = self.climb.seal(&Piece { kind, number, received: self.height.down, body });
+        self.going.extend(self.dress.piece(Way::Up, &piece, &[]));
+    }
+
+    /// The next piece of the relay's.
+    fn next(&mut self) -> io::Result<Option<Piece>> {
+        let read = self.dress.read_piece(Way::Down, &self.came);
+        let Some((sealed, used)) = read.map_err(io::Error::other)? else { return Ok(None) };
+        self.came.drain(..used);
+        self.climb.open(&sealed).map(Some).ok_or_else(|| ErrorKind::InvalidData.into())
+    }
+
+    fn write(&mut self) -> io::Result<bool> {
+        let mut written = 0;
+        while written < self.going.len() {
+            match (&self.stream).write(&self.going[written..]) {
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.going.drain(..written);
+        self.bytes += written;
+        Ok(written > 0)
+    }
+
+    fn read(&mut self) -> io::Result<bool> {
+        let mut buffer = [0; 16 * 1024];
+        let mut has_read = false;
+        loop {
+            match (&self.stream).read(&mut buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    has_read = true;
+                    self.bytes += length;
+                    self.came.extend_from_slice(&buffer[..length]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(has_read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn wait(&self, most: Duration) -> io::Result<()> {
+        let mut wish = PollFlags::POLLIN;
+        wish.set(PollFlags::POLLOUT, !self.going.is_empty());
+        let mut fds = [PollFd::new(self.stream.as_fd(), wish)];
+        match poll(&mut fds, PollTimeout::try_from(most).unwrap_or(PollTimeout::ZERO)) {
+            Ok(_) | Err(nix::Error::EINTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

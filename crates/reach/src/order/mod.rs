@@ -1,0 +1,272 @@
+//! What is tried when. Pure: what came of it is told by the caller.
+//!
+//! First what others proved or say, best first; then the ports of [`infrastructure`], once at each
+//! relay; then all others, in an order of this person's own. Relays take turns, so that a port which
+//! is shut and a relay which is blocked are told apart at no cost.
+
+pub mod infrastructure;
+pub mod reports;
+mod shuffle;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::LazyCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use wire::echo::{Shape, Transport};
+
+use crate::target::Road;
+use crate::{Spot, Targets};
+pub use reports::{Claim, Report, Source, rank};
+use shuffle::Shuffle;
+
+/// How often a claim is believed before it goes back to its natural place.
+const TRIES: u8 = 2;
+
+/// Every spot of some targets, once, the most promising first.
+pub struct Order {
+    roads: Vec<Arc<Road>>,
+    transports: Vec<Transport>,
+    /// Whether each port is tried at each relay, or at one of them.
+    everywhere: bool,
+    near: VecDeque<(Spot, Shape)>,
+    claims: VecDeque<(Claim, u8)>,
+    /// What was given on somebody's word, and how often that word is still believed.
+    believed: HashMap<u64, (Claim, u8)>,
+    /// Made when it is needed.
+    shuffle: LazyCell<Shuffle, Box<dyn FnOnce() -> Shuffle + Send>>,
+    /// Where we are in list and shuffle, and in which round over the roads.
+    stage: Stage,
+    given: Given,
+    turn: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    List { round: usize, at: usize },
+    Rest { round: usize, at: usize },
+    End,
+}
+
+/// A port, and what is said there.
+type Entry = (Transport, u16, Shape);
+
+/// One bit for each spot that was given.
+struct Given(Vec<u64>);
+
+impl Order {
+    /// Over these targets. `key` and `epoch` are this person's own, and give the order of the rest.
+    #[must_use]
+    pub fn new(
+        targets: &Targets,
+        claims: impl IntoIterator<Item = Claim>,
+        transports: &[Transport],
+        key: &[u8; 32],
+        epoch: u64,
+    ) -> Self {
+        let key = *key;
+        Self {
+            roads: targets.roads().to_vec(),
+            transports: transports.to_vec(),
+            everywhere: true,
+            near: VecDeque::new(),
+            claims: claims.into_iter().map(|claim| (claim, TRIES)).collect(),
+            believed: HashMap::new(),
+            shuffle: LazyCell::new(Box::new(move || Shuffle::new(&key, epoch))),
+            stage: Stage::List { round: 0, at: 0 },
+            given: Given(Vec::new()),
+            turn: 0,
+        }
+    }
+
+    /// Each port once, at one of the relays: what passes at one is then tried at the others.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.everywhere = false;
+        self
+    }
+
+    /// The next of those that passed at another relay.
+    pub fn next_near(&mut self) -> Option<(Spot, Shape)> {
+        while let Some(next) = self.near.pop_front() {
+            if self.given.take(&next.0) {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// What is to be tried next; `None` when everything has been.
+    #[expect(clippy::should_implement_trait, reason = "what it gives depends on what it is told")]
+    pub fn next(&mut self) -> Option<(Spot, Shape)> {
+        if let Some(near) = self.next_near() {
+            return Some(near);
+        }
+        while let Some((claim, tries)) = self.claims.pop_front() {
+            if let Some(spot) = self.claimed(&claim, tries) {
+                return Some((spot, claim.shape));
+            }
+        }
+        loop {
+            let (round, entry) = self.step()?;
+            let Some((transport, port, shape)) = entry else { continue };
+            if !self.transports.contains(&transport) {
+                continue;
+            }
+            if let Some(spot) = self.spot(round, transport, port) {
+                return Some((spot, shape));
+            }
+        }
+    }
+
+    /// Nothing passed here. If it was claimed, it is tried once more, after the other claims; then
+    /// it is like any port.
+    pub fn failed(&mut self, spot: &Spot) {
+        if let Some((claim, left @ 1..)) = self.believed.remove(&spot.key()) {
+            self.claims.push_back((claim, left));
+        }
+    }
+
+    /// Whether this one was given a second time, since somebody claims that it is open.
+    pub(crate) fn is_again(&self, spot: &Spot) -> bool {
+        matches!(self.believed.get(&spot.key()), Some((_, 0)))
+    }
+
+    /// Without what another order has given so far.
+    pub(crate) fn without(mut self, other: &Self) -> Self {
+        self.given = Given(other.given.0.clone());
+        self
+    }
+
+    /// This one passes: the same at the other relays is next.
+    pub fn found(&mut self, spot: &Spot, shape: Shape) {
+        if !self.transports.contains(&spot.transport()) {
+            return;
+        }
+        for road in &self.roads {
+            if road.relay != spot.relay()
+                && let Some(other) = road.spot(spot.transport(), spot.port())
+            {
+                self.near.push_back((other, shape));
+            }
+        }
+    }
+
+    /// Leaves out a relay from now on, or has it again.
+    pub(crate) fn keep_roads(&mut self, keep: impl Fn(&Road) -> bool) {
+        self.roads.retain(|road| keep(road));
+    }
+
+    /// The entry at which we are, and moves on: the round it belongs to and, if it is a port, which.
+    fn step(&mut self) -> Option<(usize, Option<Entry>)> {
+        let rounds = if self.everywhere { self.roads.len() } else { 1 };
+        match &mut self.stage {
+            Stage::List { round, at } => match infrastructure::PORTS.get(*at) {
+                Some(port) => {
+                    *at += 1;
+                    Some((*round + *at, Some((port.transport, port.port, port.shape))))
+                }
+                None if *round + 1 < rounds => {
+                    (*round, *at) = (*round + 1, 0);
+                    Some((0, None))
+                }
+                None => {
+                    self.stage = Stage::Rest { round: 0, at: 0 };
+                    Some((0, None))
+                }
+            },
+            Stage::Rest { round, at } => match self.shuffle.get(*at) {
+                Some((transport, port)) => {
+                    *at += 1;
+                    let turn = *round + *at;
+                    Some((turn, Some((transport, port, infrastructure::shape(transport, port)))))
+                }
+                None if *round + 1 < rounds => {
+                    (*round, *at) = (*round + 1, 0);
+                    Some((0, None))
+                }
+                None => {
+                    self.stage = Stage::End;
+                    None
+                }
+            },
+            Stage::End => None,
+        }
+    }
+
+    /// This port at the relay whose turn it is; without such a relay, or where it had its turn with
+    /// a claim, at the next that serves it.
+    fn spot(&mut self, turn: usize, transport: Transport, port: u16) -> Option<Spot> {
+        let many = self.roads.len();
+        if many == 0 {
+            return None;
+        }
+        if !self.everywhere && self.given.has_port(self.roads.iter(), transport, port) {
+            return None;
+        }
+        let tries = if self.everywhere { 1 } else { many };
+        for more in 0..tries {
+            let road = &self.roads[(turn + more) % many];
+            if let Some(spot) = road.spot(transport, port).filter(|spot| self.given.take(spot)) {
+                return Some(spot);
+            }
+        }
+        None
+    }
+
+    fn claimed(&mut self, claim: &Claim, tries: u8) -> Option<Spot> {
+        if !self.transports.contains(&claim.transport) {
+            return None;
+        }
+        let many = self.roads.len();
+        let proven = self.roads.iter().position(|road| Some(road.tag) == claim.relay);
+        for more in 0..many {
+            self.turn += 1;
+            // A relay's own receipt speaks for that relay first.
+            let own = proven.filter(|_| more == 0 && tries == TRIES);
+            let road = &self.roads[own.unwrap_or(self.turn % many)];
+            if let Some(spot) = road.spot(claim.transport, claim.port) {
+                // A second try goes to the next relay, or once more to the only one.
+                if self.given.take(&spot) || tries < TRIES {
+                    self.believed.insert(spot.key(), (*claim, tries - 1));
+                    return Some(spot);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Given {
+    /// Whether it is given for the first time.
+    fn take(&mut self, spot: &Spot) -> bool {
+        let (word, bit) = Self::place(spot);
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        let is_new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        is_new
+    }
+
+    fn has_port<'a>(
+        &self,
+        mut roads: impl Iterator<Item = &'a Arc<Road>>,
+        transport: Transport,
+        port: u16,
+    ) -> bool {
+        roads.any(|road| {
+            road.spot(transport, port).is_some_and(|spot| {
+                let (word, bit) = Self::place(&spot);
+                self.0.get(word).is_some_and(|bits| bits & bit != 0)
+            })
+        })
+    }
+
+    fn place(spot: &Spot) -> (usize, u64) {
+        let key = spot.key();
+        (usize::try_from(key / 64).expect("some hundred relays"), 1 << (key % 64))
+    }
+}

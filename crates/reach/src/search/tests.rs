@@ -1,0 +1,184 @@
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use wire::echo::{Shape, Transport};
+
+use super::*;
+use crate::peer::{Manner, endpoint, serve};
+use crate::{Rung, Verdict};
+
+use Transport::{Tcp, Udp};
+
+/// What a search says of ports at which this is met.
+fn verdicts(net: u8, met: &[(Transport, u16, Manner)], options: Options) -> Map {
+    let ip = IpAddr::from([127, 77, net, 1]);
+    for &(transport, port, manner) in met {
+        serve((ip, port).into(), transport, manner);
+    }
+    let mut ports: Vec<u16> = met.iter().map(|(_, port, _)| *port).collect();
+    ports.dedup();
+    let targets = Targets::untrusted(&[endpoint(ip, &ports)]);
+    let (search, events) = Search::start(targets, options).expect("a search");
+    for event in events {
+        if let Event::Finding(finding) = event {
+            eprintln!("{:?} {} {}", finding.spot, finding.shape, finding.verdict);
+        }
+    }
+    search.join()
+}
+
+fn at_once() -> Options {
+    let mode = Mode::Loud;
+    Options { mode, is_enrolled: true, stays: false, enough: None, ..Options::default() }
+}
+
+fn at(map: &Map, transport: Transport, port: u16) -> Vec<(Shape, Verdict)> {
+    let here = map
+        .findings
+        .iter()
+        .filter(|finding| (finding.spot.transport(), finding.spot.port()) == (transport, port));
+    here.map(|finding| (finding.shape, finding.verdict)).collect()
+}
+
+#[test]
+fn what_is_met_is_told_apart() {
+    let met = [
+        (Tcp, 20_001, Manner::Honest),
+        (Tcp, 20_002, Manner::Mute),
+        (Tcp, 20_003, Manner::Page),
+        (Tcp, 20_004, Manner::Repeat),
+        (Tcp, 20_005, Manner::Rewritten(20_001)),
+        (Tcp, 20_006, Manner::FrozenDown(20)),
+        (Tcp, 20_007, Manner::FrozenUp(40)),
+        (Tcp, 20_008, Manner::Reset(12)),
+        (Tcp, 20_009, Manner::Only(Shape::Tls)),
+        (Tcp, 20_010, Manner::Slow(Duration::from_millis(60))),
+        (Udp, 20_011, Manner::Honest),
+        (Udp, 20_012, Manner::Mute),
+        (Udp, 20_013, Manner::Repeat),
+        (Udp, 20_014, Manner::FrozenDown(20)),
+    ];
+    let map = verdicts(1, &met, at_once());
+    let is = |transport, port, verdict| {
+        let met = at(&map, transport, port);
+        assert!(met.contains(&(Shape::Random, verdict)), "{port}: {met:?}");
+    };
+    is(Tcp, 20_001, Verdict::Verified(Rung::Load));
+    is(Tcp, 20_002, Verdict::Mute);
+    is(Tcp, 20_003, Verdict::Liar);
+    is(Tcp, 20_004, Verdict::Liar);
+    is(Tcp, 20_005, Verdict::Rewritten { saw: 20_001 });
+    is(Tcp, 20_006, Verdict::Frozen { up: None, down: Some(15) });
+    is(Tcp, 20_007, Verdict::Frozen { up: Some(30), down: None });
+    assert!(matches!(at(&map, Tcp, 20_008)[0].1, Verdict::Reset { after: 1..=9 }));
+    is(Tcp, 20_009, Verdict::Mute);
+    assert!(at(&map, Tcp, 20_009).contains(&(Shape::Tls, Verdict::Verified(Rung::Load))));
+    assert!(matches!(at(&map, Tcp, 20_010)[0].1, Verdict::Throttled { rate: 10..=14 }));
+    is(Tcp, 20_011, Verdict::Refused);
+    is(Udp, 20_011, Verdict::Verified(Rung::Load));
+    is(Udp, 20_012, Verdict::Dropped);
+    is(Udp, 20_013, Verdict::Liar);
+    assert!(matches!(at(&map, Udp, 20_014)[0].1, Verdict::Frozen { .. }));
+    let most = map.findings.iter().map(|finding| finding.bytes).max();
+    assert!(most.is_some_and(|bytes| bytes <= 200_000), "{most:?}");
+    let picky: Vec<u16> = map.picky().iter().map(|(crack, _)| crack.spot.port()).collect();
+    assert_eq!(picky, [20_009]);
+}
+
+#[test]
+fn every_shape_climbs_over_both_transports() {
+    for (net, shape) in (2..).zip(Shape::ALL) {
+        let met = [(Tcp, 20_001, Manner::Honest), (Udp, 20_001, Manner::Honest)];
+        let ip = IpAddr::from([127, 77, net, 1]);
+        let report = |transport| {
+            let port = 20_001.try_into().expect("not 0");
+            let passage =
+                wire::crack::Passage { network: Network::Unknown, transport, port, shape };
+            let hour = wire::crack::Hour(0);
+            Report { passage, hour, source: crate::Source::Word(1) }
+        };
+        let reports = vec![report(Tcp), report(Udp)];
+        let map = verdicts(net, &met, Options { reports, ..at_once() });
+        for transport in Transport::ALL {
+            let found = at(&map, transport, 20_001);
+            assert_eq!(found, [(shape, Verdict::Verified(Rung::Load))], "{ip} {transport}");
+        }
+    }
+}
+
+#[test]
+fn all_ports_of_a_machine_are_swept_and_what_passes_is_found() {
+    let open = [1_025, 7_777, 20_000, 44_444, 65_535];
+    let ip = IpAddr::from([127, 77, 9, 1]);
+    for port in open {
+        for transport in Transport::ALL {
+            serve(SocketAddr::new(ip, port), transport, Manner::Honest);
+        }
+    }
+    let targets = Targets::untrusted(&[endpoint(ip, &[])]);
+    let options = Options { loud_tcp: 20_000, ..at_once() };
+    let (search, _) = Search::start(targets, options).expect("a search");
+    let map = search.join();
+    assert!(map.is_whole);
+    for transport in Transport::ALL {
+        let cracks = map.cracks().filter(|finding| finding.spot.transport() == transport);
+        let mut found: Vec<u16> = cracks.map(|finding| finding.spot.port()).collect();
+        found.sort_unstable();
+        assert_eq!(found, open, "{transport}");
+    }
+    // All but the mail servers' port.
+    let spots = map.findings.iter().map(|finding| finding.spot.key());
+    assert_eq!(spots.collect::<HashSet<_>>().len(), 2 * 65_534);
+}
+
+#[test]
+fn a_search_ends_when_it_is_told_to() {
+    let ip = IpAddr::from([127, 77, 10, 1]);
+    let targets = Targets::untrusted(&[endpoint(ip, &[])]);
+    let (search, events) = Search::start(targets, Options::default()).expect("a search");
+    let first = events.iter().find(|event| matches!(event, Event::Finding(_)));
+    assert!(first.is_some());
+    search.stop();
+    let map = search.join();
+    assert!(!map.is_whole && map.took < Duration::from_secs(30), "{:?}", map.took);
+}
+
+#[test]
+fn nothing_is_loud_towards_a_relay_that_has_not_answered() {
+    let targets = Targets::untrusted(&[endpoint(IpAddr::from([127, 77, 11, 1]), &[])]);
+    let at_most = Duration::from_secs(1);
+    let options = Options { is_enrolled: false, at_most, ..at_once() };
+    let (search, _) = Search::start(targets, options).expect("a search");
+    let map = search.join();
+    assert!((5..=12).contains(&map.findings.len()), "{}", map.findings.len());
+}
+
+#[test]
+fn a_relay_that_has_answered_is_searched_loudly() {
+    let ip = IpAddr::from([127, 77, 12, 1]);
+    // One that is asked early, and one that is not.
+    for port in [3_785, 40_000] {
+        serve((ip, port).into(), Tcp, Manner::Honest);
+    }
+    let options = Options { is_enrolled: false, transports: vec![Tcp], ..at_once() };
+    let (search, _) =
+        Search::start(Targets::untrusted(&[endpoint(ip, &[])]), options).expect("a search");
+    let map = search.join();
+    let mut found: Vec<u16> = map.cracks().map(|finding| finding.spot.port()).collect();
+    found.sort_unstable();
+    assert_eq!(found, [3_785, 40_000]);
+}
+
+#[test]
+fn what_passes_at_one_relay_is_tried_at_the_other() {
+    let ips = [13, 14].map(|net| IpAddr::from([127, 77, net, 1]));
+    for ip in ips {
+        serve((ip, 20_001).into(), Tcp, Manner::Honest);
+    }
+    let targets = Targets::untrusted(&ips.map(|ip| endpoint(ip, &[20_001])));
+    let options = Options { enough: Some(1), stays: false, ..Options::default() };
+    let (search, _) = Search::start(targets, options).expect("a search");
+    let map = search.join();
+    assert_eq!(map.cracks().map(|it| it.spot.relay()).collect::<HashSet<_>>().len(), 2);
+}

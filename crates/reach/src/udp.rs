@@ -1,0 +1,273 @@
+//! Many datagrams at once, without privileges: one ordinary socket for each family, and calls that
+//! take sixty-four datagrams at a time. Questions are not remembered but made again when an answer
+//! comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::{Domain, Protocol, Socket, Type};
+use wire::echo::{Question, Shape, Transport};
+
+use crate::Targets;
+use crate::asking::Questions;
+use crate::batch::{BATCH, Incoming, send_all};
+use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller, name};
+use crate::target::Road;
+use crate::verdict::Verdict;
+
+/// How many calls send before answers are looked at.
+const A_TURN: usize = 4;
+/// How much the kernel may keep for us, in bytes.
+const BUFFER: usize = 4 << 20;
+
+/// Asks what it is given until nobody asks any more.
+pub(crate) struct Engine {
+    pub(crate) asks: Receiver<Vec<Datagram>>,
+    pub(crate) bell: Bell,
+    pub(crate) teller: Teller,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) targets: Targets,
+}
+
+/// A question as it goes out: it is sealed by whoever gives it, so that both work at once.
+pub(crate) struct Datagram {
+    pub(crate) ask: Ask,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// A spot's number, a shape and which attempt it is.
+type Key = (u64, Shape, u8);
+
+/// What is out.
+#[derive(Default)]
+struct Out {
+    asked: HashMap<Key, Waiting>,
+    /// By when each of them is given up, in groups of one waiting time.
+    deadlines: HashMap<Duration, VecDeque<(Instant, Key)>>,
+}
+
+struct Waiting {
+    ask: Ask,
+    sent: Instant,
+    length: usize,
+    /// Whether somebody else has answered.
+    is_lie: bool,
+}
+
+impl Engine {
+    /// Until there is nobody left who could ask.
+    ///
+    /// # Errors
+    /// When the machine gives no socket of either family, or takes one away.
+    pub(crate) fn run(self) -> nix::Result<()> {
+        let sockets: Vec<(Domain, Socket)> =
+            [Domain::IPV4, Domain::IPV6].into_iter().filter_map(open).collect();
+        let roads: HashMap<IpAddr, Arc<Road>> =
+            self.targets.roads().iter().map(|road| (road.ip, Arc::clone(road))).collect();
+        let mut out = Out::default();
+        let mut waiting: VecDeque<Datagram> = VecDeque::new();
+        let mut done = Vec::new();
+        let mut incoming = Incoming::default();
+        loop {
+            if !self.take(&mut waiting, out.asked.is_empty()) {
+                return Ok(());
+            }
+            for _ in 0..A_TURN {
+                self.send(&sockets, &mut waiting, &mut out, &mut done);
+            }
+            let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
+            self.sleep(&sockets, sleep)?;
+            let before = Instant::now();
+            for (_, socket) in &sockets {
+                while incoming.receive(socket) == BATCH {
+                    self.read(&incoming, &roads, &mut out, &mut done);
+                }
+                self.read(&incoming, &roads, &mut out, &mut done);
+            }
+            out.expire(before, &mut done);
+            if !done.is_empty() && self.tell(&mut done) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether there is nobody left who listens.
+    fn tell(&self, done: &mut Vec<Outcome>) -> bool {
+        self.teller.send(News::Outcomes(std::mem::take(done))).is_err()
+    }
+
+    fn take(&self, waiting: &mut VecDeque<Datagram>, is_idle: bool) -> bool {
+        if is_idle && waiting.is_empty() {
+            match self.asks.recv() {
+                Ok(asks) => waiting.extend(asks),
+                Err(_) => return false,
+            }
+        }
+        loop {
+            match self.asks.try_recv() {
+                Ok(asks) => waiting.extend(asks),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn sleep(&self, sockets: &[(Domain, Socket)], sleep: Duration) -> nix::Result<()> {
+        let mut fds = vec![PollFd::new(self.bell.fd().as_fd(), PollFlags::POLLIN)];
+        fds.extend(sockets.iter().map(|(_, it)| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
+        let sleep = Duration::from_millis(
+            u64::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).min(60_000),
+        );
+        match poll(&mut fds, PollTimeout::try_from(sleep).unwrap_or(PollTimeout::ZERO)) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+        self.bell.hush();
+        Ok(())
+    }
+
+    /// One call's worth, of one family.
+    fn send(
+        &self,
+        sockets: &[(Domain, Socket)],
+        waiting: &mut VecDeque<Datagram>,
+        out: &mut Out,
+        done: &mut Vec<Outcome>,
+    ) {
+        let Some(first) = waiting.front() else { return };
+        let domain = Domain::for_address(first.ask.spot.address());
+        let same = |it: &&Datagram| Domain::for_address(it.ask.spot.address()) == domain;
+        let many = waiting.iter().take(BATCH).take_while(same).count();
+        let batch: Vec<Datagram> = waiting.drain(..many).collect();
+        let socket = sockets.iter().find(|(of, _)| *of == domain);
+        let packets: Vec<(SocketAddr, &[u8])> =
+            batch.iter().map(|it| (it.ask.spot.address(), &it.bytes[..])).collect();
+        let sent = socket.map_or(0, |(_, socket)| send_all(socket, &packets));
+        let now = Instant::now();
+        for (at, datagram) in batch.into_iter().enumerate() {
+            if at < sent {
+                out.put(datagram.ask, now, datagram.bytes.len());
+            } else if at == sent && socket.is_some() {
+                // The machine will not send this one, e.g. since a rule of its own forbids it.
+                let met = Met::Other(Verdict::Unreachable);
+                done.push(outcome(datagram.ask, now, None, 0, met));
+            } else if socket.is_some() {
+                waiting.push_front(datagram);
+                // Their order does not matter, nor does it change what comes of them.
+            } else {
+                done.push(outcome(datagram.ask, now, None, 0, Met::Other(Verdict::Untried)));
+            }
+        }
+    }
+
+    fn read(
+        &self,
+        incoming: &Incoming,
+        roads: &HashMap<IpAddr, Arc<Road>>,
+        out: &mut Out,
+        done: &mut Vec<Outcome>,
+    ) {
+        for (from, came) in incoming.all() {
+            let road = roads.get(&from.ip().to_canonical());
+            let Some(spot) = road.and_then(|road| road.spot(Transport::Udp, from.port())) else {
+                continue;
+            };
+            let waiting = out.attempts(spot.key());
+            let answered = waiting.iter().find_map(|&(shape, attempt)| {
+                let sealed = spot
+                    .asker()
+                    .dress(Transport::Udp, shape, name(&spot))
+                    .read_answer(came)
+                    .ok()??
+                    .0;
+                let asked = |time| -> (Question, _) {
+                    let question = self.questions.question(&spot, shape, attempt, time);
+                    let answer = spot.asker().read(&question, &sealed);
+                    (question, answer)
+                };
+                let found = self.questions.times().into_iter().map(asked);
+                let (question, answer) =
+                    found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
+                Some(((shape, attempt), Answered { question, answer, stream: None }))
+            });
+            match answered {
+                Some(((shape, attempt), answered)) => {
+                    if let Some(it) = out.asked.remove(&(spot.key(), shape, attempt)) {
+                        let rtt = Some(it.sent.elapsed());
+                        let met = Met::Answered(Box::new(answered));
+                        done.push(outcome(it.ask, it.sent, rtt, it.length + came.len(), met));
+                    }
+                }
+                None => {
+                    for (shape, attempt) in waiting {
+                        if let Some(it) = out.asked.get_mut(&(spot.key(), shape, attempt)) {
+                            it.is_lie = true;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Out {
+    fn put(&mut self, ask: Ask, sent: Instant, length: usize) {
+        let (key, hold) = ((ask.spot.key(), ask.shape, ask.attempt), ask.hold);
+        self.deadlines.entry(hold).or_default().push_back((sent + hold, key));
+        self.asked.insert(key, Waiting { ask, sent, length, is_lie: false });
+    }
+
+    /// What is waited for from there.
+    fn attempts(&self, key: u64) -> Vec<(Shape, u8)> {
+        let all = Shape::ALL.into_iter();
+        let all = all.flat_map(|shape| (0..crate::search::ATTEMPTS).map(move |it| (shape, it)));
+        all.filter(|(shape, it)| self.asked.contains_key(&(key, *shape, *it))).collect()
+    }
+
+    fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
+        for queue in self.deadlines.values_mut() {
+            while let Some((deadline, key)) = queue.front() {
+                if *deadline > drained {
+                    break;
+                }
+                if let Some(it) = self.asked.remove(key) {
+                    let verdict = if it.is_lie { Verdict::Liar } else { Verdict::Dropped };
+                    done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(verdict)));
+                }
+                queue.pop_front();
+            }
+        }
+        self.deadlines.retain(|_, queue| !queue.is_empty());
+    }
+
+    fn until_next(&self) -> Duration {
+        let next = self.deadlines.values().filter_map(|queue| Some(queue.front()?.0)).min();
+        next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn outcome(ask: Ask, dialled: Instant, rtt: Option<Duration>, bytes: usize, met: Met) -> Outcome {
+    Outcome { ask, dialled, rtt, bytes: u32::try_from(bytes).unwrap_or(u32::MAX), met }
+}
+
+fn open(domain: Domain) -> Option<(Domain, Socket)> {
+    let kind = Type::DGRAM.nonblocking().cloexec();
+    let socket = Socket::new_raw(domain, kind, Some(Protocol::UDP)).ok()?;
+    let any: SocketAddr = match domain {
+        Domain::IPV4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        _ => {
+            socket.set_only_v6(true).ok()?;
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        }
+    };
+    socket.bind(&any.into()).ok()?;
+    // As much of it as the machine allows.
+    let _ = socket.set_recv_buffer_size(BUFFER);
+    let _ = socket.set_send_buffer_size(BUFFER);
+    Some((domain, socket))
+}

@@ -1,0 +1,169 @@
+//! Somebody inside finds what still passes, with the real `jaryq reach` and a real relay.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use lab::censor::{BlockPage, Freeze, Only, Packet, Piece, Way};
+use lab::relay::program;
+use lab::world::shutdowns::{FIVE, january_2022};
+use lab::world::{Imposed, Shutdown};
+use lab::{Host, Lab, Provider, Relay, Result, country};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// A person at home, a volunteer's relay on all ports, and its bundle.
+struct World {
+    landline: Provider,
+    laptop: Host,
+    _relay: Relay,
+    folder: PathBuf,
+}
+
+/// What a search said, and whether anything works.
+struct Found {
+    objects: Vec<Value>,
+    errors: String,
+    works: bool,
+}
+
+impl World {
+    fn new(lab: &Lab) -> Result<Self> {
+        let landline = Provider::on(lab, "landline").start()?;
+        let laptop = landline.home("home")?.host("laptop")?;
+        let server = lab.host("server", &["116.203.7.7"])?;
+        let relay = Relay::on(&server).ports("all").start()?;
+        let folder = laptop.folder()?;
+        let file = folder.join("bundle").display().to_string();
+        relay.command(&["bundle", "make", "--json", "--output", &file])?;
+        Ok(Self { landline, laptop, _relay: relay, folder })
+    }
+
+    /// The person's own `jaryq`, with whatever they trust.
+    fn jaryq(&self, arguments: &[&str]) -> Result<Found> {
+        self.jaryq_until(arguments, |_| false)
+    }
+
+    /// The same, until it has said this; then somebody presses Ctrl-C.
+    fn jaryq_until(&self, arguments: &[&str], is_enough: impl Fn(&Value) -> bool) -> Result<Found> {
+        let mut command = Command::new(program()?);
+        command.args(arguments).arg("--json").current_dir(&self.folder);
+        command.env("XDG_CONFIG_HOME", &self.folder).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.laptop.spawn(command)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut objects: Vec<Value> = Vec::new();
+        for line in BufReader::new(stdout.expect("piped")).lines() {
+            let object: Value = serde_json::from_str(&line?).expect("JSON");
+            if is_enough(&object) {
+                let process = Pid::from_raw(child.id().try_into().expect("a process"));
+                kill(process, Signal::SIGINT).expect("it runs");
+            }
+            objects.push(object);
+        }
+        let mut errors = String::new();
+        stderr.expect("piped").read_to_string(&mut errors)?;
+        Ok(Found { objects, errors, works: child.wait()?.success() })
+    }
+
+    fn trust(&self) -> Result {
+        let trusted = self.jaryq(&["trust", "bundle", "--yes"])?;
+        assert!(trusted.works, "{}", trusted.errors);
+        Ok(())
+    }
+
+    fn reach(&self, more: &[&str]) -> Result<Found> {
+        self.jaryq(&[&["reach", "bundle", "--brief"], more].concat())
+    }
+
+    fn cut(&self, shutdown: Shutdown) -> Result<Imposed> {
+        shutdown.on(&self.landline)
+    }
+}
+
+impl Found {
+    fn of(&self, event: &str) -> Vec<&Value> {
+        self.objects.iter().filter(|object| object["event"] == event).collect()
+    }
+
+    fn summary(&self) -> &Value {
+        self.of("summary").first().expect("a summary")
+    }
+
+    /// Transport and port of each crack, sorted.
+    fn cracks(&self) -> Vec<(String, u64)> {
+        let cracks = self.summary()["cracks"].as_array().expect("a list");
+        let mut cracks: Vec<_> = cracks
+            .iter()
+            .map(|crack| {
+                let transport = crack["transport"].as_str().expect("a transport").to_owned();
+                (transport, crack["port"].as_u64().expect("a port"))
+            })
+            .collect();
+        cracks.sort();
+        cracks
+    }
+
+    /// What was said of a port.
+    fn verdicts(&self, transport: &str, port: u16) -> Vec<&Value> {
+        let mut all = self.of("candidate");
+        all.retain(|seen| seen["transport"] == transport && seen["port"] == port);
+        all
+    }
+}
+
+fn tcp(port: u16) -> (String, u64) {
+    ("tcp".to_owned(), port.into())
+}
+
+#[test]
+fn the_cracks_of_january_2022_are_found_quietly_and_a_receipt_is_where_the_next_one_begins()
+-> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        let refused = world.reach(&[])?;
+        assert!(!refused.works && refused.errors.contains("jaryq trust"), "{}", refused.errors);
+        assert!(refused.of("plan").is_empty(), "nothing is said, and nothing is sent");
+        world.trust()?;
+
+        let cut = world.cut(january_2022())?;
+        let found = world.reach(&["--enough", "2", "--minutes", "1", "--network", "AS9198"])?;
+        assert!(found.works, "{:#?}", found.objects);
+        let open: Vec<_> = FIVE.map(tcp).into_iter().chain([("udp".to_owned(), 53)]).collect();
+        let cracks = found.cracks();
+        assert!(cracks.len() >= 2 && cracks.iter().all(|crack| open.contains(crack)), "{cracks:?}");
+        assert!(found.summary()["asked"].as_u64() <= Some(40), "{}", found.summary());
+        let shown = format!("{:?}", found.objects);
+        assert!(!shown.contains("116.203.7.7"), "an address that nobody asked for");
+
+        // Of a hundred ports that lead nowhere, none is asked before those of the receipts.
+        let receipts = std::fs::read_to_string(world.folder.join("bundle.receipts"))?;
+        assert!(receipts.contains("jaryq-receipt"), "{receipts}");
+        let again = world.reach(&["--enough", "1", "--minutes", "1", "--network", "AS9198"])?;
+        assert_eq!(again.of("plan")[0]["receipts"].as_u64(), Some(cracks.len() as u64));
+        assert!(cracks.contains(&again.cracks()[0]));
+        assert!(again.summary()["asked_before_first"].as_u64() <= Some(3), "{}", again.summary());
+        drop(cut);
+
+        // A port that works is one that the relay itself has answered at.
+        let closed = |packet: &Packet<'_>| packet.port().is_some_and(|port| port != 646);
+        let cut = world.cut(Shutdown::new().piece(BlockPage::new().when(closed)))?;
+        let afresh = ["--receipts", "none", "--only", "tcp", "--minutes", "1", "--enough", "1"];
+        let found = world.reach(&afresh)?;
+        assert_eq!(found.cracks(), [tcp(646)], "{}", found.summary());
+        assert!(found.summary()["met"]["liar"].as_u64() > Some(0), "{}", found.summary());
+        drop(cut);
+
+        let frozen = Freeze::after(16 << 10).of(Way::In);
+        let cut = world.cut(Shutdown::new().piece(Only::tcp([443])).piece(frozen))?;
+        let arguments = ["reach", "bundle", "--only", "tcp", "--minutes", "1"];
+        let found = world.jaryq_until(&arguments, |said| said["verdict"] == "frozen")?;
+        drop(cut);
+        assert!(!found.works && found.cracks().is_empty(), "{}", found.summary());
+        let seen = found.verdicts("tcp", 443);
+        let kib = seen[0]["down_kib"].as_u64().expect("how much");
+        assert!(seen[0]["verdict"] == "frozen" && (10..=16).contains(&kib), "{seen:#?}");
+        Ok(())
+    })
+}
