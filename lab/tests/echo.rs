@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use wire::bundle::{Endpoint, Sealed};
 use wire::crack::Network;
-use wire::echo::{Answer, Asker, Climb, Kind, Piece, Shape, Transport, Wanted, Way, dress};
+use wire::echo::{Answer, Asker, Climb, Dress, Kind, Piece, Shape, Transport, Wanted, Way, dress};
 use wire::receipt::{Receipt, Statement};
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -47,15 +47,16 @@ async fn ask(
     transport: Transport,
     shape: Shape,
     relay: SocketAddr,
-) -> io::Result<(Answer, Climb, Socket)> {
-    let wanted = Wanted { transport, shape, relay, time: now() };
+) -> io::Result<(Answer, (Dress, Climb), Socket)> {
+    let wanted = Wanted { transport, shape, relay, time: now(), near: None };
     let question = asker.ask(&wanted, wire::random());
-    let dressed = dress::question(shape, transport, "www.example.org", &question);
+    let dress = asker.dress(transport, shape, "www.example.org");
+    let dressed = dress.question(&question);
     let mut socket = Socket::open(transport, relay).await?;
     socket.send(&dressed).await?;
-    let sealed = socket.read(|came| dress::read_answer(shape, transport, came)).await?;
+    let sealed = socket.read(|came| dress.read_answer(came)).await?;
     let answer = asker.read(&question, &sealed).ok_or(io::ErrorKind::InvalidData)?;
-    Ok((answer, asker.climb(&question), socket))
+    Ok((answer, (dress, asker.climb(&question)), socket))
 }
 
 enum Socket {
@@ -157,12 +158,13 @@ fn receipt(from: &Host, bundle: &Sealed, at: SocketAddr) -> Result<Statement> {
     let asker = asker(&bundle.bundle().endpoints[0]);
     let bytes = from.run(async move || {
         let (transport, shape) = (Transport::Udp, Shape::Printable);
-        let (_, climb, mut socket) = timeout(LIMIT, ask(&asker, transport, shape, at)).await??;
+        let (_, (dress, climb), mut socket) =
+            timeout(LIMIT, ask(&asker, transport, shape, at)).await??;
         let body = b"beeline-kz".to_vec();
         let piece = Piece { kind: Kind::Receipt, number: 0, received: 0, body };
         let sealed = climb.seal(&piece);
-        socket.send(&dress::piece(shape, transport, Way::Up, &sealed)).await?;
-        let read = socket.read(|came| dress::read_piece(shape, transport, Way::Down, came));
+        socket.send(&dress.piece(Way::Up, &sealed, &[])).await?;
+        let read = socket.read(|came| dress.read_piece(Way::Down, came));
         Ok(climb.open(&timeout(LIMIT, read).await??).map(|piece| piece.body))
     })?;
     let bytes = bytes.ok_or_else(|| Error::Unexpected("a piece that nobody sealed".to_owned()))?;
@@ -255,7 +257,7 @@ fn a_flood_of_datagrams_that_are_nobodys_keeps_nobody_from_getting_through() -> 
             let socket = UdpSocket::bind("0.0.0.0:0").await?;
             socket.connect(at).await?;
             let (transport, shape) = (Transport::Udp, Shape::Random);
-            let wanted = Wanted { transport, shape, relay: at, time: now() };
+            let wanted = Wanted { transport, shape, relay: at, time: now(), near: None };
             for _ in 0..1_000 {
                 socket.send(&asker.ask(&wanted, wire::random())).await?;
                 if timeout(LIMIT / 500, socket.recv(&mut [0; 64])).await.is_ok() {

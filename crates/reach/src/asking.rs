@@ -49,7 +49,8 @@ impl Questions {
     }
 
     fn ask(&self, spot: &Spot, shape: Shape, time: u32, nonce: [u8; NONCE]) -> Question {
-        let wanted = Wanted { transport: spot.transport(), shape, relay: spot.address(), time };
+        let wanted =
+            Wanted { transport: spot.transport(), shape, relay: spot.address(), time, near: None };
         spot.asker().ask(&wanted, nonce)
     }
 

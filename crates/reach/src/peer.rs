@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::climb::PIECES;
 use wire::echo::{
-    Answer, BundleId, Climb, EchoKey, Kind, MaskKey, Piece, Shape, Table, Transport, Way, dress,
+    Answer, BundleId, Climb, Dress, EchoKey, Kind, MaskKey, Piece, Shape, Table, Transport, Way,
+    dress,
 };
 
 const ECHO: EchoKey = EchoKey([3; 16]);
@@ -121,22 +122,27 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
     }
     let asker = stream.peer_addr().ok()?;
     let answer = found.answer(&Answer { relay, asker, time: now(), reserved: [0; 8] });
-    stream.write_all(&dress::answer(shape, Transport::Tcp, &came, &answer)).ok()?;
-    came.drain(..used);
+    let dress = found.dress();
+    while came.len() < used + dress.rest_of(&question) {
+        read(&mut came)?;
+    }
+    stream.write_all(&dress.answer(&came, &answer, now())).ok()?;
+    came.drain(..used + dress.rest_of(&question));
+    let mut opening = Some(dress.opening(Way::Down, now()));
     let climb = found.climb();
     let (mut received, mut sent) = (0, 0);
-    let say = |mut stream: &TcpStream, kind, number, received| {
+    let mut say = |mut stream: &TcpStream, kind, number, received| {
         let piece = climb.seal(&Piece { kind, number, received, body: Vec::new() });
-        stream.write_all(&dress::piece(shape, Transport::Tcp, Way::Down, &piece)).ok()
+        let mut said = opening.take().unwrap_or_default();
+        said.extend(dress.piece(Way::Down, &piece, &[]));
+        stream.write_all(&said).ok()
     };
     stream.set_read_timeout(Some(Duration::from_millis(200))).ok()?;
     let mut silent = 0;
     loop {
         let came_now = read(&mut came);
         silent = if came_now.is_some() { 0 } else { silent + 1 };
-        while let Ok(Some((sealed, used))) =
-            dress::read_piece(shape, Transport::Tcp, Way::Up, &came)
-        {
+        while let Ok(Some((sealed, used))) = dress.read_piece(Way::Up, &came) {
             came.drain(..used);
             let piece = climb.open(&sealed)?;
             if let Manner::FrozenUp(most) = manner
@@ -177,7 +183,7 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
     let socket = UdpSocket::bind(at).expect("a free port");
     let table = table();
     thread::spawn(move || {
-        let mut climbs: Vec<(SocketAddr, Climb, Shape, u16)> = Vec::new();
+        let mut climbs: Vec<(SocketAddr, Climb, Dress, u16)> = Vec::new();
         let mut buffer = [0; 1500];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
             let came = &buffer[..length];
@@ -189,7 +195,7 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
                 }
                 _ => {}
             }
-            if let Some((shape, question, _)) = dress::find(Transport::Udp, came)
+            if let Some((_, question, _)) = dress::find(Transport::Udp, came)
                 && let Some(found) = table.open(&question, now())
             {
                 let mut relay = at;
@@ -198,13 +204,13 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
                 }
                 let answer = Answer { relay, asker: from, time: now(), reserved: [0; 8] };
                 let answer = found.answer(&answer);
-                let dressed = dress::answer(shape, Transport::Udp, came, &answer);
+                let dressed = found.dress().answer(came, &answer, now());
                 let _ = socket.send_to(&dressed, from);
-                climbs.push((from, found.climb(), shape, 0));
+                climbs.push((from, found.climb(), found.dress(), 0));
                 continue;
             }
-            for (_, climb, shape, received) in climbs.iter_mut().filter(|it| it.0 == from) {
-                let read = dress::read_piece(*shape, Transport::Udp, Way::Up, came);
+            for (_, climb, dress, received) in climbs.iter_mut().filter(|it| it.0 == from) {
+                let read = dress.read_piece(Way::Up, came);
                 let Ok(Some((sealed, _))) = read else { continue };
                 let Some(piece) = climb.open(&sealed) else { continue };
                 *received += u16::from(piece.kind == Kind::Load);
@@ -215,7 +221,7 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
                 }
                 let reply = Piece { received: *received, body: Vec::new(), ..piece };
                 let sealed = climb.seal(&reply);
-                let dressed = dress::piece(*shape, Transport::Udp, Way::Down, &sealed);
+                let dressed = dress.piece(Way::Down, &sealed, came);
                 let _ = socket.send_to(&dressed, from);
             }
         }

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
-use wire::echo::{Question, Shape, Transport, dress};
+use wire::echo::{Question, Shape, Transport};
 
 use crate::Targets;
 use crate::asking::Questions;
 use crate::batch::{BATCH, Incoming, send_all};
-use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller};
+use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller, name};
 use crate::target::Road;
 use crate::verdict::Verdict;
 
@@ -179,7 +179,12 @@ impl Engine {
             };
             let waiting = out.attempts(spot.key());
             let answered = waiting.iter().find_map(|&(shape, attempt)| {
-                let sealed = dress::read_answer(shape, Transport::Udp, came).ok()??.0;
+                let sealed = spot
+                    .asker()
+                    .dress(Transport::Udp, shape, name(&spot))
+                    .read_answer(came)
+                    .ok()??
+                    .0;
                 let asked = |time| -> (Question, _) {
                     let question = self.questions.question(&spot, shape, attempt, time);
                     let answer = spot.asker().read(&question, &sealed);

@@ -9,7 +9,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
-use wire::echo::Transport;
 use wire::mtproto::faketls::{self, ClientTime};
 use wire::mtproto::obfuscated::{self, Opened, Tag};
 use wire::tally::{Cell, Protocol};
@@ -112,7 +111,7 @@ impl Guest {
 /// Reads the first flight and judges it.
 async fn identify(arrival: &mut Arrival<'_>) -> Caller {
     loop {
-        if let Some(asked) = echo::asked(arrival.shared, Transport::Tcp, &arrival.first) {
+        if let Some(asked) = echo::asked_on(arrival) {
             return Caller::Asker(Box::new(asked));
         }
         let shape = match classify(&arrival.first) {

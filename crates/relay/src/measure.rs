@@ -1,6 +1,6 @@
 //! The search for a key, and questions, without a connection around it, for those who measure it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use wire::classify::{Shape, classify};
 use wire::derive::{BUCKETS, KeyId};
@@ -29,7 +29,7 @@ impl Relay {
     /// Whether this is a bundle's question, on a connection.
     #[must_use]
     pub fn is_asked(&self, first: &[u8]) -> bool {
-        echo::asked(&self.0, Transport::Tcp, first).is_some()
+        echo::asked(&self.0, Transport::Tcp, Ipv4Addr::LOCALHOST.into(), first).is_some()
     }
 
     /// What is said to a datagram.

@@ -41,8 +41,8 @@ fn whatever_a_stranger_sends_the_connection_is_closed_at_the_same_time_and_witho
         b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
         vec![0x55; 100_000],
         // As a bundle's questions begin.
-        b"POST /AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
-        [&[0, 130, 7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1][..], &[3; 70]].concat(),
+        b"GET /media/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_vec(),
+        [&[0, 150, 7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1][..], &[3; 70]].concat(),
     ];
     let probers: Vec<_> = probes
         .into_iter()

@@ -7,7 +7,7 @@ use lab::{Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use wire::echo::{Shape, Transport, dress};
+use wire::echo::{Asker, EchoKey, MaskKey, Shape, Transport};
 use wire::tls::hello::{X25519, X25519_MLKEM768};
 use wire::tls::offer;
 
@@ -103,8 +103,9 @@ pub fn all(name: &str) -> Vec<Probe> {
     let cuts = [1, 3, 5, 6, 9, 11, 43, 64, 100, 517, 1400, new.len() - 1];
     // As somebody asks who has a bundle of another relay; whole, and half of it.
     let question: [u8; 64] = garbage(64).try_into().expect("64 bytes");
+    let asker = Asker::new(&EchoKey([3; 16]), &MaskKey([3; 8]));
     let asked = Shape::ALL.into_iter().flat_map(|shape| {
-        let said = dress::question(shape, Transport::Tcp, name, &question);
+        let said = asker.dress(Transport::Tcp, shape, name).question(&question);
         let half = said[..said.len() * 3 / 4].to_vec();
         [(format!("a question, {shape}"), said), (format!("most of a question, {shape}"), half)]
     });

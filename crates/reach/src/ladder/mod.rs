@@ -159,6 +159,12 @@ fn told(network: &Network) -> Vec<u8> {
     }
 }
 
+/// Seconds since 1970.
+fn unix() -> u32 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

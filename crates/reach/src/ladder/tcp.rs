@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 use wire::echo::climb::PIECES;
-use wire::echo::{Climb, Kind, Piece, Question, Transport, Way, dress};
+use wire::echo::{Climb, Dress, Kind, Piece, Question, Transport, Way};
 
-use super::{Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told};
+use super::{
+    Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
+};
+use crate::probe::name;
 use crate::tcp::broken;
 use crate::verdict::Verdict;
 
@@ -29,6 +32,7 @@ pub(super) struct Rope<'a> {
     route: &'a Route,
     stream: TcpStream,
     climb: Climb,
+    dress: Dress,
     came: Vec<u8>,
     going: Vec<u8>,
     height: Height,
@@ -49,9 +53,11 @@ impl<'a> Rope<'a> {
         // Who stops acknowledging is told by it from who stops sending.
         socket.set_tcp_user_timeout(Some(patience(route.rtt, route.is_lossy) * 3 / 4))?;
         let climb = route.spot.asker().climb(question);
-        let going = Vec::new();
+        let asker = route.spot.asker();
+        let dress = asker.dress(Transport::Tcp, route.shape, name(&route.spot));
+        let going = dress.opening(Way::Up, unix());
         let height = Height::default();
-        Ok(Self { route, stream, climb, came, going, height, bytes: 0, receipt: None })
+        Ok(Self { route, stream, climb, dress, came, going, height, bytes: 0, receipt: None })
     }
 
     pub(super) fn climb(&mut self) -> Climbed {
@@ -149,12 +155,12 @@ impl<'a> Rope<'a> {
 
     fn say(&mut self, kind: Kind, number: u16, body: Vec<u8>) {
         let piece = self.climb.seal(&Piece { kind, number, received: self.height.down, body });
-        self.going.extend(dress::piece(self.route.shape, Transport::Tcp, Way::Up, &piece));
+        self.going.extend(self.dress.piece(Way::Up, &piece, &[]));
     }
 
     /// The next piece of the relay's.
     fn next(&mut self) -> io::Result<Option<Piece>> {
-        let read = dress::read_piece(self.route.shape, Transport::Tcp, Way::Down, &self.came);
+        let read = self.dress.read_piece(Way::Down, &self.came);
         let Some((sealed, used)) = read.map_err(io::Error::other)? else { return Ok(None) };
         self.came.drain(..used);
         self.climb.open(&sealed).map(Some).ok_or_else(|| ErrorKind::InvalidData.into())

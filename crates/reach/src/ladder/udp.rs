@@ -6,9 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use wire::echo::climb::{MOST, PIECES};
-use wire::echo::{Climb, Kind, Piece, Transport, Wanted, Way, dress};
+use wire::echo::{Climb, Dress, Kind, Piece, Transport, Wanted, Way};
 
-use super::{Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told};
+use super::{
+    Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
+};
 use crate::probe::name;
 use crate::verdict::Verdict;
 
@@ -23,6 +25,7 @@ pub(super) struct Rope<'a> {
     route: &'a Route,
     socket: UdpSocket,
     climb: Climb,
+    dress: Dress,
     bytes: usize,
 }
 
@@ -39,30 +42,35 @@ impl<'a> Rope<'a> {
         let socket = dial(route).map_err(|_| Verdict::Untried)?;
         let mut bytes = 0;
         let mut asked = Vec::new();
+        let asker = route.spot.asker();
+        let dress = asker.dress(Transport::Udp, route.shape, name(&route.spot));
         for _ in 0..4 {
-            let time = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
             let wanted = Wanted {
                 transport: Transport::Udp,
                 shape: route.shape,
                 relay: route.spot.address(),
-                time: u32::try_from(time).unwrap_or(u32::MAX),
+                time: unix(),
+                near: None,
             };
             let question = route.spot.asker().ask(&wanted, wire::random());
-            let dressed =
-                dress::question(route.shape, Transport::Udp, name(&route.spot), &question);
+            let dressed = dress.question(&question);
             bytes += dressed.len();
             let _ = socket.send(&dressed);
             asked.push(question);
             let deadline = Instant::now() + (route.rtt * 2).max(Duration::from_millis(300));
             while let Some(came) = receive(&socket, deadline) {
                 bytes += came.len();
-                let read = dress::read_answer(route.shape, Transport::Udp, &came);
+                let read = dress.read_answer(&came);
                 let Ok(Some((sealed, _))) = read else { continue };
-                let asker = route.spot.asker();
                 let mut all = asked.iter();
                 if let Some(question) = all.find(|asked| asker.read(asked, &sealed).is_some()) {
                     let climb = asker.climb(question);
-                    return Ok(Self { route, socket, climb, bytes });
+                    let opening = dress.opening(Way::Up, unix());
+                    if !opening.is_empty() {
+                        bytes += opening.len();
+                        let _ = socket.send(&opening);
+                    }
+                    return Ok(Self { route, socket, climb, dress, bytes });
                 }
             }
         }
@@ -104,7 +112,7 @@ impl<'a> Rope<'a> {
                     received: height.down,
                     body: Vec::new(),
                 };
-                self.bytes += send(self.route, &self.socket, &self.climb, &piece);
+                self.bytes += self.send(&piece);
             }
             match self.receive(Instant::now() + Duration::from_millis(20)) {
                 Some(piece) if piece.kind == Kind::Load => {
@@ -165,13 +173,21 @@ impl<'a> Rope<'a> {
     fn say(&mut self, kind: Kind, number: u16, received: u16, body: Vec<u8>) {
         debug_assert!(body.len() <= MOST);
         let piece = Piece { kind, number, received, body };
-        self.bytes += send(self.route, &self.socket, &self.climb, &piece);
+        self.bytes += self.send(&piece);
+    }
+
+    /// How many bytes it was.
+    fn send(&self, piece: &Piece) -> usize {
+        let dressed = self.dress.piece(Way::Up, &self.climb.seal(piece), &[]);
+        // What is not sent is lost, as any datagram may be.
+        let _ = self.socket.send(&dressed);
+        dressed.len()
     }
 
     fn receive(&mut self, deadline: Instant) -> Option<Piece> {
         while let Some(came) = receive(&self.socket, deadline) {
             self.bytes += came.len();
-            let read = dress::read_piece(self.route.shape, Transport::Udp, Way::Down, &came);
+            let read = self.dress.read_piece(Way::Down, &came);
             if let Ok(Some((sealed, _))) = read
                 && let Some(piece) = self.climb.open(&sealed)
             {
@@ -190,14 +206,6 @@ fn dial(route: &Route) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind((any, 0))?;
     socket.connect(route.spot.address())?;
     Ok(socket)
-}
-
-/// How many bytes it was.
-fn send(route: &Route, socket: &UdpSocket, climb: &Climb, piece: &Piece) -> usize {
-    let dressed = dress::piece(route.shape, Transport::Udp, Way::Up, &climb.seal(piece));
-    // What is not sent is lost, as any datagram may be.
-    let _ = socket.send(&dressed);
-    dressed.len()
 }
 
 /// The next datagram before then.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-use wire::echo::{Transport, dress};
+use wire::echo::Transport;
 
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
@@ -101,7 +101,9 @@ impl Engines {
             (_, _, Transport::Udp) => {
                 let time = self.questions.time();
                 let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, time);
-                let bytes = dress::question(ask.shape, Transport::Udp, name(&ask.spot), &question);
+                let asker = ask.spot.asker();
+                let dress = asker.dress(Transport::Udp, ask.shape, name(&ask.spot));
+                let bytes = dress.question(&question);
                 self.udp.put(Datagram { ask, bytes });
             }
         }

@@ -222,7 +222,8 @@ impl Engine {
             let _ = dial.socket.set_tcp_user_timeout(Some(unacknowledged));
             let Ask { spot, shape, .. } = &dial.ask;
             let question = self.questions.fresh(spot, *shape);
-            let dressed = dress::question(*shape, Transport::Tcp, name(spot), &question);
+            let dressed =
+                spot.asker().dress(Transport::Tcp, *shape, name(spot)).question(&question);
             dial.asked = Some(Asked { question, rtt, sent: dressed.len(), came: Vec::new() });
             if let Err(error) = (&dial.socket).write_all(&dressed) {
                 return Some(Ended::Other(broken(&error, 0)));
@@ -245,7 +246,9 @@ impl Engine {
         if asked.came.is_empty() {
             return end;
         }
-        match dress::read_answer(dial.ask.shape, Transport::Tcp, &asked.came) {
+        let Ask { spot, shape, .. } = &dial.ask;
+        let dress = spot.asker().dress(Transport::Tcp, *shape, name(spot));
+        match dress.read_answer(&asked.came) {
             Ok(Some((sealed, used))) => {
                 match dial.ask.spot.asker().read(&asked.question, &sealed) {
                     Some(answer) => Some(Ended::Answered(answer, used)),

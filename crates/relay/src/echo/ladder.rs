@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use wire::crack::{Hour, Network, Passage};
 use wire::echo::climb::{PIECE, PIECES};
-use wire::echo::{Climb, Kind, Piece, Shape, Transport, Way, dress};
+use wire::echo::{Climb, Dress, Kind, Piece, Transport, Way};
 use wire::receipt::{Rung, Statement};
 
 use super::Asked;
@@ -31,8 +31,7 @@ const LONGEST_NAME: usize = 32;
 /// Somebody's climb.
 pub(super) struct Ladder {
     climb: Climb,
-    shape: Shape,
-    transport: Transport,
+    dress: Dress,
     /// The port of ours.
     port: u16,
     /// The network that the climber is in, as it was looked up.
@@ -58,19 +57,18 @@ impl Ladder {
     pub(super) fn new(
         shared: &Shared,
         asked: &Asked,
-        transport: Transport,
+        dress: Dress,
         flow: &Flow,
         place: Place,
     ) -> Self {
         let began = Instant::now();
-        let load = match transport {
+        let load = match dress.transport() {
             Transport::Tcp => PIECES,
             Transport::Udp => PIECES * AGAIN,
         };
         Self {
             climb: asked.found.climb(),
-            shape: asked.shape,
-            transport,
+            dress,
             port: flow.to.port(),
             network: shared.course.load().network(flow.from.ip()),
             place,
@@ -96,8 +94,8 @@ impl Ladder {
     }
 
     /// How it is dressed.
-    pub(super) fn shape(&self) -> Shape {
-        self.shape
+    pub(super) fn dress(&self) -> &Dress {
+        &self.dress
     }
 
     /// A piece that came; `None` ends it: nobody of ours sent this, or it is one too many.
@@ -125,23 +123,24 @@ impl Ladder {
         u16::try_from(self.came.count_ones()).unwrap_or(PIECES)
     }
 
-    /// What is said to a piece that came: one of the same kind and number.
-    pub(super) fn answer(&mut self, shared: &Shared, piece: &Piece) -> Vec<u8> {
+    /// What is said to a piece that came, in the datagram `asked` if it was one: one of the same kind and
+    /// number.
+    pub(super) fn answer(&mut self, shared: &Shared, piece: &Piece, asked: &[u8]) -> Vec<u8> {
         let body = match piece.kind {
             Kind::Receipt => self.receipt(shared, &piece.body),
             Kind::Load | Kind::Alive => None,
         };
-        self.say(piece.kind, piece.number, body.unwrap_or_default())
+        self.say(piece.kind, piece.number, body.unwrap_or_default(), asked)
     }
 
     /// One of our pieces of load, dressed.
     pub(super) fn load(&self, number: u16) -> Vec<u8> {
-        self.say(Kind::Load, number, Vec::new())
+        self.say(Kind::Load, number, Vec::new(), &[])
     }
 
-    fn say(&self, kind: Kind, number: u16, body: Vec<u8>) -> Vec<u8> {
+    fn say(&self, kind: Kind, number: u16, body: Vec<u8>, asked: &[u8]) -> Vec<u8> {
         let piece = Piece { kind, number, received: self.received(), body };
-        dress::piece(self.shape, self.transport, Way::Down, &self.climb.seal(&piece))
+        self.dress.piece(Way::Down, &self.climb.seal(&piece), asked)
     }
 
     /// A receipt of how far they have come. What was looked up is worth more than what they say of
@@ -156,7 +155,8 @@ impl Ladder {
             (None, Some(network)) => (network, true),
             (None, None) => (Network::Unknown, false),
         };
-        let (transport, shape, port) = (self.transport, self.shape, NonZeroU16::new(self.port)?);
+        let (transport, shape) = (self.dress.transport(), self.dress.shape());
+        let port = NonZeroU16::new(self.port)?;
         let passage = Passage { network, transport, port, shape };
         let rung = rung(self.received(), self.arrived, self.began.elapsed());
         let statement = Statement { passage, is_told, hour: Hour::at(unix_seconds()), rung };

@@ -21,11 +21,12 @@ mod ladder;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use wire::derive::RelayKey;
-use wire::echo::{BundleId, Found, Question, Shape, Table, Transport, dress};
+use wire::echo::{BundleId, Found, Question, Table, Transport, dress};
 use wire::receipt::Witness;
 
 use crate::arrival::Arrival;
@@ -55,8 +56,7 @@ pub(crate) struct Asked {
     pub question: Question,
     /// When it was asked, in seconds since 1970.
     pub time: u32,
-    pub shape: Shape,
-    /// How many of the bytes that came it took.
+    /// How many of the bytes that came it took, without the noise after it.
     pub used: usize,
 }
 
@@ -96,15 +96,21 @@ impl Echoes {
     }
 }
 
-/// The question that somebody asks, if it is one of a bundle's, of now, asked for the first time and
-/// not one too many. It counts as asked from then on.
-pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Option<Asked> {
+/// The question that somebody asks, if it is one of a bundle's, of now, asked for the first time, from
+/// where it may be asked and not one too many. It counts as asked from then on.
+pub(crate) fn asked(
+    shared: &Shared,
+    transport: Transport,
+    from: IpAddr,
+    came: &[u8],
+) -> Option<Asked> {
     let table = shared.echoes.table.load();
     let table = table.as_ref()?;
     let (shape, question, used) = dress::find(transport, came)?;
     let time = unix_seconds_32();
     let found = table.open(&question, time)?;
-    if (found.wanted.transport, found.wanted.shape) != (transport, shape) {
+    let is_alike = (found.wanted.transport, found.wanted.shape) == (transport, shape);
+    if !is_alike || !found.may_come_from(from) {
         return None;
     }
     // Before it is written down as seen: who asks too much fills no memory.
@@ -118,7 +124,13 @@ pub(crate) fn asked(shared: &Shared, transport: Transport, came: &[u8]) -> Optio
     }
     shared.echoes.budget.spend(found.bundle);
     shared.counters.count(Counter::Echoes);
-    Some(Asked { found, question, time, shape, used })
+    Some(Asked { found, question, time, used })
+}
+
+/// The same on a connection, as far as it has come.
+pub(crate) fn asked_on(arrival: &Arrival<'_>) -> Option<Asked> {
+    let from = IpAddr::from(arrival.source.octets());
+    asked(arrival.shared, Transport::Tcp, from, &arrival.first)
 }
 
 /// Whether more is waited for because what somebody at the door has said may become a question,

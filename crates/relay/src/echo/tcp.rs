@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use wire::echo::climb::{PIECE, PIECES};
-use wire::echo::{Answer, Kind, Shape, Transport, Way, dress};
+use wire::echo::{Answer, Dress, Kind, Way, dress};
 
 use super::Asked;
 use super::ladder::Ladder;
@@ -35,14 +35,19 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
     let answer =
         asked.found.answer(&Answer { relay: flow.to, asker: flow.from, time, reserved: [0; 8] });
     let mut came = first;
-    let answer = dress::answer(asked.shape, Transport::Tcp, &came[..asked.used], &answer);
-    came.drain(..asked.used);
+    let dress = asked.found.dress();
+    let answer = dress.answer(&came[..asked.used], &answer, time);
     let until = Instant::now() + shared.limits.first_flight;
+    let question = asked.used + dress.rest_of(&asked.question);
     let lost = place.lost();
     let first_piece = async {
+        while came.len() < question {
+            pump::read_some(&stream, &mut came).await?;
+        }
+        came.drain(..question);
         pump::write_all(&stream, &answer).await?;
         drop(answer);
-        read_piece(&stream, asked.shape, &mut came).await
+        read_piece(&stream, &dress, &mut came).await
     };
     // Most are content with the answer. As long as they are here, they are at the door.
     let sealed = tokio::select! {
@@ -63,24 +68,24 @@ pub(crate) async fn answer(mut arrival: Arrival<'_>, asked: Asked) {
         return;
     };
     let mut climber = Climber {
-        ladder: Ladder::new(shared, &asked, Transport::Tcp, &flow, place),
         stream,
-        unsaid: Vec::new(),
+        unsaid: dress.opening(Way::Down, time),
+        ladder: Ladder::new(shared, &asked, dress, &flow, place),
         next: None,
     };
     shared.counters.count(Counter::Climbs);
     // However it ends, the connection is closed with it.
-    let _ = climber.climb(shared, asked.shape, sealed, came).await;
+    let _ = climber.climb(shared, sealed, came).await;
 }
 
 /// The next piece that comes, without its dress.
 async fn read_piece(
     stream: &TcpStream,
-    shape: Shape,
+    dress: &Dress,
     came: &mut Vec<u8>,
 ) -> io::Result<[u8; PIECE]> {
     loop {
-        let read = dress::read_piece(shape, Transport::Tcp, Way::Up, came);
+        let read = dress.read_piece(Way::Up, came);
         if let Some((piece, used)) = read.map_err(io::Error::other)? {
             came.drain(..used);
             return Ok(piece);
@@ -102,7 +107,6 @@ impl Climber {
     async fn climb(
         &mut self,
         shared: &Shared,
-        shape: Shape,
         mut sealed: [u8; PIECE],
         mut came: Vec<u8>,
     ) -> io::Result<()> {
@@ -113,7 +117,7 @@ impl Climber {
                 let is_full = self.unsaid.len() > MOST_UNSAID;
                 let Self { ladder, stream, unsaid, .. } = self;
                 tokio::select! {
-                    read = read_piece(stream, shape, &mut came), if !is_full => break read?,
+                    read = read_piece(stream, ladder.dress(), &mut came), if !is_full => break read?,
                     written = pump::write_some(stream, unsaid), if !unsaid.is_empty() => {
                         unsaid.drain(..written?);
                     }
@@ -130,7 +134,9 @@ impl Climber {
             Kind::Load => {
                 self.next.get_or_insert(0);
             }
-            Kind::Alive | Kind::Receipt => self.unsaid.extend(self.ladder.answer(shared, &piece)),
+            Kind::Alive | Kind::Receipt => {
+                self.unsaid.extend(self.ladder.answer(shared, &piece, &[]));
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wire::echo::climb::PIECE;
-use wire::echo::{Answer, BundleId, Question, Shape, Transport, Way, dress};
+use wire::echo::{Answer, BundleId, Dress, Question, Transport, Way};
 
 use super::ladder::Ladder;
 use super::{Asked, asked};
@@ -34,7 +34,6 @@ struct Now {
 /// A question that was answered: small, for a sweep leaves one behind for every port.
 struct Pending {
     question: Question,
-    shape: Shape,
     /// When, in seconds since 1970.
     time: u32,
 }
@@ -51,12 +50,12 @@ pub(crate) fn hear(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<
     if let Some(said) = climb(shared, flow, datagram) {
         return Some(said);
     }
-    let asked = asked(shared, Transport::Udp, datagram)?;
-    let Asked { ref found, question, time, shape, .. } = asked;
+    let asked = asked(shared, Transport::Udp, flow.from.ip(), datagram)?;
+    let Asked { ref found, question, time, .. } = asked;
     let seen = Answer { relay: flow.to, asker: flow.from, time, reserved: [0; 8] };
     let sealed = found.answer(&seen);
-    shared.echoes.sessions.now().expect(found.bundle, *flow, Pending { question, shape, time });
-    Some(dress::answer(shape, Transport::Udp, datagram, &sealed))
+    shared.echoes.sessions.now().expect(found.bundle, *flow, Pending { question, time });
+    Some(found.dress().answer(datagram, &sealed, time))
 }
 
 /// Each piece is answered by one of the same kind and number.
@@ -69,8 +68,10 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
     }
     // Who has asked anew climbs under the new question.
     let pending = now.asked.peek(flow)?;
-    let sealed = read_piece(pending.shape, datagram)?;
-    let asked = pending.again(shared)?;
+    // In no dress is a piece shorter.
+    let asked = (datagram.len() >= PIECE).then(|| pending.again(shared))??;
+    let dress = asked.found.dress();
+    let sealed = read_piece(&dress, datagram)?;
     asked.found.climb().open(&sealed)?;
     now.asked.remove(flow);
     now.climbing.remove(flow);
@@ -79,20 +80,20 @@ fn climb(shared: &Shared, flow: &Flow, datagram: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     shared.counters.count(Counter::Climbs);
-    let mut ladder = Ladder::new(shared, &asked, Transport::Udp, flow, place);
+    let mut ladder = Ladder::new(shared, &asked, dress, flow, place);
     let said = ladder.hear_datagram(shared, datagram);
     now.climbing.insert(*flow, ladder);
     said
 }
 
-fn read_piece(shape: Shape, datagram: &[u8]) -> Option<[u8; PIECE]> {
-    dress::read_piece(shape, Transport::Udp, Way::Up, datagram).ok()?.map(|(piece, _)| piece)
+fn read_piece(dress: &Dress, datagram: &[u8]) -> Option<[u8; PIECE]> {
+    dress.read_piece(Way::Up, datagram).ok()?.map(|(piece, _)| piece)
 }
 
 impl Ladder {
     fn hear_datagram(&mut self, shared: &Shared, datagram: &[u8]) -> Option<Vec<u8>> {
-        let piece = self.hear(&read_piece(self.shape(), datagram)?)?;
-        Some(self.answer(shared, &piece))
+        let piece = self.hear(&read_piece(self.dress(), datagram)?)?;
+        Some(self.answer(shared, &piece, datagram))
     }
 }
 
@@ -103,9 +104,9 @@ impl Pending {
 
     /// The question as it was opened then.
     fn again(&self, shared: &Shared) -> Option<Asked> {
-        let &Self { question, shape, time } = self;
+        let &Self { question, time } = self;
         let found = shared.echoes.again(&question, time).filter(|_| !self.is_over())?;
-        Some(Asked { found, question, time, shape, used: 0 })
+        Some(Asked { found, question, time, used: 0 })
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use wire::derive::RelayKey;
 use wire::echo::climb::PIECES;
 use wire::echo::{
-    Answer, Asker, BundleId, Climb, Kind, Piece, Question, Shape, Transport, Wanted, Way, dress,
+    Answer, Asker, BundleId, Climb, Dress, Kind, Near, Piece, Question, Shape, Transport, Wanted,
+    Way,
 };
 
 /// How long anything is waited for.
@@ -22,18 +23,25 @@ pub fn now() -> u32 {
 pub struct Endpoint {
     pub at: SocketAddr,
     pub asker: Asker,
+    /// What its questions name as the network that they come from.
+    pub near: Option<Near>,
 }
 
 impl Endpoint {
     pub fn new(at: SocketAddr, key: &RelayKey, bundle: BundleId) -> Self {
-        Self { at, asker: Asker::new(&key.echo_key(bundle), &key.mask_key()) }
+        let asker = Asker::new(&key.echo_key(bundle), &key.mask_key());
+        Self { at, asker, near: None }
     }
 
     /// A question, and how it is dressed.
     pub fn question(&self, transport: Transport, shape: Shape, time: u32) -> (Question, Vec<u8>) {
-        let wanted = Wanted { transport, shape, relay: self.at, time };
+        let wanted = Wanted { transport, shape, relay: self.at, time, near: self.near };
         let question = self.asker.ask(&wanted, wire::random());
-        (question, dress::question(shape, transport, "www.example.org", &question))
+        (question, self.dress(transport, shape).question(&question))
+    }
+
+    pub fn dress(&self, transport: Transport, shape: Shape) -> Dress {
+        self.asker.dress(transport, shape, "www.example.org")
     }
 
     /// Asks on a connection of its own.
@@ -52,8 +60,9 @@ impl Endpoint {
             stream.write_all(piece)?;
         }
         let mut came = Vec::new();
+        let dress = self.dress(Transport::Tcp, shape);
         let sealed = loop {
-            let read = dress::read_answer(shape, Transport::Tcp, &came);
+            let read = dress.read_answer(&came);
             if let Some((sealed, used)) = read.map_err(io::Error::other)? {
                 came.drain(..used);
                 break sealed;
@@ -61,17 +70,20 @@ impl Endpoint {
             read_some(&mut stream, &mut came)?;
         };
         let answer = self.asker.read(&question, &sealed).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Reached { shape, stream, climb: self.asker.climb(&question), answer, came })
+        let opening = dress.opening(Way::Up, now());
+        Ok(Reached { dress, stream, climb: self.asker.climb(&question), answer, came, opening })
     }
 }
 
 /// A connection on which a question was answered.
 pub struct Reached {
-    shape: Shape,
+    dress: Dress,
     pub stream: TcpStream,
     climb: Climb,
     pub answer: Answer,
     came: Vec<u8>,
+    /// What goes before the first piece.
+    opening: Vec<u8>,
 }
 
 impl Reached {
@@ -87,12 +99,14 @@ impl Reached {
 
     fn send_piece(&mut self, piece: &Piece) -> io::Result<()> {
         let sealed = self.climb.seal(piece);
-        self.stream.write_all(&dress::piece(self.shape, Transport::Tcp, Way::Up, &sealed))
+        let mut said = std::mem::take(&mut self.opening);
+        said.extend(self.dress.piece(Way::Up, &sealed, &[]));
+        self.stream.write_all(&said)
     }
 
     pub fn receive(&mut self) -> io::Result<Piece> {
         loop {
-            let read = dress::read_piece(self.shape, Transport::Tcp, Way::Down, &self.came);
+            let read = self.dress.read_piece(Way::Down, &self.came);
             if let Some((sealed, used)) = read.map_err(io::Error::other)? {
                 self.came.drain(..used);
                 return self.climb.open(&sealed).ok_or(io::ErrorKind::InvalidData.into());
@@ -168,25 +182,34 @@ impl ByDatagrams {
     }
 
     /// Asks, and tells what may follow.
-    pub fn ask(&self, endpoint: &Endpoint, shape: Shape) -> Option<(Answer, Climb)> {
+    pub fn ask(&self, endpoint: &Endpoint, shape: Shape) -> Option<(Answer, Rope)> {
+        let dress = endpoint.dress(Transport::Udp, shape);
         let (question, dressed) = endpoint.question(Transport::Udp, shape, now());
         let came = self.say(&dressed, PATIENCE)?;
-        let (sealed, _) = dress::read_answer(shape, Transport::Udp, &came).ok()??;
-        Some((endpoint.asker.read(&question, &sealed)?, endpoint.asker.climb(&question)))
+        let (sealed, _) = dress.read_answer(&came).ok()??;
+        let answer = endpoint.asker.read(&question, &sealed)?;
+        let opening = dress.opening(Way::Up, now());
+        if !opening.is_empty() {
+            self.socket.send(&opening).expect("sent");
+        }
+        Some((answer, Rope { dress, climb: endpoint.asker.climb(&question) }))
     }
 
     /// Sends a piece; what is said to it, if anything is within a while.
     pub fn piece(
         &self,
-        shape: Shape,
-        climb: &Climb,
+        rope: &Rope,
         (kind, number): (Kind, u16),
         patience: Duration,
     ) -> Option<Piece> {
         let piece = Piece { kind, number, received: PIECES, body: Vec::new() };
-        let dressed = dress::piece(shape, Transport::Udp, Way::Up, &climb.seal(&piece));
-        let came = self.say(&dressed, patience)?;
-        let read = dress::read_piece(shape, Transport::Udp, Way::Down, &came).ok()?;
-        climb.open(&read?.0)
+        let came = self.say(&rope.dress.piece(Way::Up, &rope.climb.seal(&piece), &[]), patience)?;
+        rope.climb.open(&rope.dress.read_piece(Way::Down, &came).ok()??.0)
     }
+}
+
+/// What follows an answer by datagrams.
+pub struct Rope {
+    dress: Dress,
+    climb: Climb,
 }

@@ -103,7 +103,7 @@ fn nobody_is_answered_who_has_no_bundle_of_this_relay_or_asks_what_is_not_of_now
     let as_datagram = world.endpoint().question(Transport::Udp, Shape::Random, now()).1;
     let stranger = asker::Endpoint::new(world.at, &world.key, BundleId([8; 16]));
     let strangers = Shape::ALL.map(|shape| stranger.question(Transport::Tcp, shape, now()).1);
-    let elsewhere = asker::Endpoint { at: world.at, asker: world.endpoint().asker };
+    let elsewhere = world.endpoint();
     for said in strangers.iter().chain([&old, &as_datagram]) {
         assert_eq!(heard(world.at, said, SILENCE), SITE);
     }

@@ -2,33 +2,43 @@
 //!
 //! | shape | over TCP | as datagrams |
 //! |---|---|---|
-//! | random | noise | noise of any length |
-//! | printable | an HTTP request and its answer, both in chunks | lines of letters |
-//! | tls | a hello of Telegram's apps, a server's hello, records | DTLS 1.2 |
-//! | dns | messages after their length (RFC 1035, 4.2.2) | a query and an empty answer |
+//! | random | noise | noise |
+//! | printable | a request for a file, and a file of letters; then a request and its answer, both in chunks | lines of letters |
+//! | tls | a hello of Telegram's apps, a server's flight, records | DTLS 1.2: a session that is resumed, records |
+//! | dns | messages after their length (RFC 1035, 4.2.2) | a query for TXT, and a record; then updates (RFC 2136) |
 //!
-//! A datagram's answer is never longer than its question. The hello carries a question as its random
-//! bytes and its session id, and a server's carries the answer as random bytes and key share: fields
-//! that are noise in any hello.
+//! How long anything is, is drawn each time: noise fills it up, which the reader skips. Where nothing
+//! else frames it (noise over TCP), how much follows is known from a key and the bytes before it. What
+//! answers a datagram is never longer than it.
+//!
+//! What is noise here is noise in what is imitated: random bytes, session ids, tickets, encrypted
+//! records; key shares are real keys. None of them bears every look: random bytes are rare on most ports,
+//! the host that is named is none of the relay's, and the updates of the DNS shape stand out. That one is
+//! for filters that let port 53 pass, not for inspection.
 
-use data_encoding::BASE64URL_NOPAD;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::climb::PIECE;
 use super::{LENGTH, Question, Shape, Transport, Way};
-use crate::tls::hello::{RANDOM, X25519};
-use crate::tls::offer;
-use crate::tls::record::{APPLICATION_DATA, CHANGE, HANDSHAKE};
+use crate::ctr::Ctr;
+
+mod dns;
+mod dtls;
+mod http;
+mod letters;
+mod tls;
 
 /// How long a question is at most when it is dressed, in bytes.
 pub const LONGEST_QUESTION: usize = 1024;
-/// How long anything is at most when it is dressed, in bytes: it fits into one packet.
+/// How long an answer is at most when it is dressed, in bytes: over TCP, as a server's flight is.
+pub const LONGEST_ANSWER: usize = 6 * 1024;
+/// How long a piece, and any datagram, is at most when it is dressed, in bytes: it fits into one packet.
 pub const LONGEST: usize = 1200;
+/// How long the name of a host may be, in bytes.
+pub const LONGEST_NAME: usize = 200;
 
-/// The letters of a question, and of a piece.
-const TEXT: usize = (LENGTH * 8).div_ceil(6);
-const PIECE_TEXT: usize = PIECE * 8 / 6;
-/// Where the session id stands in a hello's record.
-const SESSION: std::ops::Range<usize> = RANDOM.end + 1..RANDOM.end + 33;
+/// How much noise follows a question, an answer and a piece of noise at most, in bytes.
+const MOST_PAD: usize = 400;
 
 /// These bytes are not what they were to be.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -38,185 +48,190 @@ pub struct Unlike;
 /// Bytes that were read, and how many of those that came they took; `None` until there are enough.
 pub type Read<const N: usize> = Result<Option<([u8; N], usize)>, Unlike>;
 
-/// Dresses a question. `name` is the host that a hello, a request or a query names: at most 200 bytes
-/// of a host's name.
-///
-/// # Panics
-/// When the name is longer.
-#[must_use]
-pub fn question(shape: Shape, transport: Transport, name: &str, question: &Question) -> Vec<u8> {
-    assert!(name.len() <= 200, "a host's name of at most 200 bytes");
-    match (shape, transport) {
-        (Shape::Random, Transport::Tcp) => question.to_vec(),
-        (Shape::Random, Transport::Udp) => {
-            let mut noise = [0; 64];
-            crate::fill_random(&mut noise);
-            let length = usize::from(noise[0] % 64);
-            [question, &noise[..length]].concat()
+/// What one side of a conversation puts on, and how it reads the other's: see [`super::Asker::dress`] and
+/// [`super::Found::dress`].
+pub struct Dress {
+    transport: Transport,
+    shape: Shape,
+    /// The host that a hello, a request or a query names.
+    name: Box<str>,
+    /// It tells both sides how much noise follows, where nothing else does.
+    pads: Option<[u8; 32]>,
+    /// How many pieces were dressed.
+    said: AtomicU64,
+}
+
+impl Dress {
+    pub(super) fn new(
+        transport: Transport,
+        shape: Shape,
+        name: &str,
+        pads: Option<[u8; 32]>,
+    ) -> Self {
+        assert!(name.len() <= LONGEST_NAME, "a host's name of at most {LONGEST_NAME} bytes");
+        Self { transport, shape, name: name.into(), pads, said: AtomicU64::new(0) }
+    }
+
+    /// What is dressed so.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// What carries it.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Dresses a question.
+    #[must_use]
+    pub fn question(&self, question: &Question) -> Vec<u8> {
+        match (self.shape, self.transport) {
+            (Shape::Random, Transport::Tcp) => self.padded(question),
+            (Shape::Random, Transport::Udp) => filled(question, MOST_PAD),
+            (Shape::Printable, Transport::Tcp) => http::request(&self.name, question),
+            (Shape::Printable, Transport::Udp) => line(question, MOST_PAD),
+            (Shape::Tls, Transport::Tcp) => tls::hello(&self.name, question),
+            (Shape::Tls, Transport::Udp) => dtls::hello(&self.name, question),
+            (Shape::Dns, transport) => dns::query(transport, &self.name, question),
         }
-        (Shape::Printable, Transport::Tcp) => {
-            let text = BASE64URL_NOPAD.encode(question);
-            format!("POST /{text} HTTP/1.1\r\nHost: {name}\r\nTransfer-Encoding: chunked\r\n\r\n")
-                .into_bytes()
+    }
+
+    /// How many bytes of noise follow a question that [`find`] has found; they may still be on the way.
+    #[must_use]
+    pub fn rest_of(&self, question: &Question) -> usize {
+        self.pad(question)
+    }
+
+    /// Dresses the answer to a question that was found in `asked`, at this time in seconds since 1970.
+    #[must_use]
+    pub fn answer(&self, asked: &[u8], answer: &[u8; LENGTH], now: u32) -> Vec<u8> {
+        match (self.shape, self.transport) {
+            (Shape::Random, Transport::Tcp) => self.padded(answer),
+            (Shape::Random, Transport::Udp) => filled(answer, asked.len().saturating_sub(LENGTH)),
+            (Shape::Printable, Transport::Tcp) => http::response(answer, now),
+            (Shape::Printable, Transport::Udp) => line(answer, room_in_line(asked, LENGTH)),
+            (Shape::Tls, Transport::Tcp) => tls::flight(asked, answer),
+            (Shape::Tls, Transport::Udp) => dtls::flight(asked, answer),
+            (Shape::Dns, transport) => dns::response(transport, asked, answer),
         }
-        (Shape::Printable, Transport::Udp) => line(question),
-        (Shape::Tls, Transport::Tcp) => {
-            let mut record = offer::record(name, X25519);
-            record[RANDOM].copy_from_slice(&question[..32]);
-            record[SESSION].copy_from_slice(&question[32..]);
-            record
+    }
+
+    /// Reads an answer: of a datagram all of it, of a connection as much as has come.
+    ///
+    /// # Errors
+    /// [`Unlike`] when it never will be one.
+    pub fn read_answer(&self, came: &[u8]) -> Read<LENGTH> {
+        match (self.shape, self.transport) {
+            (Shape::Random, Transport::Tcp) => Ok(self.unpadded(came)),
+            (Shape::Random, Transport::Udp) => whole(came.first_chunk().copied(), came),
+            (Shape::Printable, Transport::Tcp) => http::read_response(came),
+            (Shape::Printable, Transport::Udp) => whole(read_line(came), came),
+            (Shape::Tls, Transport::Tcp) => tls::read_flight(came),
+            (Shape::Tls, Transport::Udp) => whole(dtls::read_flight(came), came),
+            (Shape::Dns, transport) => dns::read_response(transport, came),
         }
-        (Shape::Tls, Transport::Udp) => dtls::hello(name, question),
-        (Shape::Dns, _) => prefixed(transport, dns::message(Way::Up, name, question)),
+    }
+
+    /// What goes before the first piece of either side, at this time in seconds since 1970: the end of a
+    /// handshake, or the head of a request or of its answer. Often it is nothing, and never is it
+    /// answered; a datagram with it may get lost.
+    #[must_use]
+    pub fn opening(&self, way: Way, now: u32) -> Vec<u8> {
+        match (self.shape, self.transport, way) {
+            (Shape::Printable, Transport::Tcp, Way::Up) => http::long_request(&self.name),
+            (Shape::Printable, Transport::Tcp, Way::Down) => http::long_response(now),
+            (Shape::Tls, Transport::Tcp, Way::Up) => tls::finished(),
+            (Shape::Tls, Transport::Udp, Way::Up) => dtls::finished(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Dresses a piece; `asked` is the datagram that it answers, and empty where it answers none.
+    #[must_use]
+    pub fn piece(&self, way: Way, piece: &[u8; PIECE], asked: &[u8]) -> Vec<u8> {
+        let said = self.said.fetch_add(1, Ordering::Relaxed);
+        let most = if asked.is_empty() { LONGEST } else { asked.len().min(LONGEST) };
+        match (self.shape, self.transport) {
+            (Shape::Random, Transport::Tcp) => self.padded(piece),
+            (Shape::Random, Transport::Udp) => filled(piece, most.saturating_sub(PIECE)),
+            (Shape::Printable, Transport::Tcp) => http::chunk(piece),
+            (Shape::Printable, Transport::Udp) => {
+                line(piece, most.saturating_sub(letters::length(PIECE) + 1))
+            }
+            (Shape::Tls, Transport::Tcp) => tls::record(piece),
+            (Shape::Tls, Transport::Udp) => dtls::record(piece, said + 1, most),
+            (Shape::Dns, transport) => dns::update(transport, way, &self.name, piece, asked, most),
+        }
+    }
+
+    /// Reads a piece that goes this way: of a datagram all of it, of a connection as much as has come,
+    /// with the [`Self::opening`] before the first.
+    ///
+    /// # Errors
+    /// [`Unlike`] when it never will be one.
+    pub fn read_piece(&self, way: Way, came: &[u8]) -> Read<PIECE> {
+        match (self.shape, self.transport) {
+            (Shape::Random, Transport::Tcp) => Ok(self.unpadded(came)),
+            (Shape::Random, Transport::Udp) => whole(came.first_chunk().copied(), came),
+            (Shape::Printable, Transport::Tcp) => http::read_piece(way, came),
+            (Shape::Printable, Transport::Udp) => whole(read_line(came), came),
+            (Shape::Tls, Transport::Tcp) => tls::read_piece(way, came),
+            (Shape::Tls, Transport::Udp) => whole(dtls::read_record(came), came),
+            (Shape::Dns, transport) => dns::read_update(transport, way, came),
+        }
+    }
+
+    /// How much noise follows these bytes, which begin with some that never come again.
+    fn pad(&self, bytes: &[u8]) -> usize {
+        let block = bytes.first_chunk().expect("questions, answers and pieces are longer");
+        let Some(pads) = &self.pads else { return 0 };
+        let [high, low, ..] = Ctr::glimpse(pads, block, 0);
+        usize::from(u16::from_be_bytes([high, low])) % (MOST_PAD + 1)
+    }
+
+    fn padded(&self, bytes: &[u8]) -> Vec<u8> {
+        [bytes, &noise(self.pad(bytes))].concat()
+    }
+
+    fn unpadded<const N: usize>(&self, came: &[u8]) -> Option<([u8; N], usize)> {
+        let bytes: &[u8; N] = came.first_chunk()?;
+        let used = N + self.pad(bytes);
+        (used <= came.len()).then_some((*bytes, used))
     }
 }
 
 /// Looks for a question in the first bytes that came: its shape, the question, and how many bytes it
-/// took. `None` if there is none, or not yet all of it.
+/// took, without the noise that [`Dress::rest_of`] tells of. `None` if there is none, or not yet all of
+/// it.
 #[must_use]
 pub fn find(transport: Transport, first: &[u8]) -> Option<(Shape, Question, usize)> {
-    let found = |shape, (question, used)| (shape, question, used);
-    match transport {
+    let all = first.len();
+    let dressed = match transport {
         Transport::Tcp => {
-            let text = first.strip_prefix(b"POST /").filter(|rest| rest.get(TEXT) == Some(&b' '));
-            if let Some(text) = text {
-                let end = first.windows(4).position(|four| four == b"\r\n\r\n")?;
-                return Some((Shape::Printable, decode(&text[..TEXT])?, end + 4));
-            }
-            if let Some(hello) = tls_hello(first) {
-                return Some(found(Shape::Tls, hello));
-            }
-            if let Some(query) = dns::read(Transport::Tcp, Way::Up, first).ok().flatten() {
-                return Some(found(Shape::Dns, query));
-            }
-            Some((Shape::Random, *first.first_chunk()?, LENGTH))
+            let text = || http::read_request(first).map(|it| (Shape::Printable, it));
+            let hello = || tls::read_hello(first).map(|it| (Shape::Tls, it));
+            text().or_else(hello)
         }
         Transport::Udp => {
-            let used = first.len();
-            if let Some(question) = read_line(first) {
-                return Some((Shape::Printable, question, used));
-            }
-            if let Some(question) = dtls::read_hello(first) {
-                return Some((Shape::Tls, question, used));
-            }
-            if let Some((question, _)) = dns::read(Transport::Udp, Way::Up, first).ok().flatten() {
-                return Some((Shape::Dns, question, used));
-            }
-            Some((Shape::Random, *first.first_chunk()?, used))
+            let text = || read_line(first).map(|it| (Shape::Printable, (it, all)));
+            let hello = || dtls::read_hello(first).map(|it| (Shape::Tls, (it, all)));
+            text().or_else(hello)
         }
-    }
+    };
+    let query = || dns::read_query(transport, first).map(|it| (Shape::Dns, it));
+    let used = if transport == Transport::Tcp { LENGTH } else { all };
+    let bare = || Some((Shape::Random, (*first.first_chunk()?, used)));
+    let (shape, (question, used)) = dressed.or_else(query).or_else(bare)?;
+    Some((shape, question, used))
 }
 
 /// Whether these first bytes of a connection are part of a request or of a query that may become a
 /// question. Of noise and hellos, [`crate::classify`] knows.
 #[must_use]
 pub fn may_become(first: &[u8]) -> bool {
-    first.len() < LONGEST_QUESTION && (is_part_of_request(first) || dns::is_part(first))
-}
-
-fn is_part_of_request(first: &[u8]) -> bool {
-    const METHOD: &[u8] = b"POST /";
-    let (method, rest) = first.split_at(METHOD.len().min(first.len()));
-    let (text, rest) = rest.split_at(TEXT.min(rest.len()));
-    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    METHOD.starts_with(method)
-        && text.iter().all(is_letter)
-        && rest.first().is_none_or(|byte| *byte == b' ')
-        && !rest.windows(4).any(|four| four == b"\r\n\r\n")
-}
-
-/// Dresses the answer to a question that was found in `asked`.
-#[must_use]
-pub fn answer(shape: Shape, transport: Transport, asked: &[u8], answer: &[u8; LENGTH]) -> Vec<u8> {
-    match (shape, transport) {
-        (Shape::Random, _) => answer.to_vec(),
-        (Shape::Printable, Transport::Tcp) => {
-            let mut response = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\
-                Transfer-Encoding: chunked\r\n\r\n"
-                .to_vec();
-            response.extend(chunk(answer));
-            response
-        }
-        (Shape::Printable, Transport::Udp) => line(answer),
-        (Shape::Tls, Transport::Tcp) => {
-            let session = asked.get(SESSION).unwrap_or(&[0; 32]);
-            let mut out = server_hello(session, answer);
-            out.extend(CHANGE);
-            out
-        }
-        (Shape::Tls, Transport::Udp) => dtls::server_hello(answer),
-        (Shape::Dns, _) => {
-            let name = dns::asked_name(transport, asked).unwrap_or_default();
-            let mut message = dns::message(Way::Down, "", answer);
-            dns::repeat_question(&mut message, asked, transport, &name);
-            prefixed(transport, message)
-        }
-    }
-}
-
-/// Reads an answer: of a datagram all of it, of a connection as much as has come.
-///
-/// # Errors
-/// [`Unlike`] when it never will be one.
-pub fn read_answer(shape: Shape, transport: Transport, came: &[u8]) -> Read<LENGTH> {
-    match (shape, transport) {
-        (Shape::Random, _) => Ok(came.first_chunk().map(|answer| (*answer, LENGTH))),
-        (Shape::Printable, Transport::Tcp) => {
-            const WORD: &[u8] = b"HTTP/1.1 200 OK\r\n";
-            if !came.starts_with(&WORD[..WORD.len().min(came.len())]) {
-                return Err(Unlike);
-            }
-            let Some(end) = came.windows(4).position(|four| four == b"\r\n\r\n") else {
-                return if came.len() > LONGEST { Err(Unlike) } else { Ok(None) };
-            };
-            let read = read_chunk::<LENGTH>(&came[end + 4..])?;
-            Ok(read.map(|(answer, used)| (answer, end + 4 + used)))
-        }
-        (Shape::Printable, Transport::Udp) => whole(read_line(came), came),
-        (Shape::Tls, Transport::Tcp) => read_server_hello(came),
-        (Shape::Tls, Transport::Udp) => whole(dtls::read_server_hello(came), came),
-        (Shape::Dns, _) => dns::read(transport, Way::Down, came),
-    }
-}
-
-/// Dresses a piece.
-#[must_use]
-pub fn piece(shape: Shape, transport: Transport, way: Way, piece: &[u8; PIECE]) -> Vec<u8> {
-    match (shape, transport) {
-        (Shape::Random, _) => piece.to_vec(),
-        (Shape::Printable, Transport::Tcp) => chunk(piece),
-        (Shape::Printable, Transport::Udp) => line(piece),
-        (Shape::Tls, Transport::Tcp) => {
-            let [high, low] = length(PIECE);
-            [&[APPLICATION_DATA, 3, 3, high, low][..], piece].concat()
-        }
-        (Shape::Tls, Transport::Udp) => dtls::record(piece),
-        (Shape::Dns, _) => prefixed(transport, dns::message(way, "", piece)),
-    }
-}
-
-/// Reads a piece: of a datagram all of it, of a connection as much as has come.
-///
-/// # Errors
-/// [`Unlike`] when it never will be one.
-pub fn read_piece(shape: Shape, transport: Transport, way: Way, came: &[u8]) -> Read<PIECE> {
-    match (shape, transport) {
-        (Shape::Random, _) => Ok(came.first_chunk().map(|piece| (*piece, PIECE))),
-        (Shape::Printable, Transport::Tcp) => read_chunk(came),
-        (Shape::Printable, Transport::Udp) => whole(read_line(came), came),
-        (Shape::Tls, Transport::Tcp) => {
-            let [high, low] = length(PIECE);
-            let header = [APPLICATION_DATA, 3, 3, high, low];
-            let had = header.len().min(came.len());
-            if came[..had] != header[..had] {
-                return Err(Unlike);
-            }
-            let piece = came.get(header.len()..).and_then(|rest| rest.first_chunk());
-            Ok(piece.map(|piece| (*piece, header.len() + PIECE)))
-        }
-        (Shape::Tls, Transport::Udp) => whole(dtls::read_record(came), came),
-        (Shape::Dns, _) => dns::read(transport, way, came),
-    }
+    first.len() < LONGEST_QUESTION && (http::is_part(first) || dns::is_part(first))
 }
 
 fn whole<const N: usize>(read: Option<[u8; N]>, came: &[u8]) -> Read<N> {
@@ -224,101 +239,39 @@ fn whole<const N: usize>(read: Option<[u8; N]>, came: &[u8]) -> Read<N> {
 }
 
 fn length(bytes: usize) -> [u8; 2] {
-    u16::try_from(bytes).expect("at most a packet").to_be_bytes()
+    u16::try_from(bytes).expect("at most a record").to_be_bytes()
 }
 
-/// As a stream wants it.
-fn prefixed(transport: Transport, message: Vec<u8>) -> Vec<u8> {
-    match transport {
-        Transport::Tcp => [&length(message.len())[..], &message].concat(),
-        Transport::Udp => message,
-    }
+fn noise(length: usize) -> Vec<u8> {
+    let mut noise = vec![0; length];
+    crate::fill_random(&mut noise);
+    noise
 }
 
-fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    BASE64URL_NOPAD.decode(text).ok()?.try_into().ok()
+/// A number from 0 to this one.
+fn draw(most: usize) -> usize {
+    usize::from(u16::from_be_bytes(crate::random())) % (most + 1)
 }
 
-fn line(bytes: &[u8]) -> Vec<u8> {
-    let mut line = BASE64URL_NOPAD.encode(bytes).into_bytes();
+/// With noise after them, at most so much.
+fn filled(bytes: &[u8], most: usize) -> Vec<u8> {
+    [bytes, &noise(draw(most.min(MOST_PAD)))].concat()
+}
+
+/// With letters that mean nothing after them, at most so many.
+fn line(bytes: &[u8], most: usize) -> Vec<u8> {
+    let mut line = letters::encode(bytes, draw(most.min(MOST_PAD)));
     line.push(b'\n');
     line
 }
 
+fn room_in_line(asked: &[u8], bytes: usize) -> usize {
+    asked.len().saturating_sub(letters::length(bytes) + 1)
+}
+
 fn read_line<const N: usize>(came: &[u8]) -> Option<[u8; N]> {
-    decode(came.strip_suffix(b"\n")?)
+    letters::decode(came.strip_suffix(b"\n")?)
 }
-
-/// A chunk of a body (RFC 9112, 7.1).
-fn chunk(bytes: &[u8]) -> Vec<u8> {
-    let text = BASE64URL_NOPAD.encode(bytes);
-    format!("{:x}\r\n{text}\r\n", text.len()).into_bytes()
-}
-
-fn read_chunk<const N: usize>(came: &[u8]) -> Read<N> {
-    let text = if N == LENGTH { TEXT } else { PIECE_TEXT };
-    let head = format!("{text:x}\r\n");
-    let had = head.len().min(came.len());
-    if came[..had] != head.as_bytes()[..had] {
-        return Err(Unlike);
-    }
-    let Some(body) = came.get(head.len()..head.len() + text + 2) else { return Ok(None) };
-    let (body, end) = body.split_at(text);
-    let read = decode(body).filter(|_| end == b"\r\n").ok_or(Unlike)?;
-    Ok(Some((read, head.len() + text + 2)))
-}
-
-fn tls_hello(first: &[u8]) -> Option<(Question, usize)> {
-    use crate::tls::hello::{Prefix, prefix};
-    let Prefix::Whole(used) = prefix(first) else { return None };
-    if first.get(RANDOM.end) != Some(&32) || used < SESSION.end {
-        return None;
-    }
-    let mut question = [0; LENGTH];
-    question[..32].copy_from_slice(&first[RANDOM]);
-    question[32..].copy_from_slice(&first[SESSION]);
-    Some((question, used))
-}
-
-/// RFC 8446, 4.1.3: TLS 1.3 by its extensions, AES-128-GCM, a share for X25519.
-fn server_hello(session: &[u8], answer: &[u8; LENGTH]) -> Vec<u8> {
-    let (random, share) = answer.split_at(32);
-    let body = [
-        &[3, 3][..],
-        random,
-        &[32],
-        session,
-        &[0x13, 0x01, 0, 0, 46, 0, 43, 0, 2, 3, 4, 0, 51, 0, 36, 0, 29, 0, 32],
-        share,
-    ]
-    .concat();
-    let [high, low] = length(body.len());
-    let [h, l] = length(body.len() + 4);
-    [&[HANDSHAKE, 3, 3, h, l, 2, 0, high, low][..], &body].concat()
-}
-
-fn read_server_hello(came: &[u8]) -> Read<LENGTH> {
-    let model = server_hello(&[0; 32], &[0; LENGTH]);
-    let [random, session] = [RANDOM, SESSION];
-    let share = model.len() - 32..model.len();
-    let is_fixed =
-        |at: &usize| !random.contains(at) && !session.contains(at) && !share.contains(at);
-    if (0..came.len().min(model.len())).filter(is_fixed).any(|at| came[at] != model[at]) {
-        return Err(Unlike);
-    }
-    let used = model.len() + CHANGE.len();
-    let Some(whole) = came.get(..used) else { return Ok(None) };
-    if whole[model.len()..] != CHANGE {
-        return Err(Unlike);
-    }
-    let mut answer = [0; LENGTH];
-    answer[..32].copy_from_slice(&whole[random]);
-    answer[32..].copy_from_slice(&whole[share]);
-    Ok(Some((answer, used)))
-}
-
-mod dns;
-mod dtls;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@
 //! another is found out by what the relay saw.
 //!
 //! A relay answers a question once (it remembers the nonce), within [`SKEW`] of its own clock, and a
-//! datagram never with a longer one.
+//! datagram never with a longer one. A question that never arrived can be asked by whoever has kept it:
+//! only as long as it is of now, and if it names the asker's network ([`Near`]), only from there.
 //!
 //! | module | what is in it |
 //! |---|---|
@@ -33,7 +34,8 @@ pub mod question;
 pub mod table;
 
 pub use climb::{Climb, Kind, Piece, Way};
-pub use question::{Answer, Asker, Question, Wanted};
+pub use dress::Dress;
+pub use question::{Answer, Asker, Near, Question, Wanted};
 pub use table::{Found, Table};
 
 /// How long a question, and an answer, is before it is dressed, in bytes.
@@ -91,7 +93,7 @@ pub enum Shape {
     Printable,
     /// A TLS hello and records; as a datagram, DTLS.
     Tls,
-    /// A DNS query, with what it carries in the padding option of EDNS.
+    /// A DNS query for a name, and a record of it.
     Dns,
 }
 

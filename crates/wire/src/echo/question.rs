@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-use super::{Climb, EchoKey, LENGTH, MaskKey, Shape, Transport};
+use super::dress::Dress;
+use super::{Climb, EchoKey, LENGTH, MaskKey, Shape, Transport, Way};
 use crate::ctr::Ctr;
 use crate::derive::{self, Root};
 
@@ -19,6 +20,8 @@ const SEAL: usize = 16;
 const QUESTION: usize = LENGTH - HEAD - SEAL;
 const ANSWER: usize = LENGTH - SEAL;
 const VERSION: u8 = 1;
+/// How long a network is in a question.
+const NEAR: usize = 6;
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,8 +32,31 @@ pub struct Wanted {
     pub shape: Shape,
     /// What was dialled.
     pub relay: SocketAddr,
-    /// When, in seconds since 1970.
+    /// When, in seconds since 1970. A question that got lost on the way is worth an answer to whoever has
+    /// it until this is [`super::SKEW`] ago: who knows the relay's clock, from an answer, dates it
+    /// `SKEW - 30` seconds back.
     pub time: u32,
+    /// Where from, if that is known: the relay answers nobody else then.
+    pub near: Option<Near>,
+}
+
+/// A network of 256 IPv4 addresses, or an IPv6 /48: who asks, as a relay saw them when it answered
+/// before. Behind some carriers' translators one person has several; they must not name any.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Near([u8; NEAR]);
+
+impl Near {
+    /// The network that this address is in.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
+        Self(match ip.to_canonical() {
+            IpAddr::V4(v4) => {
+                let [a, b, c, _] = v4.octets();
+                [0, 0, 0, a, b, c]
+            }
+            IpAddr::V6(v6) => *v6.octets().first_chunk().expect("6 of 16"),
+        })
+    }
 }
 
 /// What the relay saw.
@@ -104,7 +130,9 @@ impl Keys {
         }
         let mut rest = Fields(rest);
         let (transport, shape) = (Transport::of(transport)?, Shape::of(shape)?);
-        Some(Wanted { transport, shape, time: rest.number()?, relay: rest.address()? })
+        let (time, relay, near) = (rest.number()?, rest.address()?, rest.take::<NEAR>()?);
+        let near = Some(Near(near)).filter(|near| near.0 != [0; NEAR]);
+        Some(Wanted { transport, shape, relay, time, near })
     }
 
     /// Answers a question that was opened with these keys.
@@ -137,13 +165,17 @@ impl Keys {
         Climb::new(&self.root, question, way)
     }
 
+    pub(super) fn dress(&self, transport: Transport, shape: Shape, name: &str) -> Dress {
+        let is_bare = (transport, shape) == (Transport::Tcp, Shape::Random);
+        let pads = is_bare.then(|| self.root.derive(&[b"pads"]));
+        Dress::new(transport, shape, name, pads)
+    }
+
     /// Used once, so that its nonce may be 0.
     fn answer_key(&self, question: &Question) -> LessSafeKey {
         aead(&self.root.derive(&[b"answer", question]))
     }
 }
-
-use super::Way;
 
 fn nonce_zero() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE])
@@ -200,7 +232,8 @@ impl Asker {
         plain.reserve_exact(LENGTH);
         plain.extend(wanted.time.to_be_bytes());
         put(&mut plain, wanted.relay);
-        plain.resize(QUESTION, 0);
+        plain.extend(wanted.near.map_or([0; NEAR], |near| near.0));
+        debug_assert_eq!(plain.len(), QUESTION);
         let mut question = [0; LENGTH];
         question[..NONCE].copy_from_slice(&nonce);
         question[NONCE..HEAD].copy_from_slice(&tag);
@@ -222,5 +255,15 @@ impl Asker {
     #[must_use]
     pub fn climb(&self, question: &Question) -> Climb {
         self.keys.climb(question, Way::Up)
+    }
+
+    /// How a conversation in this shape looks. `name` is the host that a hello, a request or a query
+    /// names: at most [`super::dress::LONGEST_NAME`] bytes of a host's name.
+    ///
+    /// # Panics
+    /// When the name is longer.
+    #[must_use]
+    pub fn dress(&self, transport: Transport, shape: Shape, name: &str) -> Dress {
+        self.keys.dress(transport, shape, name)
     }
 }

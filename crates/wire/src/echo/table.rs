@@ -1,10 +1,12 @@
 //! Whose question is it? By a tag of four bytes that each bundle has for ten minutes, and that is
 //! hidden under the nonce of each question.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::dress::Dress;
 use super::question::{Keys, WINDOW, hide, mask, tag};
-use super::{Answer, BundleId, Climb, EchoKey, LENGTH, MaskKey, Question, SKEW, Wanted, Way};
+use super::{Answer, BundleId, Climb, EchoKey, LENGTH, MaskKey, Near, Question, SKEW, Wanted, Way};
 
 /// The bundles that a relay answers.
 pub struct Table {
@@ -93,6 +95,18 @@ impl Found {
     #[must_use]
     pub fn nonce(&self) -> &[u8] {
         &self.question[..super::question::NONCE]
+    }
+
+    /// How the asker wants it to look.
+    #[must_use]
+    pub fn dress(&self) -> Dress {
+        self.keys.dress(self.wanted.transport, self.wanted.shape, "")
+    }
+
+    /// Whether it may come from there, as the question says.
+    #[must_use]
+    pub fn may_come_from(&self, ip: IpAddr) -> bool {
+        self.wanted.near.is_none_or(|near| near == Near::of(ip))
     }
 
     /// Seals the answer.

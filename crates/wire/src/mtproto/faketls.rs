@@ -9,12 +9,13 @@
 //!   bytes are HMAC-SHA256(key, the client's random ‖ the flight with those bytes zero).
 
 use aws_lc_rs::kem::{EncapsulationKey, ML_KEM_768};
-use aws_lc_rs::{agreement, constant_time, digest, hmac, rand::SystemRandom};
+use aws_lc_rs::{constant_time, digest, hmac};
 
 use super::ServerName;
 use crate::derive::Secret;
 use crate::tls::hello::{ClientHello, Group, RANDOM, X25519, X25519_MLKEM768};
-use crate::tls::{offer, record};
+use crate::tls::offer::{self, x25519_key};
+use crate::tls::record;
 
 /// How long the session id of an app's hello is; a hello with another one comes from no app.
 const SESSION_ID: u8 = 32;
@@ -150,7 +151,7 @@ impl Look {
 #[must_use]
 pub fn server_flight(hello: &ClientHello<'_>, secret: &Secret, look: &Look) -> Vec<u8> {
     let hybrid = if look.group == X25519_MLKEM768 { hybrid_share(hello) } else { None };
-    let (group, share) = hybrid.unwrap_or_else(|| (X25519, x25519_public()));
+    let (group, share) = hybrid.unwrap_or_else(|| (X25519, x25519_key().to_vec()));
     let mut ciphers = [look.cipher, 0x1301, 0x1302, 0x1303].into_iter();
     let cipher = ciphers.find(|&cipher| hello.offers(cipher)).unwrap_or(0x1301);
     let payload = look.encrypted.saturating_sub(record::HEADER).min(record::MAX_PAYLOAD);
@@ -244,13 +245,6 @@ fn put_list(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     out[at..at + 2].copy_from_slice(&length.to_be_bytes());
 }
 
-fn x25519_public() -> Vec<u8> {
-    let key = agreement::EphemeralPrivateKey::generate(&agreement::X25519, &SystemRandom::new())
-        .and_then(|key| key.compute_public_key())
-        .expect("the operating system gives random bytes");
-    key.as_ref().to_vec()
-}
-
 /// A server's share of X25519MLKEM768: an ML-KEM ciphertext to the client's key, and an X25519 key.
 fn hybrid_share(hello: &ClientHello<'_>) -> Option<(Group, Vec<u8>)> {
     let offered = hello.share(X25519_MLKEM768)?;
@@ -260,7 +254,7 @@ fn hybrid_share(hello: &ClientHello<'_>) -> Option<(Group, Vec<u8>)> {
     let client = EncapsulationKey::new(&ML_KEM_768, &offered[..ML_KEM_KEY]).ok()?;
     let (ciphertext, _shared) = client.encapsulate().ok()?;
     let mut share = ciphertext.as_ref().to_vec();
-    share.extend(x25519_public());
+    share.extend(x25519_key());
     Some((X25519_MLKEM768, share))
 }
 

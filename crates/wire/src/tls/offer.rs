@@ -1,7 +1,9 @@
 //! A hello as Telegram's apps send it, recorded in `tests/flights/tdlib-ee`: for asking a server how
 //! it answers one.
 
+use aws_lc_rs::agreement;
 use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
+use aws_lc_rs::rand::SystemRandom;
 
 use super::hello::{Group, RANDOM, X25519, X25519_MLKEM768};
 use super::record::HANDSHAKE;
@@ -18,7 +20,7 @@ const OLD_LENGTH: usize = 517;
 pub fn record(server_name: &str, group: Group) -> Vec<u8> {
     let hybrid = group == X25519_MLKEM768;
     let [cipher, first, share, version, last] = grease();
-    let x25519: [u8; 32] = crate::random();
+    let x25519 = x25519_key();
     let session_id: [u8; 32] = crate::random();
 
     let name = [&[0][..], &list(server_name.as_bytes())].concat();
@@ -27,7 +29,7 @@ pub fn record(server_name: &str, group: Group) -> Vec<u8> {
     if hybrid {
         groups.extend(X25519_MLKEM768.0.to_be_bytes());
         shares.extend(X25519_MLKEM768.0.to_be_bytes());
-        shares.extend(list(&[&ml_kem_key()[..], &crate::random::<32>()].concat()));
+        shares.extend(list(&[&ml_kem_key()[..], &x25519_key()].concat()));
     }
     groups.extend([0x00, 0x1d, 0x00, 0x17, 0x00, 0x18]);
     shares.extend(X25519.0.to_be_bytes());
@@ -108,11 +110,21 @@ fn shuffle(extensions: &mut [Vec<u8>]) {
 /// What a client sends where it has nothing to encrypt (RFC 9849, section 6.2).
 fn encrypted_hello() -> Vec<u8> {
     let [config] = crate::random();
-    let key: [u8; 32] = crate::random();
+    let key = x25519_key();
     let [length] = crate::random();
     let mut payload = vec![0; 144 + 32 * usize::from(length % 4)];
     crate::fill_random(&mut payload);
     [&[0, 0, 1, 0, 1, config][..], &list(&key), &list(&payload)].concat()
+}
+
+/// A public key of its own: whoever looks can tell one from noise, by its highest bit, and by whether it
+/// is a point of the curve.
+pub(crate) fn x25519_key() -> [u8; 32] {
+    agreement::EphemeralPrivateKey::generate(&agreement::X25519, &SystemRandom::new())
+        .and_then(|key| key.compute_public_key())
+        .ok()
+        .and_then(|key| key.as_ref().try_into().ok())
+        .expect("the operating system gives random bytes")
 }
 
 fn ml_kem_key() -> Vec<u8> {
