@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use anyhow::Context;
 use reach::Targets;
 use reach::order::{Order, Report, Source, infrastructure, rank};
-use wire::bundle::{Bundle, Endpoint, Ports};
+use wire::bundle::{Bundle, Datagrams, Endpoint, Ports};
 use wire::crack::{Hour, Network, Passage};
 use wire::echo::{BundleId, EchoKey, MaskKey, Shape, Transport};
 use wire::receipt::RelayTag;
@@ -106,6 +106,7 @@ fn targets() -> anyhow::Result<Targets> {
         v4: Some([116, 203, 7, 7].into()),
         v6: None,
         ports: Ports::All,
+        datagrams: Datagrams::Everywhere,
         echo_key: EchoKey([1; 16]),
         mask_key: MaskKey([1; 8]),
         secret: None,
