@@ -17,9 +17,9 @@ pub(super) const PASSES: u8 = 3;
 /// have us try all of them four times.
 const OTHER_SHAPES: usize = 256;
 
-/// Which attempt it is when somebody's claim is tried a second time: after those of all passes, since
-/// no question is ever asked twice.
-const AGAIN: u8 = PASSES;
+/// Which attempt it is when somebody's claim is tried again: after those of all passes, since no
+/// question is ever asked twice.
+const AGAIN: u8 = PASSES - 1;
 
 /// Candidates of one kind.
 pub(super) struct Lane {
@@ -107,7 +107,8 @@ impl Lane {
         if self.pass == 0
             && let Some((spot, shape)) = self.order.next()
         {
-            let attempt = if self.order.is_again(&spot) { AGAIN } else { 0 };
+            let before = self.order.times_before(&spot);
+            let attempt = if before > 0 { AGAIN + before } else { 0 };
             return Some(Next { spot, shape, is_new: attempt == 0, attempt });
         }
         let (spot, shape) = self.others.pop_front()?;
