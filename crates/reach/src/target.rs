@@ -6,10 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use wire::bundle::{Bundle, Endpoint, Ports};
+use wire::bundle::{Bundle, Endpoint, Ports, QUIET_PORTS};
 use wire::crack::Crack;
 use wire::echo::{Asker, Transport};
 use wire::receipt::RelayTag;
@@ -80,8 +79,8 @@ impl Targets {
         self.roads.iter().map(|road| road.relay).collect::<BTreeSet<_>>().len()
     }
 
-    /// This port of the relay at this address; `None` when the bundle names no such relay, or says
-    /// that it does not serve the port.
+    /// This port of the relay at this address; `None` when the bundle names no such relay, or names the
+    /// ports that it serves and not this one.
     #[must_use]
     pub fn spot(&self, address: SocketAddr, transport: Transport) -> Option<Spot> {
         let road = self.roads.iter().find(|road| road.ip == address.ip())?;
@@ -113,8 +112,17 @@ impl Targets {
 }
 
 impl Road {
+    /// Where the relay answered when the bundle was made, if that is not everywhere.
+    pub(crate) fn first(&self) -> &'static [u16] {
+        if self.serves == Ports::Quiet { &QUIET_PORTS } else { &[] }
+    }
+
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
-        let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.has(port));
+        let is_served = match &self.serves {
+            Ports::List(list) => list.iter().any(|listed| listed.get() == port),
+            // Its operator may have opened all since the bundle was made.
+            Ports::Quiet | Ports::All => true,
+        };
         let may = is_served && !NEVER.contains(&port);
         may.then(|| Spot { road: Arc::clone(self), transport, port })
     }

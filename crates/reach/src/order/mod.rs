@@ -1,7 +1,7 @@
 //! What is tried when. Pure: what came of it is told by the caller.
 //!
-//! First what others proved or say, best first; then the ports of [`infrastructure`], once at each
-//! relay; then all others, in an order of this person's own. Relays take turns, so that a port which
+//! First what others proved or say, best first; then, at a relay that the bundle calls quiet, the nine
+//! ports which that means; then the ports of [`infrastructure`], once at each relay; then all others, in an order of this person's own. Relays take turns, so that a port which
 //! is shut and a relay which is blocked are told apart at no cost.
 
 pub mod infrastructure;
@@ -217,10 +217,10 @@ impl Order {
     fn step(&mut self) -> Option<(usize, Option<Entry>)> {
         let rounds = if self.everywhere { self.roads.len() } else { 1 };
         match &mut self.stage {
-            Stage::List { round, at } => match infrastructure::PORTS.get(*at) {
-                Some(port) => {
+            Stage::List { round, at } => match listed(&self.roads, *round + *at + 1, *at) {
+                Some(entry) => {
                     *at += 1;
-                    Some((*round + *at, Some((port.transport, port.port, port.shape))))
+                    Some((*round + *at, entry))
                 }
                 None if *round + 1 < rounds => {
                     (*round, *at) = (*round + 1, 0);
@@ -292,6 +292,25 @@ impl Order {
         }
         None
     }
+}
+
+/// What the list has at this place for the relay whose turn it is: where one answered when its bundle
+/// was made goes before the rest. `None` at the end of the longest list, `Some(None)` behind a shorter.
+fn listed(roads: &[Arc<Road>], turn: usize, at: usize) -> Option<Option<Entry>> {
+    let all = infrastructure::PORTS.len();
+    let before = |road: &Arc<Road>| Transport::ALL.len() * road.first().len();
+    let longest = roads.iter().map(before).max().unwrap_or(0) + all;
+    if at >= longest {
+        return None;
+    }
+    let road = &roads[turn.checked_rem(roads.len())?];
+    let first = road.first();
+    if let Some(past) = at.checked_sub(before(road)) {
+        let entry = infrastructure::PORTS.get(past);
+        return Some(entry.map(|port| (port.transport, port.port, port.shape)));
+    }
+    let (transport, port) = (Transport::ALL[at / first.len()], first[at % first.len()]);
+    Some(Some((transport, port, infrastructure::shape(transport, port))))
 }
 
 impl Given {

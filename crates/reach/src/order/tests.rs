@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use wire::bundle::{Bundle, Endpoint, Ports, Refused};
+use wire::bundle::{Bundle, Endpoint, Ports, QUIET_PORTS, Refused};
 use wire::crack::{Hour, Network, Passage};
 use wire::echo::{BundleId, EchoKey, MaskKey};
 use wire::receipt::RelayTag;
@@ -89,7 +89,10 @@ proptest! {
         let names = |address: SocketAddr| endpoints.iter().any(|endpoint| {
             let port = std::num::NonZeroU16::new(address.port());
             endpoint.addresses().any(|ip| ip == address.ip())
-                && port.is_some_and(|port| port.get() != 25 && endpoint.ports.has(port))
+                && port.is_some_and(|port| port.get() != 25 && match &endpoint.ports {
+                    Ports::List(list) => list.contains(&port),
+                    Ports::Quiet | Ports::All => true,
+                })
         });
         let mut order = Order::new(&targets, claims, &Transport::ALL, &key, 1);
         if is_once {
@@ -116,11 +119,12 @@ proptest! {
 
 #[test]
 fn every_port_of_every_relay_has_its_turn_once_whatever_is_claimed() {
-    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, Ports::Quiet)]);
+    let few = [1, 443, 7].map(|port| port.try_into().expect("not 0"));
+    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, Ports::List(few.to_vec()))]);
     let mut order = Order::new(&targets, [told(7), told(443)], &Transport::ALL, &[5; 32], 1);
     let all = all(&mut order);
     let spots: HashSet<u64> = all.iter().map(|(spot, _)| spot.key()).collect();
-    assert_eq!((all.len(), spots.len()), (2 * 65_534 + 2 * 9, 2 * 65_534 + 2 * 9));
+    assert_eq!((all.len(), spots.len()), (2 * 65_534 + 2 * 3, 2 * 65_534 + 2 * 3));
     assert_eq!(all[0].0.port(), 7);
     assert_eq!(all[1].0.port(), 443);
 
@@ -248,7 +252,8 @@ fn without_receipts_nine_liars_in_ten_cost_a_few_probes() {
 
 #[test]
 fn reports_only_change_the_order() {
-    let targets = targets(vec![endpoint(1, Ports::Quiet)]);
+    let nine = QUIET_PORTS.map(|port| port.try_into().expect("not 0"));
+    let targets = targets(vec![endpoint(1, Ports::List(nine.to_vec()))]);
     let claim = told(4784);
     let mut order = Order::new(&targets, [claim], &Transport::ALL, &[5; 32], 1);
     let (first, _) = order.next().expect("one");
@@ -325,4 +330,23 @@ fn two_receipts_among_a_thousand_lies_are_enough_though_packets_get_lost() {
     }
     let mean = f64::from(sum) / f64::from(trials);
     assert!(mean <= 1.2, "{mean}");
+}
+
+#[test]
+fn where_a_quiet_relay_answered_goes_first_and_everything_else_follows() {
+    let quiet = targets(vec![endpoint(1, Ports::Quiet), endpoint(2, Ports::Quiet)]);
+    let mut order = Order::new(&quiet, [], &Transport::ALL, &[5; 32], 1);
+    let all = all(&mut order);
+    let first: Vec<u16> = all.iter().take(9).map(|(spot, _)| spot.port()).collect();
+    assert_eq!(first, QUIET_PORTS);
+    assert_eq!(all.len(), 4 * 65_534);
+
+    // Beside one that answers everywhere neither waits for the other.
+    let both = targets(vec![endpoint(1, Ports::Quiet), endpoint(2, Ports::All)]);
+    let mut order = Order::new(&both, [], &Transport::ALL, &[5; 32], 1);
+    let mut few: Vec<Spot> = (0..20).filter_map(|_| order.next()).map(|it| it.0).collect();
+    few.retain(|spot| spot.relay() == 1);
+    assert!(few.len() >= 9 && few.iter().all(|spot| QUIET_PORTS.contains(&spot.port())));
+    let rest = self::all(&mut order);
+    assert_eq!(rest.len() + 20, 4 * 65_534);
 }
