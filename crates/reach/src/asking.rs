@@ -21,6 +21,8 @@ const STRETCH: u32 = 16;
 /// is known, and where another relay's is.
 const LIFE: u32 = 60;
 const LIFE_BY_OTHERS: u32 = 360;
+/// By how much a clock may stray, in seconds, before what is known of it is known no more.
+const STRAY: i64 = 10;
 /// How many questions a relay that has not answered gets with the time as it is.
 const KNOCKS: u32 = 8;
 
@@ -39,6 +41,9 @@ struct Clocks {
     known: HashMap<u16, i64>,
     /// Of the relay that answered first.
     first: Option<i64>,
+    /// How far the machine's clock had gone ahead of our own count, when that was looked at last: it is
+    /// set, or the machine has slept.
+    strayed: i64,
     /// How many questions went to each that has not answered.
     knocks: HashMap<u16, u32>,
 }
@@ -54,9 +59,16 @@ impl Questions {
         u32::try_from(self.unix + self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
+    fn strayed(&self) -> i64 {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let unix = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+        unix.saturating_sub(i64::from(self.now()))
+    }
+
     /// The time that a question to this spot bears, if it goes out now.
     pub(crate) fn time(&self, spot: &Spot) -> u32 {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        clocks.look(self.strayed());
         clocks.date(spot.relay(), self.now())
     }
 
@@ -104,9 +116,20 @@ impl Questions {
 
 impl Clocks {
     fn learn(&mut self, relay: u16, ahead: i64) {
-        self.known.entry(relay).or_insert(ahead);
+        // Within a few seconds it is the same: questions that are out must be made again as they were.
+        let known = self.known.entry(relay).or_insert(ahead);
+        if known.abs_diff(ahead) > STRAY.unsigned_abs() {
+            *known = ahead;
+        }
         self.first.get_or_insert(ahead);
         self.knocks.remove(&relay);
+    }
+
+    /// Where the machine has slept, our count has stood still, and no relay's clock has.
+    fn look(&mut self, strayed: i64) {
+        if self.strayed.abs_diff(strayed) > STRAY.unsigned_abs() {
+            *self = Self { strayed, ..Self::default() };
+        }
     }
 
     fn date(&mut self, relay: u16, now: u32) -> u32 {
@@ -185,7 +208,10 @@ mod tests {
             assert!((SKEW - LIFE_BY_OTHERS..SKEW - LIFE_BY_OTHERS + STRETCH).contains(&age));
         }
         clocks.learn(3, -100);
+        clocks.look(1);
         let life = clocks.date(3, NOW) + SKEW - (NOW - 100);
         assert!((LIFE - STRETCH..=LIFE).contains(&life), "{life}");
+        clocks.look(3_600);
+        assert_eq!(clocks.date(3, NOW), plain, "the machine has slept");
     }
 }
