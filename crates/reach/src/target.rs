@@ -36,6 +36,7 @@ pub(crate) struct Road {
     /// What its receipts bear.
     pub(crate) tag: RelayTag,
     serves: Ports,
+    first: Vec<u16>,
 }
 
 /// A port of a relay, over one transport.
@@ -62,7 +63,12 @@ impl Targets {
                 let asker = Asker::new(&endpoint.echo_key, &endpoint.mask_key);
                 let tag = RelayTag::of(&endpoint.mask_key);
                 let serves = endpoint.ports.clone();
-                roads.push(Arc::new(Road { place, relay, ip, asker, tag, serves }));
+                // A list has its place in the order of evidence.
+                let first = match &serves {
+                    Ports::List(_) => Vec::new(),
+                    others => others.first().into_iter().map(NonZeroU16::get).collect(),
+                };
+                roads.push(Arc::new(Road { place, relay, ip, asker, tag, serves, first }));
             }
         }
         Self { roads, cracks: Vec::new() }
@@ -80,8 +86,8 @@ impl Targets {
         self.roads.iter().map(|road| road.relay).collect::<BTreeSet<_>>().len()
     }
 
-    /// This port of the relay at this address; `None` when the bundle names no such relay, or says
-    /// that it does not serve the port.
+    /// This port of the relay at this address; `None` when the bundle names no such relay, or names the
+    /// ports that it serves and not this one.
     #[must_use]
     pub fn spot(&self, address: SocketAddr, transport: Transport) -> Option<Spot> {
         let road = self.roads.iter().find(|road| road.ip == address.ip())?;
@@ -113,7 +119,13 @@ impl Targets {
 }
 
 impl Road {
+    /// Where the relay answered when the bundle was made, if that is not everywhere.
+    pub(crate) fn first(&self) -> &[u16] {
+        &self.first
+    }
+
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
+        // Of all but a list, the operator may have opened more since the bundle was made.
         let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.may_have(port));
         let may = is_served && !NEVER.contains(&port);
         may.then(|| Spot { road: Arc::clone(self), transport, port })

@@ -178,6 +178,7 @@ impl Engine {
                 continue;
             };
             let waiting = out.attempts(spot.key());
+            let times = self.questions.times(&spot);
             let answered = waiting.iter().find_map(|&(shape, attempt)| {
                 let sealed = spot
                     .asker()
@@ -190,7 +191,7 @@ impl Engine {
                     let answer = spot.asker().read(&question, &sealed);
                     (question, answer)
                 };
-                let found = self.questions.times().into_iter().map(asked);
+                let found = times.iter().copied().map(asked);
                 let (question, answer) =
                     found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
                 Some(((shape, attempt), Answered { question, answer, stream: None }))

@@ -100,6 +100,12 @@ impl Verdict {
         matches!(self, Self::Verified(rung) if rung >= Rung::Load)
     }
 
+    /// Whether it says nothing of the port that another word would not say better: silence, or no try.
+    #[must_use]
+    pub fn is_silence(self) -> bool {
+        matches!(self, Self::Dropped | Self::Untried)
+    }
+
     /// One word, the same in all outputs.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -113,6 +113,7 @@ fn options(
 
 fn plan(bundle: &Bundle, options: &Options) -> Plan {
     let each = |ports: &Ports| match ports {
+        // Those that are named are only where the relay answered then: the others come later.
         Ports::All | Ports::Quiet | Ports::First(_) => 65_534,
         Ports::List(list) => list.len(),
     };
@@ -223,15 +224,17 @@ impl Told {
     }
 }
 
-/// The last word on each candidate: what came later counts, but a crack, in whatever shape, is one
-/// until it is found dead.
+/// The last word on each candidate: what came later counts, if it says as much; a crack, in whatever
+/// shape, is one until it is found dead.
 fn last(findings: &[Finding]) -> Vec<&Finding> {
     let mut last = BTreeMap::new();
     for finding in findings {
         let key = |spot: &Spot| (spot.transport(), spot.port(), spot.relay(), spot.address());
         let entry = last.entry(key(&finding.spot)).or_insert(finding);
         let is_dead = matches!(finding.verdict, Verdict::Died { .. });
-        if !entry.verdict.is_crack() || finding.verdict.is_crack() || is_dead {
+        let says_less = finding.verdict.is_silence() && !entry.verdict.is_silence();
+        let is_kept = entry.verdict.is_crack() && !finding.verdict.is_crack();
+        if !(is_kept || says_less) || is_dead {
             *entry = finding;
         }
     }

@@ -1,7 +1,7 @@
 //! What is tried when. Pure: what came of it is told by the caller.
 //!
-//! First what others proved or say, best first; then the ports of [`infrastructure`], once at each
-//! relay; then all others, in an order of this person's own. Relays take turns, so that a port which
+//! First what others proved or say, best first; then, at a relay that the bundle calls quiet, the nine
+//! ports which that means; then the ports of [`infrastructure`], once at each relay; then all others, in an order of this person's own. Relays take turns, so that a port which
 //! is shut and a relay which is blocked are told apart at no cost.
 
 pub mod infrastructure;
@@ -22,8 +22,14 @@ use crate::{Spot, Targets};
 pub use reports::{Claim, Report, Source, rank};
 use shuffle::Shuffle;
 
-/// How often a claim is believed before it goes back to its natural place.
+/// How often a claim is believed before it goes back to its natural place: somebody's word; and what
+/// a relay or the signer has proven for this network, which is no lie, though a packet may be lost.
 const TRIES: u8 = 2;
+pub(crate) const PROVEN_TRIES: u8 = 4;
+/// How many of the proven have so many: those of yesterday may all be shut.
+const MOST_PROVEN: usize = 16;
+/// How many others are tried before what is proven is tried once more; then four times as many.
+const SPACE: u64 = 1;
 
 /// Every spot of some targets, once, the most promising first.
 pub struct Order {
@@ -32,9 +38,13 @@ pub struct Order {
     /// Whether each port is tried at each relay, or at one of them.
     everywhere: bool,
     near: VecDeque<(Spot, Shape)>,
-    claims: VecDeque<(Claim, u8)>,
-    /// What was given on somebody's word, and how often that word is still believed.
-    believed: HashMap<u64, (Claim, u8)>,
+    claims: VecDeque<Belief>,
+    /// Proven ones that failed, and how many must have been given before they are again.
+    spaced: Vec<(u64, Belief)>,
+    /// How many were given.
+    count: u64,
+    /// What was given on somebody's word.
+    believed: HashMap<u64, Belief>,
     /// Made when it is needed.
     shuffle: LazyCell<Shuffle, Box<dyn FnOnce() -> Shuffle + Send>>,
     /// Where we are in list and shuffle, and in which round over the roads.
@@ -48,6 +58,14 @@ enum Stage {
     List { round: usize, at: usize },
     Rest { round: usize, at: usize },
     End,
+}
+
+/// A claim, how often it was given, and how often it is given at most.
+#[derive(Clone, Copy)]
+struct Belief {
+    claim: Claim,
+    given: u8,
+    most: u8,
 }
 
 /// A port, and what is said there.
@@ -67,12 +85,21 @@ impl Order {
         epoch: u64,
     ) -> Self {
         let key = *key;
+        let mut proven = 0;
+        let belief = |claim: Claim| {
+            proven += usize::from(claim.is_proven);
+            let has_more = claim.is_proven && proven <= MOST_PROVEN;
+            let most = if has_more { PROVEN_TRIES } else { TRIES };
+            Belief { claim, given: 0, most }
+        };
         Self {
             roads: targets.roads().to_vec(),
             transports: transports.to_vec(),
             everywhere: true,
             near: VecDeque::new(),
-            claims: claims.into_iter().map(|claim| (claim, TRIES)).collect(),
+            claims: claims.into_iter().map(belief).collect(),
+            spaced: Vec::new(),
+            count: 0,
             believed: HashMap::new(),
             shuffle: LazyCell::new(Box::new(move || Shuffle::new(&key, epoch))),
             stage: Stage::List { round: 0, at: 0 },
@@ -101,16 +128,24 @@ impl Order {
     /// What is to be tried next; `None` when everything has been.
     #[expect(clippy::should_implement_trait, reason = "what it gives depends on what it is told")]
     pub fn next(&mut self) -> Option<(Spot, Shape)> {
+        let next = self.find();
+        self.count += u64::from(next.is_some());
+        next
+    }
+
+    fn find(&mut self) -> Option<(Spot, Shape)> {
         if let Some(near) = self.next_near() {
             return Some(near);
         }
-        while let Some((claim, tries)) = self.claims.pop_front() {
-            if let Some(spot) = self.claimed(&claim, tries) {
-                return Some((spot, claim.shape));
+        if let Some(again) = self.next_spaced(self.count) {
+            return Some(again);
+        }
+        while let Some(belief) = self.claims.pop_front() {
+            if let Some(next) = self.claimed(belief) {
+                return Some(next);
             }
         }
-        loop {
-            let (round, entry) = self.step()?;
+        while let Some((round, entry)) = self.step() {
             let Some((transport, port, shape)) = entry else { continue };
             if !self.transports.contains(&transport) {
                 continue;
@@ -119,19 +154,38 @@ impl Order {
                 return Some((spot, shape));
             }
         }
+        self.next_spaced(u64::MAX)
     }
 
-    /// Nothing passed here. If it was claimed, it is tried once more, after the other claims; then
-    /// it is like any port.
+    /// What is proven, and due by now.
+    fn next_spaced(&mut self, now: u64) -> Option<(Spot, Shape)> {
+        while let Some(at) = self.spaced.iter().position(|(due, _)| *due <= now) {
+            let (_, belief) = self.spaced.remove(at);
+            if let Some(next) = self.claimed(belief) {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// Nothing passed here. If it was claimed, it is tried once more, after the other claims, or if it
+    /// is proven, after a few others; then it is like any port.
     pub fn failed(&mut self, spot: &Spot) {
-        if let Some((claim, left @ 1..)) = self.believed.remove(&spot.key()) {
-            self.claims.push_back((claim, left));
+        let Some(belief) = self.believed.remove(&spot.key()) else { return };
+        if belief.given >= belief.most {
+            return;
+        }
+        if belief.most == PROVEN_TRIES {
+            let space = SPACE << (2 * (belief.given - 1));
+            self.spaced.push((self.count + space, belief));
+        } else {
+            self.claims.push_back(belief);
         }
     }
 
-    /// Whether this one was given a second time, since somebody claims that it is open.
-    pub(crate) fn is_again(&self, spot: &Spot) -> bool {
-        matches!(self.believed.get(&spot.key()), Some((_, 0)))
+    /// How often this one was given before, since somebody claims that it is open.
+    pub(crate) fn times_before(&self, spot: &Spot) -> u8 {
+        self.believed.get(&spot.key()).map_or(0, |belief| belief.given.saturating_sub(1))
     }
 
     /// Without what another order has given so far.
@@ -163,10 +217,10 @@ impl Order {
     fn step(&mut self) -> Option<(usize, Option<Entry>)> {
         let rounds = if self.everywhere { self.roads.len() } else { 1 };
         match &mut self.stage {
-            Stage::List { round, at } => match infrastructure::PORTS.get(*at) {
-                Some(port) => {
+            Stage::List { round, at } => match listed(&self.roads, *round + *at + 1, *at) {
+                Some(entry) => {
                     *at += 1;
-                    Some((*round + *at, Some((port.transport, port.port, port.shape))))
+                    Some((*round + *at, entry))
                 }
                 None if *round + 1 < rounds => {
                     (*round, *at) = (*round + 1, 0);
@@ -216,7 +270,8 @@ impl Order {
         None
     }
 
-    fn claimed(&mut self, claim: &Claim, tries: u8) -> Option<Spot> {
+    fn claimed(&mut self, belief: Belief) -> Option<(Spot, Shape)> {
+        let Belief { claim, given, .. } = belief;
         if !self.transports.contains(&claim.transport) {
             return None;
         }
@@ -225,18 +280,37 @@ impl Order {
         for more in 0..many {
             self.turn += 1;
             // A relay's own receipt speaks for that relay first.
-            let own = proven.filter(|_| more == 0 && tries == TRIES);
+            let own = proven.filter(|_| more == 0 && given % 2 == 0);
             let road = &self.roads[own.unwrap_or(self.turn % many)];
             if let Some(spot) = road.spot(claim.transport, claim.port) {
                 // A second try goes to the next relay, or once more to the only one.
-                if self.given.take(&spot) || tries < TRIES {
-                    self.believed.insert(spot.key(), (*claim, tries - 1));
-                    return Some(spot);
+                if self.given.take(&spot) || given > 0 {
+                    self.believed.insert(spot.key(), Belief { given: given + 1, ..belief });
+                    return Some((spot, claim.shape));
                 }
             }
         }
         None
     }
+}
+
+/// What the list has at this place for the relay whose turn it is: where one answered when its bundle
+/// was made goes before the rest. `None` at the end of the longest list, `Some(None)` behind a shorter.
+fn listed(roads: &[Arc<Road>], turn: usize, at: usize) -> Option<Option<Entry>> {
+    let all = infrastructure::PORTS.len();
+    let before = |road: &Arc<Road>| Transport::ALL.len() * road.first().len();
+    let longest = roads.iter().map(before).max().unwrap_or(0) + all;
+    if at >= longest {
+        return None;
+    }
+    let road = &roads[turn.checked_rem(roads.len())?];
+    let first = road.first();
+    if let Some(past) = at.checked_sub(before(road)) {
+        let entry = infrastructure::PORTS.get(past);
+        return Some(entry.map(|port| (port.transport, port.port, port.shape)));
+    }
+    let (transport, port) = (Transport::ALL[at / first.len()], first[at % first.len()]);
+    Some(Some((transport, port, infrastructure::shape(transport, port))))
 }
 
 impl Given {

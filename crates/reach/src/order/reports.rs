@@ -48,6 +48,8 @@ pub struct Claim {
     pub shape: Shape,
     /// Which relay has proven it, if one has: it is asked first.
     pub relay: Option<RelayTag>,
+    /// Whether receipts prove it, for the network where we are.
+    pub is_proven: bool,
 }
 
 impl From<&Crack> for Report {
@@ -122,7 +124,8 @@ pub fn rank(reports: &[Report], network: &Network, now: Hour) -> Vec<Claim> {
     let claim = |((transport, port), case): ((Transport, u16), Case)| {
         let best = case.shapes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
         let shape = best.map_or(Shape::Random, |(shape, _)| shape);
-        Claim { transport, port, shape, relay: case.relay }
+        let is_proven = case.is_here && case.proven > 0.0;
+        Claim { transport, port, shape, relay: case.relay, is_proven }
     };
     ranked.into_iter().map(claim).collect()
 }

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
-use wire::bundle::{Bundle, Datagrams, Endpoint, Ports, Refused};
+use wire::bundle::{Bundle, Datagrams, Endpoint, Ports, QUIET_PORTS, Refused};
 use wire::crack::{Hour, Network, Passage};
 use wire::echo::{BundleId, EchoKey, MaskKey};
 use wire::receipt::RelayTag;
@@ -37,6 +37,11 @@ fn targets(endpoints: Vec<Endpoint>) -> Targets {
     Targets::new(&Bundle::open(&text, &[signer.public()], NOW).expect("trusted"))
 }
 
+fn told(port: u16) -> Claim {
+    let (transport, shape) = (Transport::Tcp, Shape::Tls);
+    Claim { transport, port, shape, relay: None, is_proven: false }
+}
+
 fn all(order: &mut Order) -> Vec<(Spot, Shape)> {
     std::iter::from_fn(|| order.next()).collect()
 }
@@ -67,6 +72,7 @@ fn claim() -> impl Strategy<Value = Claim> {
         port,
         shape: Shape::Random,
         relay: relay.map(RelayTag),
+        is_proven: relay.is_some(),
     })
 }
 
@@ -116,12 +122,12 @@ proptest! {
 
 #[test]
 fn every_port_of_every_relay_has_its_turn_once_whatever_is_claimed() {
-    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, nine())]);
-    let claim = |port| Claim { transport: Transport::Tcp, port, shape: Shape::Tls, relay: None };
-    let mut order = Order::new(&targets, [claim(7), claim(443)], &Transport::ALL, &[5; 32], 1);
+    let few = [1, 443, 7].map(|port| port.try_into().expect("not 0"));
+    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, Ports::List(few.to_vec()))]);
+    let mut order = Order::new(&targets, [told(7), told(443)], &Transport::ALL, &[5; 32], 1);
     let all = all(&mut order);
     let spots: HashSet<u64> = all.iter().map(|(spot, _)| spot.key()).collect();
-    assert_eq!((all.len(), spots.len()), (2 * 65_534 + 2 * 9, 2 * 65_534 + 2 * 9));
+    assert_eq!((all.len(), spots.len()), (2 * 65_534 + 2 * 3, 2 * 65_534 + 2 * 3));
     assert_eq!(all[0].0.port(), 7);
     assert_eq!(all[1].0.port(), 443);
 
@@ -257,7 +263,7 @@ fn without_receipts_nine_liars_in_ten_cost_a_few_probes() {
 #[test]
 fn reports_only_change_the_order() {
     let targets = targets(vec![endpoint(1, nine())]);
-    let claim = Claim { transport: Transport::Tcp, port: 4784, shape: Shape::Tls, relay: None };
+    let claim = told(4784);
     let mut order = Order::new(&targets, [claim], &Transport::ALL, &[5; 32], 1);
     let (first, _) = order.next().expect("one");
     assert_eq!(first.port(), 4784);
@@ -266,4 +272,90 @@ fn reports_only_change_the_order() {
     assert_eq!(rest.len(), 18, "nine ports by two transports, one of them a second time");
     let again = rest.iter().filter(|(spot, _)| *spot == first).count();
     assert_eq!(again, 1, "a claim is believed twice");
+}
+
+#[test]
+fn what_is_proven_is_tried_four_times_with_more_and_more_others_between() {
+    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, Ports::All)]);
+    let claim = Claim { relay: Some(RelayTag::of(&MaskKey([2; 8]))), is_proven: true, ..told(7) };
+    let lies = (20_000..20_100).map(told);
+    let claims: Vec<Claim> = std::iter::once(claim).chain(lies).collect();
+    let mut order = Order::new(&targets, claims, &Transport::ALL, &[5; 32], 1);
+    let mut tries = Vec::new();
+    for at in 0..600 {
+        let (spot, _) = order.next().expect("many");
+        if spot.port() == 7 {
+            tries.push((at, spot.relay()));
+        }
+        order.failed(&spot);
+    }
+    let at: Vec<i32> = tries.iter().map(|(at, _)| *at).collect();
+    assert_eq!(at, [0, 2, 7, 24]);
+    assert!(tries[0].1 == 2 && tries[2].1 == 2, "its own relay's turn is every other one");
+}
+
+#[test]
+fn two_receipts_among_a_thousand_lies_are_enough_though_packets_get_lost() {
+    let hour = Hour(500_000);
+    let network = Network::As(9198);
+    let report = |port: u16, source| {
+        let (transport, shape) = (Transport::Tcp, Shape::Random);
+        let port = port.try_into().expect("not 0");
+        Report {
+            passage: Passage { network: network.clone(), transport, port, shape },
+            hour,
+            source,
+        }
+    };
+    let targets = targets(vec![endpoint(1, Ports::All)]);
+    let mut dice = Dice(3);
+    let (mut sum, trials) = (0, 400);
+    for _ in 0..trials {
+        let mut reports: Vec<Report> = (0..990)
+            .map(|at| {
+                report(
+                    10_000 + u16::try_from(dice.below(50_000)).expect("a port"),
+                    Source::Word(at / 5),
+                )
+            })
+            .collect();
+        let open: Vec<u16> =
+            (0..2).map(|_| OPEN[usize::try_from(dice.below(5)).expect("five")]).collect();
+        reports.extend(
+            (0..)
+                .zip(&open)
+                .map(|(who, port)| report(*port, Source::Receipt(RelayTag([1; 8]), who))),
+        );
+        let claims = rank(&reports, &network, hour);
+        let mut order = Order::new(&targets, claims, &[Transport::Tcp], &[7; 32], 1);
+        loop {
+            let (spot, _) = order.next().expect("some are open");
+            sum += 1;
+            if open.contains(&spot.port()) && dice.below(10) > 0 {
+                break;
+            }
+            order.failed(&spot);
+        }
+    }
+    let mean = f64::from(sum) / f64::from(trials);
+    assert!(mean <= 1.2, "{mean}");
+}
+
+#[test]
+fn where_a_quiet_relay_answered_goes_first_and_everything_else_follows() {
+    let quiet = targets(vec![endpoint(1, Ports::Quiet), endpoint(2, Ports::Quiet)]);
+    let mut order = Order::new(&quiet, [], &Transport::ALL, &[5; 32], 1);
+    let all = all(&mut order);
+    let first: Vec<u16> = all.iter().take(9).map(|(spot, _)| spot.port()).collect();
+    assert_eq!(first, QUIET_PORTS);
+    assert_eq!(all.len(), 4 * 65_534);
+
+    // Beside one that answers everywhere neither waits for the other.
+    let both = targets(vec![endpoint(1, Ports::Quiet), endpoint(2, Ports::All)]);
+    let mut order = Order::new(&both, [], &Transport::ALL, &[5; 32], 1);
+    let mut few: Vec<Spot> = (0..20).filter_map(|_| order.next()).map(|it| it.0).collect();
+    few.retain(|spot| spot.relay() == 1);
+    assert!(few.len() >= 9 && few.iter().all(|spot| QUIET_PORTS.contains(&spot.port())));
+    let rest = self::all(&mut order);
+    assert_eq!(rest.len() + 20, 4 * 65_534);
 }

@@ -10,7 +10,7 @@ use super::{Error, Mode, Options};
 use crate::asking::Questions;
 use crate::probe::{Ask, Bell, News, Teller, What, name};
 use crate::udp::Datagram;
-use crate::{Targets, raw, tcp, udp};
+use crate::{Spot, Targets, raw, tcp, udp};
 
 /// How many sockets are left to others, and how many are taken at most.
 const SPARE_SOCKETS: u64 = 200;
@@ -99,7 +99,7 @@ impl Engines {
             (What::Syn, Some(raw), _) => raw.put(ask),
             (_, _, Transport::Tcp) => self.tcp.put(ask),
             (_, _, Transport::Udp) => {
-                let time = self.questions.time();
+                let time = self.questions.time(&ask.spot);
                 let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, time);
                 let asker = ask.spot.asker();
                 let dress = asker.dress(Transport::Udp, ask.shape, name(&ask.spot));
@@ -107,6 +107,11 @@ impl Engines {
                 self.udp.put(Datagram { ask, bytes });
             }
         }
+    }
+
+    /// The relay there has told its time.
+    pub(super) fn learn(&self, spot: &Spot, time: u32) {
+        self.questions.learn(spot, time);
     }
 
     /// Hands over what is to be asked.

@@ -86,9 +86,11 @@ impl Heart {
         }
         match met {
             Met::Answered(answered) => {
-                self.lanes[lane].forget(&finding.spot, finding.shape);
+                self.lanes[lane].hear(&finding.spot, finding.shape);
                 self.answered(finding, *answered);
             }
+            // Somebody's claim, tried again while an answer was on its way.
+            _ if self.lanes[lane].has_heard(&finding.spot, finding.shape) => {}
             _ => self.failed(lane, finding),
         }
     }
@@ -103,6 +105,7 @@ impl Heart {
 
     /// The relay itself has answered.
     fn answered(&mut self, mut finding: Finding, answered: Answered) {
+        self.engines.learn(&finding.spot, answered.answer.time);
         let saw = answered.answer.relay.port();
         if saw != finding.spot.port() {
             finding.verdict = Verdict::Rewritten { saw };

@@ -219,7 +219,7 @@ impl Heart {
     }
 
     pub(super) fn ask(&mut self, lane: usize, next: Next) {
-        let Next { spot, shape, attempt, .. } = next;
+        let Next { spot, shape, attempt, is_new } = next;
         let rtt = self.rtts.get(&spot.road.place).copied();
         let hold = self.lanes[lane].hold(spot.transport(), rtt);
         let patience = self.lanes[lane].patience(rtt);
@@ -227,7 +227,7 @@ impl Heart {
         for more in 0..attempts {
             // Datagrams that are not the first go in pairs.
             let attempt = if attempts == 2 { attempt * 2 - 1 + more } else { attempt };
-            let what = self.what(lane, &spot);
+            let what = if is_new { self.what(lane, &spot) } else { What::Echo };
             let ask = Ask { spot: spot.clone(), shape, attempt, hold, patience, what };
             self.lanes[lane].out += 1;
             // The same twice has one outcome that counts.
@@ -238,7 +238,7 @@ impl Heart {
         }
     }
 
-    /// Whether a SYN of our own goes first: it costs a loud search less than a dial, but the kernel
+    /// Whether a SYN of our own goes first, to a port that is new: it costs a loud search less than a dial, but the kernel
     /// sends no second one if it is lost.
     fn what(&self, lane: usize, spot: &Spot) -> What {
         let is_syn = self.lanes[lane].mode == Mode::Loud

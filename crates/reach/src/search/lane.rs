@@ -1,6 +1,6 @@
 //! Candidates on their way to the engines: one queue and one pace, quiet or loud.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use wire::echo::{Shape, Transport};
@@ -13,13 +13,13 @@ use crate::{Mode, Spot};
 /// How often all that was silent is asked again, where packets get lost: 19 % of round trips are at
 /// 10 % each way, and few of a thousand open ports may be missed.
 pub(super) const PASSES: u8 = 3;
-/// How many ports of a loud search are tried in other shapes: a box that accepts everything would
+/// How many questions of a loud search go to ports in other shapes: a box that accepts everything would
 /// have us try all of them four times.
-const OTHER_SHAPES: usize = 256;
+const OTHER_SHAPES: usize = 3 * 128;
 
-/// Which attempt it is when somebody's claim is tried a second time: after those of all passes, since
-/// no question is ever asked twice.
-const AGAIN: u8 = PASSES;
+/// Which attempt it is when somebody's claim is tried again: after those of all passes, since no
+/// question is ever asked twice.
+const AGAIN: u8 = PASSES - 1;
 
 /// Candidates of one kind.
 pub(super) struct Lane {
@@ -36,6 +36,10 @@ pub(super) struct Lane {
     /// Whom to ask again: nothing came of them so far.
     silent: HashMap<(u64, Shape), Finding>,
     again: VecDeque<Finding>,
+    /// What more than silence was met where it is asked again.
+    known: HashMap<(u64, Shape), Finding>,
+    /// Where the relay itself has answered, in which shape.
+    heard: HashSet<(u64, Shape)>,
     looked_at: Option<Next>,
     /// Whether there was none when it was looked for last.
     pub(super) is_dry: bool,
@@ -65,6 +69,8 @@ impl Lane {
             pass: 0,
             silent: HashMap::new(),
             again: VecDeque::new(),
+            known: HashMap::new(),
+            heard: HashSet::new(),
             looked_at: None,
             is_dry: false,
             is_over: false,
@@ -90,6 +96,15 @@ impl Lane {
     }
 
     fn find(&mut self, only_near: bool) -> Option<Next> {
+        loop {
+            let next = self.find_any(only_near)?;
+            if !self.has_heard(&next.spot, next.shape) {
+                return Some(next);
+            }
+        }
+    }
+
+    fn find_any(&mut self, only_near: bool) -> Option<Next> {
         if let Some(finding) = self.again.pop_front() {
             let Finding { spot, shape, .. } = finding;
             return Some(Next { spot, shape, is_new: false, attempt: self.pass });
@@ -107,34 +122,59 @@ impl Lane {
         if self.pass == 0
             && let Some((spot, shape)) = self.order.next()
         {
-            let attempt = if self.order.is_again(&spot) { AGAIN } else { 0 };
+            let before = self.order.times_before(&spot);
+            let attempt = if before > 0 { AGAIN + before } else { 0 };
             return Some(Next { spot, shape, is_new: attempt == 0, attempt });
         }
         let (spot, shape) = self.others.pop_front()?;
         Some(Next { spot, shape, is_new: false, attempt: 0 })
     }
 
-    /// Tries a spot in another shape, if there is one left.
-    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &[Shape]) {
+    /// Tries a spot in another shape, if there is one left; in a loud search, which has no time for one
+    /// after the other, in all of them.
+    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &mut Vec<Shape>) {
         const ORDER: [Shape; 4] = [Shape::Tls, Shape::Random, Shape::Printable, Shape::Dns];
-        let Some(shape) = ORDER.into_iter().find(|shape| !tried.contains(shape)) else { return };
-        if self.mode == Mode::Loud {
+        for shape in ORDER {
+            if tried.contains(&shape) {
+                continue;
+            }
+            if self.mode == Mode::Quiet {
+                self.others.push_back((spot.clone(), shape));
+                return;
+            }
             if self.other_shapes == 0 {
                 return;
             }
             self.other_shapes -= 1;
+            tried.push(shape);
+            self.others.push_back((spot.clone(), shape));
         }
-        self.others.push_back((spot.clone(), shape));
     }
 
-    /// Nothing came of this one: it may be asked again in a later pass.
+    /// Nothing came of this one: it may be asked again in a later pass. That nothing came at all is
+    /// no news where something did before.
     pub(super) fn keep(&mut self, finding: Finding) {
-        self.silent.insert((finding.spot.key(), finding.shape), finding);
+        let key = (finding.spot.key(), finding.shape);
+        let known = self.silent.remove(&key).or_else(|| self.known.remove(&key));
+        let known = known.filter(|it| finding.verdict.is_silence() && !it.verdict.is_silence());
+        self.silent.insert(key, known.unwrap_or(finding));
     }
 
     /// Something came of it after all.
     pub(super) fn forget(&mut self, spot: &Spot, shape: Shape) {
         self.silent.remove(&(spot.key(), shape));
+        self.known.remove(&(spot.key(), shape));
+    }
+
+    /// The relay has answered there: it is not asked again.
+    pub(super) fn hear(&mut self, spot: &Spot, shape: Shape) {
+        self.forget(spot, shape);
+        self.heard.insert((spot.key(), shape));
+    }
+
+    /// Whether the relay has answered there.
+    pub(super) fn has_heard(&self, spot: &Spot, shape: Shape) -> bool {
+        self.heard.contains(&(spot.key(), shape))
     }
 
     /// All of a pass has been asked and heard: what was silent is asked again, if that is needed, or
@@ -148,13 +188,19 @@ impl Lane {
             !is_last && (is_lossy || finding.verdict == crate::Verdict::Dropped)
         });
         self.is_over = again.is_empty();
+        let has_more = again.iter().filter(|finding| !finding.verdict.is_silence());
+        self.known = has_more.map(|it| ((it.spot.key(), it.shape), it.clone())).collect();
         self.again = again.into();
         last
     }
 
     /// What was not final when the search was ended.
     pub(super) fn left_over(&mut self) -> Vec<Finding> {
-        std::mem::take(&mut self.silent).into_values().collect()
+        let mut left = std::mem::take(&mut self.silent);
+        for (key, finding) in self.known.drain() {
+            left.entry(key).or_insert(finding);
+        }
+        left.into_values().collect()
     }
 
     /// How long an acceptance, or a datagram's answer, is waited for. Below a second a dial is one
@@ -233,6 +279,50 @@ mod tests {
             lane.pass(true, true);
         }
         found
+    }
+
+    fn lane() -> Lane {
+        let targets = Targets::untrusted(&[peer::endpoint(IpAddr::from([127, 0, 0, 1]), &[7])]);
+        let order = Order::new(&targets, [], &[Transport::Tcp], &[1; 32], 0).once();
+        Lane::new(Mode::Loud, order, Pace::loud(1))
+    }
+
+    #[test]
+    fn a_loud_search_tries_all_other_shapes_at_once_of_some_ports() {
+        let mut lane = lane();
+        let spot = lane.next(false).expect("the port").spot;
+        let mut tried = vec![Shape::Random];
+        lane.other_shape(&spot, &mut tried);
+        assert_eq!(std::iter::from_fn(|| lane.next(false)).count(), 3);
+        lane.other_shape(&spot, &mut tried);
+        (0..1_000).for_each(|_| lane.other_shape(&spot, &mut vec![Shape::Random]));
+        assert_eq!(std::iter::from_fn(|| lane.next(false)).count(), OTHER_SHAPES - 3);
+    }
+
+    #[test]
+    fn silence_is_no_news_where_something_was_met_before() {
+        let mut lane = lane();
+        let spot = lane.next(false).expect("the port").spot;
+        lane.keep(finding(spot.clone(), Verdict::Mute));
+        for _ in 1..PASSES {
+            assert!(lane.pass(true, true).is_empty());
+            assert!(lane.next(false).is_some_and(|next| next.spot == spot));
+            lane.keep(finding(spot.clone(), Verdict::Dropped));
+        }
+        let last: Vec<Verdict> = lane.pass(true, true).iter().map(|it| it.verdict).collect();
+        assert_eq!(last, [Verdict::Mute]);
+    }
+
+    #[test]
+    fn where_the_relay_has_answered_no_later_pass_nor_other_shape_asks_the_same() {
+        let mut lane = lane();
+        let spot = lane.next(false).expect("the port").spot;
+        lane.keep(finding(spot.clone(), Verdict::Dropped));
+        assert!(lane.pass(true, true).is_empty());
+        lane.hear(&spot, Shape::Random);
+        lane.other_shape(&spot, &mut vec![Shape::Tls, Shape::Printable, Shape::Dns]);
+        assert!(lane.next(false).is_none());
+        assert!(lane.pass(true, true).is_empty() && lane.is_over);
     }
 
     #[test]

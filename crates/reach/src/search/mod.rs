@@ -22,8 +22,9 @@ use crate::{Report, Targets};
 use heart::Heart;
 pub use map::Map;
 
-/// How often one candidate is asked at most, in one shape.
-pub(crate) const ATTEMPTS: u8 = 8;
+/// How often one candidate is asked at most, in one shape: once, and then in pairs where datagrams
+/// carry it.
+pub(crate) const ATTEMPTS: u8 = 2 * (lane::PASSES + crate::order::PROVEN_TRIES) - 3;
 
 /// How much noise a search may make.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
