@@ -92,6 +92,8 @@ pub(crate) struct Answered {
     pub(crate) answer: Answer,
     /// Over TCP, with what came after the answer.
     pub(crate) stream: Option<(TcpStream, Vec<u8>)>,
+    /// How many bytes came in all.
+    pub(crate) came: usize,
 }
 
 /// What the heart of a search hears of.

@@ -194,7 +194,10 @@ impl Engine {
                 let found = times.iter().copied().map(asked);
                 let (question, answer) =
                     found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
-                Some(((shape, attempt), Answered { question, answer, stream: None }))
+                Some((
+                    (shape, attempt),
+                    Answered { question, answer, stream: None, came: came.len() },
+                ))
             });
             match answered {
                 Some(((shape, attempt), answered)) => {

@@ -56,8 +56,9 @@ struct Height {
 pub(crate) fn climb(route: &Route, answered: Answered, mut tell: impl FnMut(Climbed)) {
     let began = Instant::now();
     match answered.stream {
-        Some((stream, came)) => match tcp::Rope::new(route, stream, came, &answered.question) {
+        Some((stream, rest)) => match tcp::Rope::new(route, stream, rest, &answered.question) {
             Ok(mut rope) => {
+                rope.has_come(answered.came);
                 let climbed = rope.climb();
                 let is_up = climbed.verdict.is_crack();
                 tell(climbed);

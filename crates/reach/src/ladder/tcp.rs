@@ -37,6 +37,11 @@ pub(super) struct Rope<'a> {
     going: Vec<u8>,
     height: Height,
     bytes: usize,
+    /// How many bytes the line has brought, with the answer and all noise.
+    line_down: usize,
+    /// How many it has been given, and had when each piece of load ended.
+    written: usize,
+    line_up: Vec<usize>,
     receipt: Option<Vec<u8>>,
 }
 
@@ -57,7 +62,25 @@ impl<'a> Rope<'a> {
         let dress = asker.dress(Transport::Tcp, route.shape, name(&route.spot));
         let going = dress.opening(Way::Up, unix());
         let height = Height::default();
-        Ok(Self { route, stream, climb, dress, came, going, height, bytes: 0, receipt: None })
+        Ok(Self {
+            route,
+            stream,
+            climb,
+            dress,
+            came,
+            going,
+            height,
+            bytes: 0,
+            line_down: 0,
+            written: 0,
+            line_up: Vec::new(),
+            receipt: None,
+        })
+    }
+
+    /// So many bytes of the line were read before.
+    pub(super) fn has_come(&mut self, bytes: usize) {
+        self.line_down = bytes;
     }
 
     pub(super) fn climb(&mut self) -> Climbed {
@@ -69,6 +92,7 @@ impl<'a> Rope<'a> {
                 other => other,
             },
         };
+        let verdict = self.on_the_line(verdict);
         // From here on silence is no crime.
         let _ = SockRef::from(&self.stream).set_tcp_user_timeout(None);
         let bytes = u32::try_from(self.bytes).unwrap_or(u32::MAX);
@@ -150,12 +174,26 @@ impl<'a> Rope<'a> {
     }
 
     fn kib_down(&self) -> u16 {
-        u16::try_from(usize::from(self.height.down) * 3 / 4).unwrap_or(u16::MAX)
+        kib(self.line_down)
+    }
+
+    /// Whoever lets only so much through counts what is on the line, and not what it is worth to us.
+    fn on_the_line(&self, verdict: Verdict) -> Verdict {
+        let Verdict::Frozen { up, down } = verdict else { return verdict };
+        let pieces = usize::from(self.height.up);
+        let said = pieces.checked_sub(1).and_then(|last| self.line_up.get(last)).copied();
+        Verdict::Frozen {
+            up: up.map(|_| kib(said.unwrap_or(0))),
+            down: down.map(|_| self.kib_down()),
+        }
     }
 
     fn say(&mut self, kind: Kind, number: u16, body: Vec<u8>) {
         let piece = self.climb.seal(&Piece { kind, number, received: self.height.down, body });
         self.going.extend(self.dress.piece(Way::Up, &piece, &[]));
+        if kind == Kind::Load {
+            self.line_up.push(self.written + self.going.len());
+        }
     }
 
     /// The next piece of the relay's.
@@ -178,6 +216,7 @@ impl<'a> Rope<'a> {
         }
         self.going.drain(..written);
         self.bytes += written;
+        self.written += written;
         Ok(written > 0)
     }
 
@@ -190,6 +229,7 @@ impl<'a> Rope<'a> {
                 Ok(length) => {
                     has_read = true;
                     self.bytes += length;
+                    self.line_down += length;
                     self.came.extend_from_slice(&buffer[..length]);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(has_read),
@@ -208,4 +248,8 @@ impl<'a> Rope<'a> {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+fn kib(bytes: usize) -> u16 {
+    u16::try_from(bytes / 1024).unwrap_or(u16::MAX)
 }

@@ -312,10 +312,11 @@ fn finish(epoll: &Epoll, mut dial: Dial, ended: Ended) -> Outcome {
     let Some(mut asked) = dial.asked.take() else {
         return close(dial, Met::Other(Verdict::Untried));
     };
-    let bytes = asked.sent + asked.came.len();
+    let came = asked.came.len();
+    let bytes = asked.sent + came;
     let rest = asked.came.split_off(used);
     let stream = Some((TcpStream::from(dial.socket), rest));
-    let answered = Answered { question: asked.question, answer, stream };
+    let answered = Answered { question: asked.question, answer, stream, came };
     let met = Met::Answered(Box::new(answered));
     outcome(dial.ask, dial.dialled, Some(asked.rtt), bytes, met)
 }
