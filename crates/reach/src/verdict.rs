@@ -49,7 +49,7 @@ pub enum Verdict {
         /// Which one.
         saw: u16,
     },
-    /// It stopped for good after so many KiB; `None` for the way that all of it passed.
+    /// It stopped for good after so many KiB on the line; `None` for the way that all of it passed.
     Frozen {
         /// Up.
         up: Option<u16>,
