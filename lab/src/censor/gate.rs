@@ -29,9 +29,16 @@ const WAITING: u32 = 200_000;
 
 /// Opens the links, in the namespace of this thread and in a runtime.
 pub(super) fn open() -> Result<[Tun; 2]> {
-    let open = |name| {
-        let opened = Tun::builder().name(name).build().map_err(Error::other)?;
-        opened.into_iter().next().ok_or_else(|| Error::other("no link"))
+    // The links of a censor that has just ended may be there for a moment yet.
+    let patience = Instant::now() + Duration::from_secs(5);
+    let open = |name| loop {
+        match Tun::builder().name(name).build() {
+            Ok(opened) => {
+                return opened.into_iter().next().ok_or_else(|| Error::other("no link"));
+            }
+            Err(_) if Instant::now() < patience => std::thread::sleep(Duration::from_millis(5)),
+            Err(error) => return Err(Error::other(error)),
+        }
     };
     Ok([open(LINKS[0])?, open(LINKS[1])?])
 }

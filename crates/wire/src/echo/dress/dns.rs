@@ -44,7 +44,7 @@ const MORE_OF_NAME: usize = 16;
 /// How long the host's name is at most that follows them, in bytes of labels.
 const SUFFIX: usize = 64;
 /// How many letters an answer, and a piece, has at most beside its own.
-const MORE: usize = 400;
+const MORE: usize = 64;
 
 fn message(
     transport: Transport,

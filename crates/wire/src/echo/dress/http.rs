@@ -10,7 +10,7 @@ const MORE_OF_NAME: usize = 80;
 /// How many a file has beside those of an answer.
 const MORE_OF_FILE: usize = 2_400;
 /// How many a chunk has beside those of a piece.
-const MORE_OF_CHUNK: usize = 160;
+const MORE_OF_CHUNK: usize = 120;
 
 const NAME: usize = letters::length(LENGTH);
 const CHUNK: usize = letters::length(PIECE);
