@@ -8,21 +8,19 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use nix::libc::{
     BPF_B, BPF_H, BPF_IND, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_LDX, BPF_MSH, BPF_RET,
 };
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use wire::ctr::Ctr;
 use wire::echo::Transport;
 
 use crate::batch::{BATCH, Incoming, send_all};
-use crate::probe::{Ask, Bell, Met, News, Outcome, Teller};
+use crate::mail::Mail;
+use crate::probe::{Ask, Met, Outcome};
 use crate::target::Road;
 use crate::verdict::Verdict;
 use crate::{Spot, Targets};
@@ -38,9 +36,7 @@ const HEADER: usize = 24;
 
 /// Sends SYNs until nobody asks any more.
 pub(crate) struct Engine {
-    pub(crate) asks: Receiver<Vec<Ask>>,
-    pub(crate) bell: Bell,
-    pub(crate) teller: Teller,
+    pub(crate) mail: Mail<Ask>,
     pub(crate) socket: Socket,
     pub(crate) targets: Targets,
 }
@@ -102,14 +98,14 @@ impl Engine {
         let mut done = Vec::new();
         let mut incoming = Incoming::default();
         loop {
-            if !self.take(&mut waiting, out.asked.is_empty()) {
+            if !self.mail.take(&mut waiting, out.asked.is_empty()) {
                 return Ok(());
             }
             for _ in 0..A_TURN {
                 self.send(&sender, &mut waiting, &mut out, &mut done);
             }
             let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
-            self.sleep(sleep)?;
+            self.mail.sleep(std::iter::once(&self.socket), sleep)?;
             let before = Instant::now();
             loop {
                 let count = incoming.receive(&self.socket);
@@ -127,42 +123,10 @@ impl Engine {
                 }
             }
             out.expire(before, &mut done);
-            let done = std::mem::take(&mut done);
-            if !done.is_empty() && self.teller.send(News::Outcomes(done)).is_err() {
+            if !self.mail.tell(&mut done) {
                 return Ok(());
             }
         }
-    }
-
-    fn take(&self, waiting: &mut VecDeque<Ask>, is_idle: bool) -> bool {
-        if is_idle && waiting.is_empty() {
-            match self.asks.recv() {
-                Ok(asks) => waiting.extend(asks),
-                Err(_) => return false,
-            }
-        }
-        loop {
-            match self.asks.try_recv() {
-                Ok(asks) => waiting.extend(asks),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
-    }
-
-    fn sleep(&self, sleep: Duration) -> nix::Result<()> {
-        let mut fds = [
-            PollFd::new(self.bell.fd().as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.socket.as_fd(), PollFlags::POLLIN),
-        ];
-        let ms = u64::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).min(60_000);
-        let sleep = PollTimeout::try_from(Duration::from_millis(ms)).unwrap_or(PollTimeout::ZERO);
-        match poll(&mut fds, sleep) {
-            Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-        self.bell.hush();
-        Ok(())
     }
 
     fn send(

@@ -4,19 +4,17 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::echo::{Question, Shape, Transport};
 
 use crate::Targets;
 use crate::asking::Questions;
 use crate::batch::{BATCH, Incoming, send_all};
-use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller, name};
+use crate::mail::Mail;
+use crate::probe::{Answered, Ask, Met, Outcome, name};
 use crate::target::Road;
 use crate::verdict::Verdict;
 
@@ -27,9 +25,7 @@ const BUFFER: usize = 4 << 20;
 
 /// Asks what it is given until nobody asks any more.
 pub(crate) struct Engine {
-    pub(crate) asks: Receiver<Vec<Datagram>>,
-    pub(crate) bell: Bell,
-    pub(crate) teller: Teller,
+    pub(crate) mail: Mail<Datagram>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) targets: Targets,
 }
@@ -74,14 +70,14 @@ impl Engine {
         let mut done = Vec::new();
         let mut incoming = Incoming::default();
         loop {
-            if !self.take(&mut waiting, out.asked.is_empty()) {
+            if !self.mail.take(&mut waiting, out.asked.is_empty()) {
                 return Ok(());
             }
             for _ in 0..A_TURN {
                 self.send(&sockets, &mut waiting, &mut out, &mut done);
             }
             let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
-            self.sleep(&sockets, sleep)?;
+            self.mail.sleep(sockets.iter().map(|(_, socket)| socket), sleep)?;
             let before = Instant::now();
             for (_, socket) in &sockets {
                 while incoming.receive(socket) == BATCH {
@@ -90,45 +86,10 @@ impl Engine {
                 self.read(&incoming, &roads, &mut out, &mut done);
             }
             out.expire(before, &mut done);
-            if !done.is_empty() && self.tell(&mut done) {
+            if !self.mail.tell(&mut done) {
                 return Ok(());
             }
         }
-    }
-
-    /// Whether there is nobody left who listens.
-    fn tell(&self, done: &mut Vec<Outcome>) -> bool {
-        self.teller.send(News::Outcomes(std::mem::take(done))).is_err()
-    }
-
-    fn take(&self, waiting: &mut VecDeque<Datagram>, is_idle: bool) -> bool {
-        if is_idle && waiting.is_empty() {
-            match self.asks.recv() {
-                Ok(asks) => waiting.extend(asks),
-                Err(_) => return false,
-            }
-        }
-        loop {
-            match self.asks.try_recv() {
-                Ok(asks) => waiting.extend(asks),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-        }
-    }
-
-    fn sleep(&self, sockets: &[(Domain, Socket)], sleep: Duration) -> nix::Result<()> {
-        let mut fds = vec![PollFd::new(self.bell.fd().as_fd(), PollFlags::POLLIN)];
-        fds.extend(sockets.iter().map(|(_, it)| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
-        let sleep = Duration::from_millis(
-            u64::try_from(sleep.as_micros().div_ceil(1000)).unwrap_or(u64::MAX).min(60_000),
-        );
-        match poll(&mut fds, PollTimeout::try_from(sleep).unwrap_or(PollTimeout::ZERO)) {
-            Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(error) => return Err(error),
-        }
-        self.bell.hush();
-        Ok(())
     }
 
     /// One call's worth, of one family.

@@ -1,13 +1,14 @@
 //! The engines, each on a thread of its own, and their letter boxes.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 
 use wire::echo::Transport;
 
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
+use crate::mail::Mail;
 use crate::probe::{Ask, Bell, News, Teller, What, name};
 use crate::udp::Datagram;
 use crate::{Spot, Targets, raw, tcp, udp};
@@ -45,33 +46,20 @@ impl Engines {
     ) -> Result<Self, Error> {
         let window = sockets();
         let questions = Arc::new(Questions::new());
-        let (tcp, asks) = Engine::new()?;
-        let work = tcp::Engine {
-            asks,
-            bell: tcp.bell.clone(),
-            teller: teller.clone(),
-            questions: Arc::clone(&questions),
-            window,
-        };
+        let (tcp, mail) = Engine::new(teller)?;
+        let work = tcp::Engine { mail, questions: Arc::clone(&questions), window };
         spawn("dials", tells_its_end(teller.clone(), move || work.run()))?;
-        let (udp, asks) = Engine::new()?;
-        let work = udp::Engine {
-            asks,
-            bell: udp.bell.clone(),
-            teller: teller.clone(),
-            questions: Arc::clone(&questions),
-            targets: targets.clone(),
-        };
+        let (udp, mail) = Engine::new(teller)?;
+        let (its_questions, its_targets) = (Arc::clone(&questions), targets.clone());
+        let work = udp::Engine { mail, questions: its_questions, targets: its_targets };
         spawn("datagrams", tells_its_end(teller.clone(), move || work.run()))?;
         let mut raw = None;
         if options.raw
             && options.mode == Mode::Loud
             && let Ok(socket) = raw::open()
         {
-            let (engine, asks) = Engine::new()?;
-            let (bell, its_teller) = (engine.bell.clone(), teller.clone());
-            let targets = targets.clone();
-            let work = raw::Engine { asks, bell, teller: its_teller, socket, targets };
+            let (engine, mail) = Engine::new(teller)?;
+            let work = raw::Engine { mail, socket, targets: targets.clone() };
             spawn("syns", tells_its_end(teller.clone(), move || work.run()))?;
             raw = Some(engine);
         }
@@ -134,9 +122,12 @@ impl Engines {
 }
 
 impl<T> Engine<T> {
-    fn new() -> std::io::Result<(Self, Receiver<Vec<T>>)> {
-        let (asks, listener) = mpsc::channel();
-        Ok((Self { asks, bell: Bell::new()?, batch: Vec::new(), out: 0 }, listener))
+    /// The other end is the engine's.
+    fn new(teller: &Teller) -> std::io::Result<(Self, Mail<T>)> {
+        let (to, asks) = mpsc::channel();
+        let bell = Bell::new()?;
+        let mail = Mail { asks, bell: bell.clone(), teller: teller.clone() };
+        Ok((Self { asks: to, bell, batch: Vec::new(), out: 0 }, mail))
     }
 
     fn put(&mut self, ask: T) {

@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use nix::libc;
@@ -21,7 +20,8 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use wire::echo::{LENGTH, Transport, dress};
 
 use crate::asking::Questions;
-use crate::probe::{Answered, Ask, Bell, Met, News, Outcome, Teller, What, name};
+use crate::mail::Mail;
+use crate::probe::{Answered, Ask, Met, Outcome, What, name};
 use crate::verdict::Verdict;
 use dials::{Asked, Dial, Dials};
 pub(crate) use errors::broken;
@@ -36,9 +36,7 @@ const LONGEST_ANSWER: usize = 8 * 1024;
 
 /// Dials what it is asked to until nobody asks any more.
 pub(crate) struct Engine {
-    pub(crate) asks: Receiver<Vec<Ask>>,
-    pub(crate) bell: Bell,
-    pub(crate) teller: Teller,
+    pub(crate) mail: Mail<Ask>,
     pub(crate) questions: Arc<Questions>,
     /// How many sockets may be open at a time.
     pub(crate) window: usize,
@@ -53,12 +51,12 @@ impl Engine {
     /// When the machine has no epoll for us.
     pub(crate) fn run(self) -> nix::Result<()> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(self.bell.fd(), EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
+        epoll.add(self.mail.bell.fd(), EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
         let mut dials = Dials::default();
         let mut waiting = VecDeque::new();
         let mut done = Vec::new();
         loop {
-            if !self.take(&mut waiting, dials.live == 0) {
+            if !self.mail.take(&mut waiting, dials.live == 0) {
                 return Ok(());
             }
             for _ in 0..A_TURN.min(self.window.saturating_sub(dials.live)) {
@@ -71,35 +69,9 @@ impl Engine {
             let sleep = if has_room { Duration::ZERO } else { dials.until_next() };
             let drained = self.look(&epoll, sleep, &mut dials, &mut done)?;
             self.expire(&mut dials, drained, &mut done);
-            if !done.is_empty() && self.tell(&mut done) {
+            if !self.mail.tell(&mut done) {
                 return Ok(());
             }
-        }
-    }
-
-    /// Whether there is nobody left who listens.
-    fn tell(&self, done: &mut Vec<Outcome>) -> bool {
-        self.teller.send(News::Outcomes(std::mem::take(done))).is_err()
-    }
-
-    /// What is new to ask; whether anybody is left who could.
-    fn take(&self, waiting: &mut VecDeque<Ask>, is_idle: bool) -> bool {
-        let mut must_wait = is_idle && waiting.is_empty();
-        loop {
-            let asks = if must_wait {
-                self.asks.recv_timeout(Duration::from_secs(3600)).map_err(|error| match error {
-                    RecvTimeoutError::Timeout => TryRecvError::Empty,
-                    RecvTimeoutError::Disconnected => TryRecvError::Disconnected,
-                })
-            } else {
-                self.asks.try_recv()
-            };
-            match asks {
-                Ok(asks) => waiting.extend(asks),
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
-            must_wait = false;
         }
     }
 
@@ -170,7 +142,7 @@ impl Engine {
             for event in &events[..count] {
                 match usize::try_from(event.data()) {
                     Ok(place) if event.data() != BELL => self.happened(epoll, dials, place, done),
-                    _ => self.bell.hush(),
+                    _ => self.mail.bell.hush(),
                 }
             }
             // A wait that slept says nothing of what came after it began.
