@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use corpus::{Probe, Seen, probe};
+use corpus::{Probe, Seen, seen};
 use front::{Front, Identity, NoRooms, Settings, Site};
 use lab::relay::Form;
 use lab::website::curl;
@@ -27,8 +27,6 @@ const NAME: &str = "orchards.example";
 const PAGE: &str = "<p>Apples.";
 /// Where both answer.
 const PORTS: [u16; 2] = [443, 80];
-/// How many strangers may come from one address at a time, and a few less.
-const AT_ONCE: usize = 48;
 /// After so long, nobody says anything more.
 const SILENCE: Duration = Duration::from_millis(600);
 /// How often two answers may differ by the second in which they were given.
@@ -166,21 +164,6 @@ async fn serve(front: Front, stream: TcpStream, port: u16) {
     } else {
         front.serve(stream, Vec::new(), Arc::new(NoRooms)).await;
     }
-}
-
-/// What comes of each probe at this address, in the order in which they are.
-fn seen(host: &Host, at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
-    let probes = probes.to_vec();
-    host.run(async move || {
-        let mut all = Vec::new();
-        for some in probes.chunks(AT_ONCE) {
-            let probing = some.iter().map(|one| tokio::spawn(probe(at, one.clone())));
-            for one in probing.collect::<Vec<_>>() {
-                all.push(one.await.expect("a probe does not panic")?);
-            }
-        }
-        Ok(all)
-    })
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use corpus::{Probe, Seen, probe};
+use corpus::{Probe, Seen, seen};
 use lab::relay::Form;
 use lab::{Blockade, Forwarder, Host, Relay, Result, Website, client, country};
 use tokio::time::timeout;
@@ -17,24 +17,6 @@ use wire::tls::hello::{X25519, X25519_MLKEM768};
 use wire::tls::offer;
 
 const NAME: &str = "orchards.example";
-
-/// How many strangers may come from one address at a time, and a few less.
-const AT_ONCE: usize = 48;
-
-/// What comes of each probe at this address, in the order in which they are.
-fn seen(host: &Host, at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
-    let probes = probes.to_vec();
-    host.run(async move || {
-        let mut all = Vec::new();
-        for some in probes.chunks(AT_ONCE) {
-            let probing = some.iter().map(|one| tokio::spawn(probe(at, one.clone())));
-            for one in probing.collect::<Vec<_>>() {
-                all.push(one.await.expect("a probe does not panic")?);
-            }
-        }
-        Ok(all)
-    })
-}
 
 /// A world with a website in it, a forwarder to that, and a relay that hides behind it.
 struct Scene {

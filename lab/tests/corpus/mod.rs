@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::{Error, Result};
+use lab::{Error, Host, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -197,6 +197,24 @@ fn records(mut bytes: &[u8]) -> Option<Vec<(u8, usize)>> {
         found.push((kind, length));
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// How many strangers may come from one address at a time, and a few less.
+const AT_ONCE: usize = 48;
+
+/// What comes of each probe at this address, in the order in which they are.
+pub fn seen(host: &Host, at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
+    let probes = probes.to_vec();
+    host.run(async move || {
+        let mut all = Vec::new();
+        for some in probes.chunks(AT_ONCE) {
+            let probing = some.iter().map(|one| tokio::spawn(probe(at, one.clone())));
+            for one in probing.collect::<Vec<_>>() {
+                all.push(one.await.expect("a probe does not panic")?);
+            }
+        }
+        Ok(all)
+    })
 }
 
 /// Says it all, and tells what was seen.
