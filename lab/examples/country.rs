@@ -5,15 +5,14 @@
 //! ```
 
 use std::io::{ErrorKind, Write, stdout};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::mpsc;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use lab::censor::Delay;
 use lab::world::shutdowns;
 use lab::{Host, Lab, Nat, Provider, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// How long somebody waits for an answer.
@@ -136,24 +135,6 @@ async fn datagram(at: SocketAddr) -> &'static str {
 
 /// Says whatever it hears at a port again.
 fn repeat(host: &Host, port: u16) -> Result {
-    let (ready, up) = mpsc::channel();
-    let _ = host.start(async move || {
-        let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await?;
-        let socket = UdpSocket::bind((IpAddr::from(Ipv4Addr::UNSPECIFIED), port)).await?;
-        let _ = ready.send(());
-        tokio::spawn(async move {
-            let mut said = [0; 1500];
-            while let Ok((length, from)) = socket.recv_from(&mut said).await {
-                let _ = socket.send_to(&said[..length], from).await;
-            }
-        });
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut from, mut to) = stream.split();
-                tokio::io::copy(&mut from, &mut to).await
-            });
-        }
-        Ok(())
-    })?;
-    up.recv().map_err(|_| lab::Error::Unexpected(format!("nothing listens on port {port}")))
+    let connections = (Ipv6Addr::UNSPECIFIED, port).into();
+    lab::echo::repeat(host, connections, (Ipv4Addr::UNSPECIFIED, port).into())
 }

@@ -33,6 +33,7 @@
 //! | [`names`] | a name server that changes its mind |
 //! | `zone` | a name server with a zone that can be changed |
 //! | [`socks`] | a SOCKS5 client that asks for anything |
+//! | [`echo`] | somebody who says again what is said to them |
 //! | [`forwarder`] | a plain TCP forwarder, to compare a relay with |
 //! | [`client`] | a client that does what no app can be made to do |
 //! | [`phone`] | somebody with a small phone, who sets up their apps by a page |
@@ -54,6 +55,7 @@ pub mod censor;
 mod channel;
 pub mod client;
 mod clock;
+pub mod echo;
 mod error;
 pub mod flood;
 pub mod forwarder;

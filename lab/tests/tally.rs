@@ -13,7 +13,7 @@ use lab::{Blockade, Host, Relay, Result, Website, client, country, tdlib, websit
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 const MIB: u64 = 1 << 20;
@@ -163,25 +163,7 @@ fn telegrams_bytes_are_counted_exactly_while_a_connection_lasts_and_to_its_very_
 /// On that host, whatever is said to port 8443 and, in datagrams, to port 3478 comes back.
 fn echo(host: &Host) -> Result<(SocketAddr, SocketAddr)> {
     let (tcp, udp) = ((host.v4(), 8443).into(), (host.v4(), 3478).into());
-    let (listening, wait) = std::sync::mpsc::channel();
-    let _ = host.start(async move || {
-        let (listener, socket) = (TcpListener::bind(tcp).await?, UdpSocket::bind(udp).await?);
-        let _ = listening.send(());
-        tokio::spawn(async move {
-            let mut buffer = [0; 2048];
-            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
-                let _ = socket.send_to(&buffer[..length], from).await;
-            }
-        });
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let (mut from, mut to) = stream.split();
-                tokio::io::copy(&mut from, &mut to).await
-            });
-        }
-        Ok(())
-    })?;
-    wait.recv().expect("it listens");
+    lab::echo::repeat(host, tcp, udp)?;
     Ok((tcp, udp))
 }
 
