@@ -10,7 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use corpus::{Probe, Seen, seen};
+use corpus::{Probe, Seen};
 use front::{Front, Identity, NoRooms, Settings, Site};
 use lab::relay::Form;
 use lab::website::curl;
@@ -94,7 +94,10 @@ impl Scene {
         let share = probes.len().div_ceil(self.scanners.len());
         thread::scope(|scope| {
             let shares = probes.chunks(share).zip(&self.scanners);
-            let seeing = shares.map(|(probes, host)| scope.spawn(move || seen(host, at, probes)));
+            let seeing = shares.map(|(probes, host)| {
+                let probes = probes.to_vec();
+                scope.spawn(move || host.run(async move || corpus::seen(at, &probes).await))
+            });
             let seeing: Vec<_> = seeing.collect();
             let all = seeing.into_iter().map(|share| share.join().expect("no panic"));
             all.flat_map(|share| share.expect("it answers")).collect()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use corpus::{Probe, Seen, seen};
+use corpus::{Probe, Seen};
 use lab::relay::Form;
 use lab::{Blockade, Forwarder, Host, Relay, Result, Website, client, country};
 use tokio::time::timeout;
@@ -83,6 +83,12 @@ impl Scene {
         assert!(unlike.is_empty(), "{} of {}: {unlike:#?}", unlike.len(), probes.len());
         Ok(())
     }
+}
+
+/// What comes of each probe when this host sends it.
+fn seen(host: &Host, at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
+    let probes = probes.to_vec();
+    host.run(async move || corpus::seen(at, &probes).await)
 }
 
 #[test]

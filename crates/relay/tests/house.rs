@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use corpus::{Probe, Seen, probe};
+use corpus::{Probe, Seen};
 use front::{Front, Identity, NoRooms, Settings as FrontSettings, Site};
 use lab::client;
 use relay::{CourseSettings, House, Keys, NoDesk, Settings};
@@ -104,17 +104,7 @@ impl Scene {
 /// What comes of each probe at this address.
 fn seen(at: SocketAddr, probes: &[Probe]) -> Vec<Seen> {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let mut all = Vec::new();
-        for some in probes.chunks(48) {
-            let probing: Vec<_> =
-                some.iter().map(|one| tokio::spawn(probe(at, one.clone()))).collect();
-            for one in probing {
-                all.push(one.await.expect("no panic").expect("it answers"));
-            }
-        }
-        all
-    })
+    runtime.block_on(corpus::seen(at, probes)).expect("it answers")
 }
 
 fn assert_alike(scene: &Scene, probes: &[Probe]) {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use lab::{Error, Host, Result};
+use lab::{Error, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -203,22 +203,19 @@ fn records(mut bytes: &[u8]) -> Option<Vec<(u8, usize)>> {
 const AT_ONCE: usize = 48;
 
 /// What comes of each probe at this address, in the order in which they are.
-pub fn seen(host: &Host, at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
-    let probes = probes.to_vec();
-    host.run(async move || {
-        let mut all = Vec::new();
-        for some in probes.chunks(AT_ONCE) {
-            let probing = some.iter().map(|one| tokio::spawn(probe(at, one.clone())));
-            for one in probing.collect::<Vec<_>>() {
-                all.push(one.await.expect("a probe does not panic")?);
-            }
+pub async fn seen(at: SocketAddr, probes: &[Probe]) -> Result<Vec<Seen>> {
+    let mut all = Vec::new();
+    for some in probes.chunks(AT_ONCE) {
+        let probing = some.iter().map(|one| tokio::spawn(probe(at, one.clone())));
+        for one in probing.collect::<Vec<_>>() {
+            all.push(one.await.expect("a probe does not panic")?);
         }
-        Ok(all)
-    })
+    }
+    Ok(all)
 }
 
 /// Says it all, and tells what was seen.
-pub async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
+async fn probe(at: SocketAddr, probe: Probe) -> Result<Seen> {
     let Probe { said, pause, ends, .. } = probe;
     let spoke_on = said.len() > 1;
     let stream = TcpStream::connect(at).await?;
