@@ -1,7 +1,7 @@
 //! Order among equals, from a seed (SplitMix64: Steele, Lea and Flood 2014). It keeps no secret.
 
 /// A stream of numbers. The same seed gives the same stream.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Chance(u64);
 
 impl Chance {

@@ -1,23 +1,43 @@
 //! Who of those that wait goes where: the least suspect to tests on fresh endpoints, the others to the
-//! open pool.
+//! open pool, and those who nearly certainly inform to endpoints of their own.
 
-use super::risk::cleared;
-use super::state::{EndpointId, Move, PersonId, RelayId, Seats};
-use super::Hours;
+use super::people::FILLS;
+use super::relays::Status;
+use super::state::{EndpointId, Move, PersonId, RelayId, Seats, Use, single};
+use super::{Hours, risk::cleared};
 
-/// A group younger than this is not merged: its test is not over.
-const TEST: Hours = 1.4;
 /// How often what is believed of newcomers is worked out anew.
-const CENSUS: Hours = 0.25;
-/// From where on hours without a block say something of a newcomer.
-const SETTLED: Hours = 4.0;
+const CENSUS: Hours = 0.5;
+/// Beyond this risk nobody is tested.
+const HOPELESS: f64 = 0.9;
+/// Over how many hours the endpoints in stock are to last.
+const STOCK: f64 = 6.0;
+/// The smallest risk that a group takes together.
+const LEAST_DOSE: f64 = 0.1;
+/// Up to which share of the slots that can be filled anew during one test endpoints are scarce.
+const SCARCE: f64 = 0.5;
+/// How far ahead of a block the pool moves, at least.
+const AHEAD: Hours = 0.25;
+
+/// Those who are to sit on one endpoint.
+struct Group {
+    people: Vec<PersonId>,
+    dose: f64,
+    is_new: bool,
+}
 
 impl Seats {
     /// Seats those who wait, as far as there are endpoints, and puts others together to make room:
-    /// everybody who has moved. Whoever still waits had no endpoint to go to.
+    /// everybody who has moved, the last move of each counting. Whoever still waits had no endpoint to
+    /// go to.
     pub fn settle(&mut self, now: Hours) -> Vec<Move> {
+        let passed = self.settled.map_or(0.0, |settled| (now - settled).max(0.0));
+        self.supply.look(passed);
+        self.supply.started.get_or_insert(now);
+        self.settled = Some(now);
         self.census(now);
         self.clear_relays(now);
+        self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
         let mut moves = Vec::new();
         if self.waiting.is_empty() {
             return moves;
@@ -25,75 +45,94 @@ impl Seats {
         let mut waiting = std::mem::take(&mut self.waiting);
         self.chance.shuffle(&mut waiting);
         waiting.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
-        let mut groups = self.cut(&waiting);
-        if groups.len() > self.usable() {
-            waiting = self.top_up(waiting, now, &mut moves);
-            groups = self.cut(&waiting);
-        }
+        let hopeful = waiting.partition_point(|&id| self.held(id) <= HOPELESS);
+        let last = waiting.split_off(hopeful);
+        let waiting = self.top_up(waiting, now, &mut moves);
 
-        self.make_room(groups.len(), self.rule.merged, now, &mut moves);
-        let mut free = self.free();
-        let mut reserve = self.for_the_pool(waiting.len(), &groups, &free);
-        if reserve > free.len() || free.is_empty() {
-            self.make_room(reserve.max(1), self.rule.crowded, now, &mut moves);
-            free = self.free();
-            reserve = self.for_the_pool(waiting.len(), &groups, &free);
+        let groups = self.cut(&waiting, now);
+        let wanted = groups.len() + usize::from(!last.is_empty());
+        moves.extend(self.make_room(wanted, self.rule.merged, now));
+        let mut free = self.free(now);
+        let (mut tests, mut all) = self.tests(&groups, &free, last.len(), now);
+        if !all {
+            moves.extend(self.make_room(self.usable() + 4, self.rule.crowded, now));
+            free = self.free(now);
+            (tests, all) = self.tests(&groups, &free, last.len(), now);
         }
-
-        let mut rest = &waiting[..];
-        for &size in groups.iter().take(free.len().saturating_sub(reserve)) {
-            let Some(relay) = self.take(&mut free, size) else { break };
-            let (these, others) = rest.split_at(size);
-            let endpoint = self.open(relay, now, false);
-            let is_new = these.iter().all(|&id| !self.people[id as usize].is_known);
-            let nobody: f64 = these.iter().map(|&id| 1.0 - f64::from(self.held(id))).product();
-            let opened = &mut self.endpoints[endpoint as usize];
-            (opened.is_new, opened.odds) = (is_new, 1.0 - nobody);
-            self.seat_all(these, endpoint, now, &mut moves);
-            rest = others;
+        let _ = all;
+        let mut rest = Vec::new();
+        for (place, group) in groups.into_iter().enumerate() {
+            let endpoint = (place < tests)
+                .then(|| self.take(&mut free, group.people.len()))
+                .flatten()
+                .and_then(|relay| self.open(relay, now, Use::Test));
+            let Some(endpoint) = endpoint else {
+                rest.extend(group.people);
+                continue;
+            };
+            if let Some(opened) = self.endpoints.get_mut(&endpoint) {
+                (opened.is_new, opened.odds) = (group.is_new, 1.0 - (-group.dose).exp());
+            }
+            moves.extend(self.sit(&group.people, endpoint, now));
         }
-        self.pool(rest, free, now, &mut moves);
+        rest.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        let rest = self.pool(rest, Use::Pool, &mut free, now, &mut moves);
+        let last = self.pool(last, Use::Last, &mut free, now, &mut moves);
+        self.waiting = rest;
+        self.waiting.extend(last);
         moves
     }
 
-    fn held(&self, id: PersonId) -> f32 {
-        self.people[id as usize].risk
+    pub(super) fn usable(&self) -> usize {
+        self.relays.iter().map(super::relays::Relay::usable).sum()
     }
 
-    fn usable(&self) -> usize {
-        self.relays.iter().map(|relay| relay.usable() as usize).sum()
+    fn slots(&self) -> usize {
+        let works = |relay: &&super::relays::Relay| relay.status == Status::Working;
+        self.relays.iter().filter(works).map(|relay| relay.slots as usize).sum()
     }
 
-    /// Where endpoints are short, newcomers join others who have not sat for long; who is left.
+    /// What share of all slots could be filled anew during one test.
+    fn pace(&self, now: Hours) -> f64 {
+        let fresh: u32 = self.relays.iter().map(|relay| relay.fresh).sum();
+        let an_hour = self.supply.an_hour(now) + f64::from(fresh) / STOCK;
+        an_hour * f64::from(self.learned.after(0.9)) / (self.slots() as f64).max(1.0)
+    }
+
+    /// Newcomers join other newcomers who have just sat down; who is left.
     fn top_up(
         &mut self,
         waiting: Vec<PersonId>,
         now: Hours,
         moves: &mut Vec<Move>,
     ) -> Vec<PersonId> {
+        let young: Vec<EndpointId> = (self.endpoints.iter().rev())
+            .filter(|(_, at)| at.is_for == Use::Test && at.is_new && now - at.since <= FILLS)
+            .map(|(&id, _)| id)
+            .collect();
+        if young.is_empty() {
+            return waiting;
+        }
         let (known, mut new): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|&id| self.people[id as usize].is_known);
-        let young: Vec<EndpointId> = self
-            .live
-            .iter()
-            .copied()
-            .filter(|&id| {
-                let endpoint = &self.endpoints[id as usize];
-                endpoint.is_new && now - endpoint.since < TEST
-            })
-            .collect();
         for id in young {
-            let mut dose = self.dose(id, self.endpoints[id as usize].since);
-            let mut space = self.relays[self.relay_of(id) as usize].space();
-            while let Some(&person) = new.last()
-                && space > 0
-                && dose + f64::from(self.held(person)) <= self.rule.dose
+            let mut dose = self.dose(&self.endpoints[&id], now);
+            let mut space = self.relay_at(id).space();
+            let mut joins = Vec::new();
+            while space > 0
+                && let Some(&person) = new.last()
+                && dose + self.held(person) <= self.rule.dose
             {
-                dose += f64::from(self.held(person));
+                dose += self.held(person);
                 space -= 1;
+                joins.push(person);
                 new.pop();
-                self.sit(person, id, now);
-                moves.push(Move { person, to: id });
+            }
+            if !joins.is_empty() {
+                if let Some(endpoint) = self.endpoints.get_mut(&id) {
+                    endpoint.odds = 1.0 - (-dose).exp();
+                }
+                moves.extend(self.sit(&joins, id, now));
             }
         }
         new.extend(known);
@@ -101,200 +140,198 @@ impl Seats {
         new
     }
 
-    /// How many of those in order go into each group.
-    fn cut(&self, waiting: &[PersonId]) -> Vec<usize> {
-        let most = self.relays.iter().map(|relay| relay.room as usize / 2).max().unwrap_or(0).max(1);
-        let mut sizes = Vec::new();
-        let (mut size, mut dose) = (0, 0.0);
-        for &id in waiting {
-            let risk = f64::from(self.held(id));
-            // Those who have lived through something are never with those who have not.
-            if size > 0 && (dose + risk > self.rule.dose || size >= most) {
-                sizes.push(size);
-                (size, dose) = (0, 0.0);
+    /// Those in order in groups of bounded risk, newcomers apart: those first that are most worth
+    /// testing.
+    fn cut(&self, waiting: &[PersonId], now: Hours) -> Vec<Group> {
+        let most = self.relays.iter().map(super::relays::Relay::space).max().unwrap_or(0).max(1);
+        // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
+        let dose = -(1.0 - self.pace(now).min(0.99)).ln();
+        let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        let mut groups = Vec::new();
+        for is_new in [true, false] {
+            let mut group = Group { people: Vec::new(), dose: 0.0, is_new };
+            for &id in waiting {
+                if self.people[id as usize].is_known == is_new {
+                    continue;
+                }
+                let risk = self.held(id);
+                let is_full = group.dose + risk > limit || group.people.len() >= most;
+                if is_full && !group.people.is_empty() {
+                    groups.push(std::mem::replace(
+                        &mut group,
+                        Group { people: Vec::new(), dose: 0.0, is_new },
+                    ));
+                }
+                group.people.push(id);
+                group.dose += risk;
             }
-            size += 1;
-            dose += risk;
+            if !group.people.is_empty() {
+                groups.push(group);
+            }
         }
-        if size > 0 {
-            sizes.push(size);
-        }
-        sizes
+        groups.sort_by(|one, two| self.worth(two).total_cmp(&self.worth(one)));
+        groups
+    }
+
+    /// How many hours of people being online are won for each endpoint that a test costs: those of a
+    /// group that lives on stay for long, the others until the block.
+    fn worth(&self, group: &Group) -> f64 {
+        let passes = (-group.dose).exp();
+        let soon = f64::from(self.learned.after(0.5));
+        group.people.len() as f64 * (passes * self.rule.ahead + soon) / (1.0 - passes).max(1e-6)
     }
 
     /// Relays that can open an endpoint, each as often as it can; but none that is the censor's.
-    fn free(&mut self) -> Vec<RelayId> {
+    fn free(&mut self, now: Hours) -> Vec<RelayId> {
         let mut free = Vec::new();
         for (id, relay) in (0..).zip(&self.relays) {
-            if relay.space() > 0 && !self.is_foul(id) {
-                free.extend(std::iter::repeat_n(id, relay.usable() as usize));
+            if !relay.is_foul() {
+                free.extend(std::iter::repeat_n(id, relay.usable()));
             }
         }
         self.chance.shuffle(&mut free);
+        if self.supply.unit == super::relays::Unit::Prefix {
+            // One endpoint to a prefix.
+            let mut taken: std::collections::BTreeSet<u32> = (self.endpoints.values())
+                .filter(|at| at.is_for != Use::Idle)
+                .map(|at| self.relays[at.place.relay as usize].terms.prefix)
+                .collect();
+            free.retain(|&id| taken.insert(self.relays[id as usize].terms.prefix));
+        }
+        if self.supply.started.is_none_or(|started| now - started < 1.0) {
+            let kept = (self.slots() as f64 * self.rule.reserve).ceil() as usize;
+            free.truncate(free.len().saturating_sub(if self.slots() > 1 { kept } else { 0 }));
+        }
         free
     }
 
-    /// Takes one whose relay has room for so many.
-    fn take(&self, free: &mut Vec<RelayId>, size: usize) -> Option<RelayId> {
-        let fits = |relay: &RelayId| self.relays[*relay as usize].space() >= size;
-        let place = free.iter().rposition(fits)?;
+    /// Takes one whose relay has room for so many: of some, the emptiest.
+    fn take(&mut self, free: &mut Vec<RelayId>, size: usize) -> Option<RelayId> {
+        let mut best: Option<(usize, usize)> = None;
+        for _ in 0..4 {
+            let place = self.chance.below(free.len());
+            let space = free.get(place).map_or(0, |&id| self.relays[id as usize].space());
+            if space >= size && best.is_none_or(|(_, most)| space > most) {
+                best = Some((place, space));
+            }
+        }
+        let fits = |id: &RelayId| self.relays[*id as usize].space() >= size;
+        let place = best.map(|(place, _)| place).or_else(|| free.iter().rposition(fits))?;
         Some(free.swap_remove(place))
     }
 
-    /// How many endpoints the pool must have, so that everybody who gets no test is seated at once.
-    fn for_the_pool(&self, waiting: usize, groups: &[usize], free: &[RelayId]) -> usize {
-        if groups.len() <= free.len() {
-            return 0;
+    /// How many of these groups are tested, and whether everybody else finds a seat in the pool.
+    fn tests(&self, groups: &[Group], free: &[RelayId], last: usize, now: Hours) -> (usize, bool) {
+        let kept = usize::from(last > 0);
+        let most = free.len().saturating_sub(kept);
+        let mut tests = groups.len().min(most);
+        let mut rest: usize = groups[tests..].iter().map(|group| group.people.len()).sum();
+        if rest == 0 {
+            return (tests, kept <= free.len());
         }
-        let mut relays = free.to_vec();
-        relays.sort_unstable();
-        relays.dedup();
+        let open: usize = {
+            let mut relays: Vec<RelayId> = (self.endpoints.values())
+                .filter(|at| at.is_for == Use::Pool)
+                .map(|at| at.place.relay)
+                .collect();
+            relays.sort_unstable();
+            relays.dedup();
+            relays.iter().map(|&id| self.relays[id as usize].space()).sum()
+        };
+        let mut rooms: Vec<RelayId> = free.to_vec();
+        rooms.sort_unstable();
+        rooms.dedup();
         let mut rooms: Vec<usize> =
-            relays.iter().map(|&relay| self.relays[relay as usize].space()).collect();
+            rooms.iter().map(|&id| self.relays[id as usize].space()).collect();
         rooms.sort_unstable_by(|one, two| two.cmp(one));
-        let (mut left, mut needs) = (waiting, 0);
-        for room in rooms {
-            let tested: usize = groups.iter().take(free.len() - needs).sum();
-            if left <= tested {
-                break;
+        let is_scarce = self.pace(now) < SCARCE;
+        let soon = f64::from(self.learned.after(0.5));
+        let mut pools = 0;
+        let mut seated = open;
+        loop {
+            if seated >= rest {
+                return (tests, true);
             }
-            left = left.saturating_sub(room);
-            needs += 1;
+            let Some(&room) = rooms.get(pools) else { return (tests, false) };
+            if tests + pools >= most {
+                let Some(group) = tests.checked_sub(1).map(|place| &groups[place]) else {
+                    return (tests, false);
+                };
+                let won = room.min(rest - seated) as f64 * soon;
+                if is_scarce && self.worth(group) > won {
+                    return (tests, false);
+                }
+                tests -= 1;
+                rest += group.people.len();
+                if tests + pools >= most {
+                    continue;
+                }
+            }
+            seated += room;
+            pools += 1;
         }
-        needs
     }
 
-    /// Seats the rest together, the most suspect with each other: on fresh endpoints while there are
-    /// any, then wherever others of the pool sit.
+    /// Seats these together, the most suspect with each other: where others of the pool sit, then on
+    /// fresh endpoints, then wherever there is room at all. Who is left.
     fn pool(
         &mut self,
-        rest: &[PersonId],
-        mut free: Vec<RelayId>,
+        these: Vec<PersonId>,
+        is_for: Use,
+        free: &mut Vec<RelayId>,
         now: Hours,
         moves: &mut Vec<Move>,
-    ) {
-        let mut left = rest;
+    ) -> Vec<PersonId> {
+        let mut left = &these[..];
+        self.join(&mut left, is_for, now, moves);
         free.sort_by_key(|&relay| self.relays[relay as usize].space());
         while !left.is_empty() {
             let Some(relay) = free.pop() else { break };
-            let room = self.relays[relay as usize].space().min(left.len());
-            if room == 0 {
-                continue;
+            self.open_pool(&mut left, relay, is_for, now, moves);
+        }
+        let other = if is_for == Use::Pool { Use::Last } else { Use::Pool };
+        self.join(&mut left, other, now, moves);
+        for relay in 0..super::state::number(self.relays.len()) {
+            if !left.is_empty() && self.is_foul(relay) && self.relays[relay as usize].usable() > 0 {
+                self.open_pool(&mut left, relay, is_for, now, moves);
             }
-            let (these, others) = left.split_at(room);
-            let endpoint = self.open(relay, now, true);
-            self.seat_all(these, endpoint, now, moves);
-            left = others;
         }
-        let is_open = |id: &EndpointId| self.endpoints[*id as usize].is_open;
-        let open: Vec<EndpointId> = self.live.iter().copied().filter(is_open).collect();
-        for endpoint in open {
-            let relay = self.relay_of(endpoint);
-            let room = self.relays[relay as usize].space().min(left.len());
-            let (these, others) = left.split_at(room);
-            self.seat_all(these, endpoint, now, moves);
-            left = others;
-        }
-        self.waiting.extend_from_slice(left);
+        left.to_vec()
     }
 
-    fn seat_all(
+    /// Seats as many as there is room for on endpoints that are open for this.
+    fn join(&mut self, left: &mut &[PersonId], is_for: Use, now: Hours, moves: &mut Vec<Move>) {
+        if left.is_empty() {
+            return;
+        }
+        let open: Vec<EndpointId> = (self.endpoints.iter().rev())
+            .filter(|(_, at)| at.is_for == is_for)
+            .map(|(&id, _)| id)
+            .collect();
+        for endpoint in open {
+            let (these, others) = left.split_at(self.relay_at(endpoint).space().min(left.len()));
+            if !these.is_empty() {
+                moves.extend(self.sit(these, endpoint, now));
+            }
+            *left = others;
+        }
+    }
+
+    fn open_pool(
         &mut self,
-        these: &[PersonId],
-        endpoint: EndpointId,
+        left: &mut &[PersonId],
+        relay: RelayId,
+        is_for: Use,
         now: Hours,
         moves: &mut Vec<Move>,
     ) {
-        for &person in these {
-            self.sit(person, endpoint, now);
-            moves.push(Move { person, to: endpoint });
-        }
-    }
-
-    /// Puts the cleanest groups of a relay together, where it has fresh endpoints and no slot for them,
-    /// until so many can be opened in all.
-    fn make_room(&mut self, wanted: usize, merged: f64, now: Hours, moves: &mut Vec<Move>) {
-        let mut short = wanted.saturating_sub(self.usable());
-        let is_full = |relay: &super::state::Relay| relay.space() > 0 && relay.fresh > relay.usable();
-        if short == 0 || !self.relays.iter().any(is_full) {
-            return;
-        }
-        let mut groups: Vec<Vec<(f64, EndpointId)>> = vec![Vec::new(); self.relays.len()];
-        for &id in &self.live {
-            let endpoint = &self.endpoints[id as usize];
-            let relay = endpoint.relay as usize;
-            if !endpoint.is_open && now - endpoint.since > TEST && is_full(&self.relays[relay]) {
-                groups[relay].push((self.dose(id, now), id));
-            }
-        }
-        for (relay, groups) in groups.iter_mut().enumerate() {
-            groups.sort_by(|one, two| two.0.total_cmp(&one.0));
-            while short > 0 && is_full(&self.relays[relay]) {
-                let (Some((less, from)), Some((more, to))) = (groups.pop(), groups.pop()) else {
-                    break;
-                };
-                if less + more > merged {
-                    break;
-                }
-                self.join(from, to, now, moves);
-                groups.push((less + more, to));
-                short -= 1;
-            }
-        }
-        if merged < self.rule.crowded {
-            return;
-        }
-        // Relays that cannot help themselves.
-        let mut all: Vec<(f64, EndpointId)> = groups.concat();
-        all.sort_by(|one, two| two.0.total_cmp(&one.0));
-        let Some((mut sum, mut to)) = all.pop() else { return };
-        while let Some((dose, from)) = all.pop() {
-            let space = self.relays[self.relay_of(to) as usize].space();
-            let is_free = is_full(&self.relays[self.relay_of(from) as usize]);
-            if short == 0 || sum + dose > merged {
-                return;
-            }
-            if space < self.members(from).len() || !is_free {
-                (sum, to) = (dose, from);
-                continue;
-            }
-            self.join(from, to, now, moves);
-            sum += dose;
-            short -= 1;
-        }
-    }
-
-    fn join(&mut self, from: EndpointId, to: EndpointId, now: Hours, moves: &mut Vec<Move>) {
-        let members = self.close(from);
-        for &id in &members {
-            self.stand_up(id, now);
-        }
-        self.seat_all(&members, to, now, moves);
-    }
-
-    /// The risk that sits there.
-    fn dose(&self, endpoint: EndpointId, now: Hours) -> f64 {
-        let risk = |&id: &PersonId| {
-            let person = &self.people[id as usize];
-            cleared(person.risk.into(), self.learned.quiet(now - person.since))
-        };
-        self.endpoints[endpoint as usize].members.iter().map(risk).sum()
-    }
-
-    /// Each group that lives on speaks for its relay.
-    fn clear_relays(&mut self, now: Hours) {
-        let mut spoken = Vec::new();
-        for &id in &self.live {
-            let endpoint = &mut self.endpoints[id as usize];
-            if !endpoint.has_spoken && now - endpoint.since > TEST {
-                endpoint.has_spoken = true;
-                if !endpoint.is_open {
-                    spoken.push((endpoint.relay, endpoint.odds));
-                }
-            }
-        }
-        for (relay, odds) in spoken {
-            self.speak(relay, odds, false);
+        let room = self.relays[relay as usize].space().min(left.len());
+        if room > 0
+            && let Some(endpoint) = self.open(relay, now, is_for)
+        {
+            let (these, others) = left.split_at(room);
+            moves.extend(self.sit(these, endpoint, now));
+            *left = others;
         }
     }
 
@@ -306,20 +343,17 @@ impl Seats {
         self.counted = Some(now);
         let (mut risk, mut people) = (0.0, 0.0);
         for person in &self.people {
-            let held = f64::from(person.risk);
-            if person.is_known {
-                risk += held;
-                people += 1.0;
-            } else if now - person.since > SETTLED {
-                risk += held * self.rule.sleepers;
+            let quiet = self.learned.quiet(now - person.since);
+            if person.is_here && (person.is_known || quiet < 0.5) {
+                risk += cleared(person.risk.into(), quiet);
                 people += 1.0;
             }
         }
         self.learned.census(risk, people, self.rule.share);
-        let share = super::state::single(self.learned.share());
+        let share = single(self.learned.share);
         for &id in &self.waiting {
             let person = &mut self.people[id as usize];
-            if !person.is_known {
+            if !person.is_known && !person.is_abroad {
                 person.risk = share;
             }
         }

@@ -1,29 +1,25 @@
-//! People, endpoints, relays, and what happens to them.
+//! Who sits where.
 
-use super::risk::{Learned, blame, cleared};
+use std::collections::BTreeMap;
+
+use super::relays::Relay;
+use super::risk::{Learned, cleared};
 use super::{Chance, Hours};
 
-/// Somebody's place in the list of people.
+/// Somebody's place in the list of people. It is used again after they have left.
 pub type PersonId = u32;
-/// An endpoint's place in the list of all that ever were.
+/// An endpoint's number among all that ever were. Never used again.
 pub type EndpointId = u32;
-/// A relay's place in the list of relays.
+/// A relay's place in the list of relays. Never used again.
 pub type RelayId = u32;
 
 pub(super) const NOWHERE: EndpointId = EndpointId::MAX;
-/// More is never believed of anybody, so that time can clear them.
-const CERTAIN: f64 = 0.999;
-/// How often a test fails on a relay of the censor's.
-const FOUL: f64 = 0.95;
-/// How many times likelier it must be than chance.
-const SURE: f64 = 1000.0;
-/// How much one piece of other evidence can raise the odds of somebody, at most.
-const MOST_EVIDENCE: f64 = 8.0;
 
 /// What can be chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// The risk that a group on a fresh endpoint takes together: with 0.7, half of them live on.
+    /// The risk that a group on a fresh endpoint takes together, at most: with 0.8, 45 % of them live
+    /// on. Where endpoints are scarce it is less.
     pub dose: f64,
     /// The share of people who inform, as believed before anything has happened.
     pub share: f64,
@@ -33,6 +29,10 @@ pub struct Rule {
     pub merged: f64,
     /// The same where people would have no seat otherwise.
     pub crowded: f64,
+    /// For how many hours ahead it is worth knowing who does not inform.
+    pub ahead: f64,
+    /// The share of all endpoints that is not handed out within the first hour.
+    pub reserve: f64,
 }
 
 impl Default for Rule {
@@ -43,6 +43,8 @@ impl Default for Rule {
             sleepers: 0.03,
             merged: 0.5,
             crowded: 1.5,
+            ahead: 24.0,
+            reserve: 0.1,
         }
     }
 }
@@ -56,25 +58,60 @@ pub struct Move {
     pub to: EndpointId,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Person {
-    pub risk: f32,
-    /// When they sat down.
-    pub since: Hours,
-    pub at: EndpointId,
-    /// Whether they have lived through anything: a block, or some hours without one.
-    pub is_known: bool,
+/// Where an endpoint is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// On which relay.
+    pub relay: RelayId,
+    /// The how manieth endpoint it is that this relay ever opened, from 0: the hub makes an address
+    /// and a port of it.
+    pub slot: u32,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Endpoint {
-    pub relay: RelayId,
-    /// Part of the open pool.
-    pub is_open: bool,
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Person {
+    pub risk: f32,
+    /// When they sat down, or began to wait.
     pub since: Hours,
+    /// When they were last heard of.
+    pub seen: Hours,
+    pub at: EndpointId,
+    /// Another endpoint that they were shown.
+    pub spare: EndpointId,
+    /// Who said first that they log in from abroad: an owner of relays, counted from 1.
+    pub word: u16,
+    /// Whether two owners said so.
+    pub is_abroad: bool,
+    /// Whether they have lived through anything: a block, or some hours without one.
+    pub is_known: bool,
+    /// Whether there is such a person: `false` for a place that is free.
+    pub is_here: bool,
+}
+
+/// What an endpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// A group whose risk is small enough to learn from what happens.
+    Test,
+    /// Everybody for whom there is no test.
+    Pool,
+    /// Those who nearly certainly inform.
+    Last,
+    /// Nobody: those who sat there have moved, and it is not blocked.
+    Idle,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Endpoint {
+    pub place: Place,
+    pub is_for: Use,
+    /// When its first person sat down.
+    pub since: Hours,
+    /// When others last joined them.
+    pub joined: Hours,
     pub members: Vec<PersonId>,
-    /// Where it stands in the list of those that live.
-    pub place: usize,
+    /// Who knows of it and sits elsewhere.
+    pub exposed: Vec<PersonId>,
     /// How probably its test was to fail.
     pub odds: f64,
     /// Whether only newcomers sat down there.
@@ -83,49 +120,26 @@ pub(super) struct Endpoint {
     pub has_spoken: bool,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Relay {
-    /// How many endpoints it can have at a time.
-    pub slots: u32,
-    pub live: u32,
-    /// How many more it could open that nobody knows.
-    pub fresh: u32,
-    /// How many people it can carry, and carries.
-    pub room: u32,
-    pub load: u32,
-    /// How much likelier, as a logarithm, it has become that it is the censor's.
-    pub foul: f64,
-}
-
-impl Relay {
-    /// How many endpoints it can open for somebody.
-    pub fn usable(&self) -> u32 {
-        if self.space() == 0 {
-            return 0;
-        }
-        self.fresh.min(self.slots.saturating_sub(self.live))
-    }
-
-    pub fn space(&self) -> usize {
-        self.room.saturating_sub(self.load) as usize
-    }
-}
-
-/// Who sits where, and what is believed of them: 16 bytes a person, and four where they sit.
-#[derive(Clone, Debug)]
+/// Who sits where, and what is believed of them. [`super`] tells how it works.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Seats {
     pub(super) rule: Rule,
     pub(super) people: Vec<Person>,
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) live: Vec<EndpointId>,
+    /// Places in the list of people that are free.
+    pub(super) vacant: Vec<PersonId>,
+    /// Those that are open.
+    pub(super) endpoints: BTreeMap<EndpointId, Endpoint>,
+    /// The number of the next.
+    pub(super) opened: EndpointId,
     pub(super) relays: Vec<Relay>,
     pub(super) waiting: Vec<PersonId>,
     pub(super) learned: Learned,
     pub(super) chance: Chance,
+    pub(super) supply: super::relays::Supply,
     pub(super) counted: Option<Hours>,
-    /// How many tests were to fail, and did.
-    pub(super) expected: f64,
-    pub(super) failed: f64,
+    pub(super) settled: Option<Hours>,
+    /// How many times somebody knows an endpoint where they do not sit.
+    pub(super) exposures: usize,
 }
 
 impl Seats {
@@ -136,150 +150,74 @@ impl Seats {
             learned: Learned::new(rule.share, rule.sleepers),
             rule,
             people: Vec::new(),
-            endpoints: Vec::new(),
-            live: Vec::new(),
+            vacant: Vec::new(),
+            endpoints: BTreeMap::new(),
+            opened: 0,
             relays: Vec::new(),
             waiting: Vec::new(),
             chance: Chance::new(seed),
+            supply: super::relays::Supply::default(),
             counted: None,
-            expected: 5.0,
-            failed: 5.0,
+            settled: None,
+            exposures: 0,
         }
-    }
-
-    /// A relay that can have so many endpoints at a time, which nobody knows yet, and carry so many
-    /// people. What counts as an endpoint is what the censor can block: an address, or an address and
-    /// a port.
-    pub fn relay(&mut self, slots: u32, room: u32) -> RelayId {
-        self.relays.push(Relay { slots, live: 0, fresh: slots, room, load: 0, foul: 0.0 });
-        number(self.relays.len() - 1)
-    }
-
-    /// A relay has so many more endpoints that nobody knows. It keeps as many as it has slots.
-    pub fn fresh(&mut self, relay: RelayId, count: u32) {
-        let relay = &mut self.relays[relay as usize];
-        relay.fresh = relay.fresh.saturating_add(count).min(relay.slots);
-    }
-
-    /// Somebody new, who waits for a seat.
-    pub fn arrive(&mut self, now: Hours) -> PersonId {
-        let risk = single(self.learned.share());
-        self.people.push(Person { risk, since: now, at: NOWHERE, is_known: false });
-        let id = number(self.people.len() - 1);
-        self.waiting.push(id);
-        id
     }
 
     /// Where somebody sits.
     #[must_use]
     pub fn seat(&self, person: PersonId) -> Option<EndpointId> {
-        self.people.get(person as usize).map(|person| person.at).filter(|at| *at != NOWHERE)
+        self.people.get(person as usize).map(|person| person.at).filter(|&at| at != NOWHERE)
     }
 
     /// Who sits there: nobody, once it is blocked or gone.
     #[must_use]
     pub fn members(&self, endpoint: EndpointId) -> &[PersonId] {
-        &self.endpoints[endpoint as usize].members
+        self.endpoints.get(&endpoint).map_or(&[], |endpoint| &endpoint.members)
     }
 
-    /// Whose endpoint it is.
+    /// Where an endpoint is: `None` once it is blocked or gone.
     #[must_use]
-    pub fn relay_of(&self, endpoint: EndpointId) -> RelayId {
-        self.endpoints[endpoint as usize].relay
+    pub fn place(&self, endpoint: EndpointId) -> Option<Place> {
+        self.endpoints.get(&endpoint).map(|endpoint| endpoint.place)
     }
 
-    /// How many endpoints there ever were.
+    /// The endpoints that are open, with people or without.
+    pub fn open_endpoints(&self) -> impl Iterator<Item = (EndpointId, Place)> {
+        self.endpoints.iter().map(|(&id, endpoint)| (id, endpoint.place))
+    }
+
+    /// How many people wait for a seat.
     #[must_use]
-    pub fn endpoints(&self) -> usize {
-        self.endpoints.len()
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
-    /// How probable it is believed that somebody informs.
+    /// How probable it is believed that somebody informs: 0 for nobody.
     #[must_use]
     pub fn risk(&self, person: PersonId) -> f64 {
-        self.people[person as usize].risk.into()
+        self.people.get(person as usize).map_or(0.0, |person| person.risk.into())
     }
 
-    /// An endpoint was blocked: somebody who sat there informs, or its relay is the censor's. They
-    /// wait for another seat.
-    pub fn blocked(&mut self, endpoint: EndpointId, now: Hours) {
-        let members = self.close(endpoint);
-        let place = &self.endpoints[endpoint as usize];
-        if !place.is_open && !members.is_empty() {
-            self.learned.block(now - place.since);
-            if !place.has_spoken {
-                let (relay, odds) = (place.relay, place.odds);
-                self.speak(relay, odds, true);
-            }
-        }
-        let place = &self.endpoints[endpoint as usize];
-        let is_foul = self.is_foul(place.relay);
-        let mut nobody = 1.0;
-        for &id in &members {
-            let person = &mut self.people[id as usize];
-            // Up to a moment ago.
-            let quiet = self.learned.quiet(now - person.since - 0.5);
-            let risk = cleared(person.risk.into(), quiet);
-            person.risk = single(risk);
-            nobody *= 1.0 - risk;
-        }
-        let blame = if is_foul { 1.0 } else { blame(nobody) };
-        for &id in &members {
-            let person = &mut self.people[id as usize];
-            person.risk = single((f64::from(person.risk) * blame).min(CERTAIN));
-            (person.at, person.since, person.is_known) = (NOWHERE, now, true);
-        }
-        self.waiting.extend(members);
+    pub(super) fn held(&self, id: PersonId) -> f64 {
+        self.people[id as usize].risk.into()
     }
 
-    /// An endpoint is gone, and nobody is to blame: its relay died, say. Those who sat there wait for
-    /// another seat.
-    pub fn gone(&mut self, endpoint: EndpointId, now: Hours) {
-        for id in self.close(endpoint) {
-            self.stand_up(id, now);
-            self.waiting.push(id);
-        }
+    pub(super) fn relay_at(&self, endpoint: EndpointId) -> &Relay {
+        &self.relays[self.endpoints[&endpoint].place.relay as usize]
     }
 
-    #[doc(hidden)]
-    #[must_use]
-    pub fn trace(&self) -> String {
-        let open = self.live.iter().filter(|&&e| self.endpoints[e as usize].is_open).count();
-        let pooled: usize = self.live.iter().filter(|&&e| self.endpoints[e as usize].is_open).map(|&e| self.members(e).len()).sum();
-        let fresh: u32 = self.relays.iter().map(|r| r.fresh).sum();
-        let usable: u32 = self.relays.iter().map(Relay::usable).sum();
-        let foul = (0..self.relays.len()).filter(|&r| self.is_foul(r as u32)).count();
-        let space: usize = self.relays.iter().map(Relay::space).sum();
-        format!("waiting {} live {} open {open} pooled {pooled} fresh {fresh} usable {usable} foul {foul} space {space} share {:.5} quiet1.5 {:.3} quiet3 {:.3}", self.waiting.len(), self.live.len(), self.learned.share(), self.learned.quiet(1.5), self.learned.quiet(3.0))
+    /// The risk of those who sit there, by now.
+    pub(super) fn dose(&self, endpoint: &Endpoint, now: Hours) -> f64 {
+        self.sum(&endpoint.members, now)
     }
 
-    /// Whether a relay is most probably the censor's: nearly all its tests fail, where those of others
-    /// do not. People who sat there are not to blame for it.
-    #[must_use]
-    pub fn is_foul(&self, relay: RelayId) -> bool {
-        self.relays[relay as usize].foul > SURE.ln()
-    }
-
-    /// A test on a relay is over, which was to fail with this probability.
-    pub(super) fn speak(&mut self, relay: RelayId, odds: f64, has_failed: bool) {
-        // If tests fail more often than was thought everywhere, that is no relay's fault.
-        self.expected += odds;
-        self.failed += f64::from(u8::from(has_failed));
-        let usual = (self.failed / self.expected).clamp(0.2, 5.0);
-        let odds = (1.0 - (1.0 - odds).powf(usual)).clamp(0.02, 0.98);
-        let foul = &mut self.relays[relay as usize].foul;
-        let step = if has_failed { (FOUL / odds).ln() } else { ((1.0 - FOUL) / (1.0 - odds)).ln() };
-        // So that one that has been sold or seized is found out too.
-        *foul = (*foul + step).max(-3.0);
-    }
-
-    /// Something else speaks against somebody, so many times as strongly as for them; eight times at
-    /// most.
-    pub fn suspect(&mut self, person: PersonId, times: f64) {
-        let person = &mut self.people[person as usize];
-        let risk = f64::from(person.risk);
-        let odds = risk / (1.0 - risk) * times.clamp(1.0, MOST_EVIDENCE);
-        person.risk = single((odds / (1.0 + odds)).min(CERTAIN));
+    /// The risk of these, by now.
+    pub(super) fn sum(&self, people: &[PersonId], now: Hours) -> f64 {
+        let risk = |&id: &PersonId| {
+            let person = &self.people[id as usize];
+            cleared(person.risk.into(), self.learned.quiet(now - person.since))
+        };
+        people.iter().map(risk).sum()
     }
 
     /// Takes what the time at their seat has shown of somebody into what is believed of them.
@@ -290,49 +228,107 @@ impl Seats {
         (person.at, person.since, person.is_known) = (NOWHERE, now, true);
     }
 
-    pub(super) fn sit(&mut self, id: PersonId, to: EndpointId, now: Hours) {
-        let endpoint = &mut self.endpoints[to as usize];
-        endpoint.members.push(id);
-        self.relays[endpoint.relay as usize].load += 1;
-        let person = &mut self.people[id as usize];
-        (person.at, person.since) = (to, now);
+    pub(super) fn sit(&mut self, these: &[PersonId], to: EndpointId, now: Hours) -> Vec<Move> {
+        let Some(endpoint) = self.endpoints.get_mut(&to) else { return Vec::new() };
+        endpoint.members.extend_from_slice(these);
+        endpoint.joined = now;
+        self.relays[endpoint.place.relay as usize].load += number(these.len());
+        for &id in these {
+            let person = &mut self.people[id as usize];
+            (person.at, person.since) = (to, now);
+        }
+        these.iter().map(|&person| Move { person, to }).collect()
     }
 
-    pub(super) fn open(&mut self, relay: RelayId, now: Hours, is_open: bool) -> EndpointId {
+    /// Opens an endpoint of a relay: one that nobody uses any more, or else a fresh one.
+    pub(super) fn open(&mut self, relay: RelayId, now: Hours, is_for: Use) -> Option<EndpointId> {
         let state = &mut self.relays[relay as usize];
-        state.live += 1;
-        state.fresh -= 1;
-        let id = number(self.endpoints.len());
-        let (members, place) = (Vec::new(), self.live.len());
-        let is_fresh = Endpoint { relay, is_open, since: now, members, place, has_spoken: false, is_new: false, odds: 0.0 };
-        self.endpoints.push(is_fresh);
-        self.live.push(id);
-        id
+        let id = if let Some(id) = state.idle.pop() {
+            id
+        } else {
+            state.fresh = state.fresh.checked_sub(1)?;
+            let place = Place { relay, slot: state.opened };
+            state.live += 1;
+            state.opened += 1;
+            let id = self.opened;
+            self.opened += 1;
+            self.endpoints.insert(id, Endpoint::at(place));
+            id
+        };
+        let endpoint = self.endpoints.get_mut(&id)?;
+        (endpoint.is_for, endpoint.since, endpoint.joined) = (is_for, now, now);
+        (endpoint.has_spoken, endpoint.is_new) = (false, false);
+        Some(id)
     }
 
-    /// Takes an endpoint off the list of those that live, and gives who sat there.
-    pub(super) fn close(&mut self, endpoint: EndpointId) -> Vec<PersonId> {
-        let closed = &mut self.endpoints[endpoint as usize];
-        let (members, place) = (std::mem::take(&mut closed.members), closed.place);
-        let relay = &mut self.relays[closed.relay as usize];
-        if self.live.get(place) == Some(&endpoint) {
-            relay.live -= 1;
-            self.live.swap_remove(place);
-            if let Some(&moved) = self.live.get(place) {
-                self.endpoints[moved as usize].place = place;
+    /// Closes an endpoint for good: whoever sat there, and what is known of it.
+    pub(super) fn close(&mut self, id: EndpointId) -> Option<Endpoint> {
+        let closed = self.endpoints.remove(&id)?;
+        let relay = &mut self.relays[closed.place.relay as usize];
+        relay.live -= 1;
+        relay.load -= number(closed.members.len());
+        relay.idle.retain(|&other| other != id);
+        self.exposures -= closed.exposed.len();
+        for &person in &closed.exposed {
+            let spare = &mut self.people[person as usize].spare;
+            if *spare == id {
+                *spare = NOWHERE;
             }
         }
+        Some(closed)
+    }
+
+    /// Everybody leaves an endpoint that others may use after them.
+    pub(super) fn vacate(&mut self, id: EndpointId, now: Hours) -> Vec<PersonId> {
+        let all = self.people.len();
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return Vec::new() };
+        let members = std::mem::take(&mut endpoint.members);
+        let relay = &mut self.relays[endpoint.place.relay as usize];
         relay.load -= number(members.len());
+        endpoint.is_for = Use::Idle;
+        endpoint.exposed.extend_from_slice(&members);
+        self.exposures += members.len();
+        relay.idle.push(id);
+        // What is known of old is bounded.
+        if self.exposures > 3 * all || relay.live > relay.slots {
+            self.close(id);
+        }
+        for &person in &members {
+            self.stand_up(person, now);
+        }
         members
     }
 }
 
-/// People and endpoints are far fewer than 2^32.
+impl Endpoint {
+    fn at(place: Place) -> Self {
+        Self {
+            place,
+            is_for: Use::Idle,
+            since: 0.0,
+            joined: 0.0,
+            members: Vec::new(),
+            exposed: Vec::new(),
+            odds: 0.0,
+            is_new: false,
+            has_spoken: false,
+        }
+    }
+}
+
+/// People and endpoints are fewer than 2^32: what is beyond counts as that many.
 pub(super) fn number(count: usize) -> u32 {
-    u32::try_from(count).expect("fewer than 2^32")
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[allow(clippy::cast_possible_truncation)]
 pub(super) fn single(value: f64) -> f32 {
     value as f32
+}
+impl Seats {
+    /// The share of newcomers who inform, as believed by now.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        self.learned.share
+    }
 }
