@@ -1,0 +1,361 @@
+//! Who of those that wait goes where: the least suspect to tests on fresh endpoints, the others to the
+//! open pool, and those who nearly certainly inform to endpoints of their own.
+
+use super::people::FILLS;
+use super::relays::Status;
+use super::state::{EndpointId, Move, PersonId, RelayId, Seats, Use, single};
+use super::{Hours, risk::cleared};
+
+/// How often what is believed of newcomers is worked out anew.
+const CENSUS: Hours = 0.5;
+/// Beyond this risk nobody is tested.
+const HOPELESS: f64 = 0.9;
+/// Over how many hours the endpoints in stock are to last.
+const STOCK: f64 = 6.0;
+/// The smallest risk that a group takes together.
+const LEAST_DOSE: f64 = 0.1;
+/// Up to which share of the slots that can be filled anew during one test endpoints are scarce.
+const SCARCE: f64 = 0.5;
+/// How far ahead of a block the pool moves, at least.
+const AHEAD: Hours = 0.25;
+
+/// Those who are to sit on one endpoint.
+struct Group {
+    people: Vec<PersonId>,
+    dose: f64,
+    is_new: bool,
+}
+
+impl Seats {
+    /// Seats those who wait, as far as there are endpoints, and puts others together to make room:
+    /// everybody who has moved, the last move of each counting. Whoever still waits had no endpoint to
+    /// go to.
+    pub fn settle(&mut self, now: Hours) -> Vec<Move> {
+        let passed = self.settled.map_or(0.0, |settled| (now - settled).max(0.0));
+        self.supply.look(passed);
+        self.supply.started.get_or_insert(now);
+        self.settled = Some(now);
+        self.census(now);
+        self.clear_relays(now);
+        self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
+        let mut moves = Vec::new();
+        if self.waiting.is_empty() {
+            return moves;
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.chance.shuffle(&mut waiting);
+        waiting.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        let hopeful = waiting.partition_point(|&id| self.held(id) <= HOPELESS);
+        let last = waiting.split_off(hopeful);
+        let waiting = self.top_up(waiting, now, &mut moves);
+
+        let groups = self.cut(&waiting, now);
+        let wanted = groups.len() + usize::from(!last.is_empty());
+        moves.extend(self.make_room(wanted, self.rule.merged, now));
+        let mut free = self.free(now);
+        let (mut tests, mut all) = self.tests(&groups, &free, last.len(), now);
+        if !all {
+            moves.extend(self.make_room(self.usable() + 4, self.rule.crowded, now));
+            free = self.free(now);
+            (tests, all) = self.tests(&groups, &free, last.len(), now);
+        }
+        let _ = all;
+        let mut rest = Vec::new();
+        for (place, group) in groups.into_iter().enumerate() {
+            let endpoint = (place < tests)
+                .then(|| self.take(&mut free, group.people.len()))
+                .flatten()
+                .and_then(|relay| self.open(relay, now, Use::Test));
+            let Some(endpoint) = endpoint else {
+                rest.extend(group.people);
+                continue;
+            };
+            if let Some(opened) = self.endpoints.get_mut(&endpoint) {
+                (opened.is_new, opened.odds) = (group.is_new, 1.0 - (-group.dose).exp());
+            }
+            moves.extend(self.sit(&group.people, endpoint, now));
+        }
+        rest.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        let rest = self.pool(rest, Use::Pool, &mut free, now, &mut moves);
+        let last = self.pool(last, Use::Last, &mut free, now, &mut moves);
+        self.waiting = rest;
+        self.waiting.extend(last);
+        moves
+    }
+
+    pub(super) fn usable(&self) -> usize {
+        self.relays.iter().map(super::relays::Relay::usable).sum()
+    }
+
+    fn slots(&self) -> usize {
+        let works = |relay: &&super::relays::Relay| relay.status == Status::Working;
+        self.relays.iter().filter(works).map(|relay| relay.slots as usize).sum()
+    }
+
+    /// What share of all slots could be filled anew during one test.
+    fn pace(&self, now: Hours) -> f64 {
+        let fresh: u32 = self.relays.iter().map(|relay| relay.fresh).sum();
+        let an_hour = self.supply.an_hour(now) + f64::from(fresh) / STOCK;
+        an_hour * f64::from(self.learned.after(0.9)) / (self.slots() as f64).max(1.0)
+    }
+
+    /// Newcomers join other newcomers who have just sat down; who is left.
+    fn top_up(
+        &mut self,
+        waiting: Vec<PersonId>,
+        now: Hours,
+        moves: &mut Vec<Move>,
+    ) -> Vec<PersonId> {
+        let young: Vec<EndpointId> = (self.endpoints.iter().rev())
+            .filter(|(_, at)| at.is_for == Use::Test && at.is_new && now - at.since <= FILLS)
+            .map(|(&id, _)| id)
+            .collect();
+        if young.is_empty() {
+            return waiting;
+        }
+        let (known, mut new): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|&id| self.people[id as usize].is_known);
+        for id in young {
+            let mut dose = self.dose(&self.endpoints[&id], now);
+            let mut space = self.relay_at(id).space();
+            let mut joins = Vec::new();
+            while space > 0
+                && let Some(&person) = new.last()
+                && dose + self.held(person) <= self.rule.dose
+            {
+                dose += self.held(person);
+                space -= 1;
+                joins.push(person);
+                new.pop();
+            }
+            if !joins.is_empty() {
+                if let Some(endpoint) = self.endpoints.get_mut(&id) {
+                    endpoint.odds = 1.0 - (-dose).exp();
+                }
+                moves.extend(self.sit(&joins, id, now));
+            }
+        }
+        new.extend(known);
+        new.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        new
+    }
+
+    /// Those in order in groups of bounded risk, newcomers apart: those first that are most worth
+    /// testing.
+    fn cut(&self, waiting: &[PersonId], now: Hours) -> Vec<Group> {
+        let most = self.relays.iter().map(super::relays::Relay::space).max().unwrap_or(0).max(1);
+        // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
+        let dose = -(1.0 - self.pace(now).min(0.99)).ln();
+        let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        let mut groups = Vec::new();
+        for is_new in [true, false] {
+            let mut group = Group { people: Vec::new(), dose: 0.0, is_new };
+            for &id in waiting {
+                if self.people[id as usize].is_known == is_new {
+                    continue;
+                }
+                let risk = self.held(id);
+                let is_full = group.dose + risk > limit || group.people.len() >= most;
+                if is_full && !group.people.is_empty() {
+                    groups.push(std::mem::replace(
+                        &mut group,
+                        Group { people: Vec::new(), dose: 0.0, is_new },
+                    ));
+                }
+                group.people.push(id);
+                group.dose += risk;
+            }
+            if !group.people.is_empty() {
+                groups.push(group);
+            }
+        }
+        groups.sort_by(|one, two| self.worth(two).total_cmp(&self.worth(one)));
+        groups
+    }
+
+    /// How many hours of people being online are won for each endpoint that a test costs: those of a
+    /// group that lives on stay for long, the others until the block.
+    fn worth(&self, group: &Group) -> f64 {
+        let passes = (-group.dose).exp();
+        let soon = f64::from(self.learned.after(0.5));
+        group.people.len() as f64 * (passes * self.rule.ahead + soon) / (1.0 - passes).max(1e-6)
+    }
+
+    /// Relays that can open an endpoint, each as often as it can; but none that is the censor's.
+    fn free(&mut self, now: Hours) -> Vec<RelayId> {
+        let mut free = Vec::new();
+        for (id, relay) in (0..).zip(&self.relays) {
+            if !relay.is_foul() {
+                free.extend(std::iter::repeat_n(id, relay.usable()));
+            }
+        }
+        self.chance.shuffle(&mut free);
+        if self.supply.unit == super::relays::Unit::Prefix {
+            // One endpoint to a prefix.
+            let mut taken: std::collections::BTreeSet<u32> = (self.endpoints.values())
+                .filter(|at| at.is_for != Use::Idle)
+                .map(|at| self.relays[at.place.relay as usize].terms.prefix)
+                .collect();
+            free.retain(|&id| taken.insert(self.relays[id as usize].terms.prefix));
+        }
+        if self.supply.started.is_none_or(|started| now - started < 1.0) {
+            let kept = (self.slots() as f64 * self.rule.reserve).ceil() as usize;
+            free.truncate(free.len().saturating_sub(if self.slots() > 1 { kept } else { 0 }));
+        }
+        free
+    }
+
+    /// Takes one whose relay has room for so many: of some, the emptiest.
+    fn take(&mut self, free: &mut Vec<RelayId>, size: usize) -> Option<RelayId> {
+        let mut best: Option<(usize, usize)> = None;
+        for _ in 0..4 {
+            let place = self.chance.below(free.len());
+            let space = free.get(place).map_or(0, |&id| self.relays[id as usize].space());
+            if space >= size && best.is_none_or(|(_, most)| space > most) {
+                best = Some((place, space));
+            }
+        }
+        let fits = |id: &RelayId| self.relays[*id as usize].space() >= size;
+        let place = best.map(|(place, _)| place).or_else(|| free.iter().rposition(fits))?;
+        Some(free.swap_remove(place))
+    }
+
+    /// How many of these groups are tested, and whether everybody else finds a seat in the pool.
+    fn tests(&self, groups: &[Group], free: &[RelayId], last: usize, now: Hours) -> (usize, bool) {
+        let kept = usize::from(last > 0);
+        let most = free.len().saturating_sub(kept);
+        let mut tests = groups.len().min(most);
+        let mut rest: usize = groups[tests..].iter().map(|group| group.people.len()).sum();
+        if rest == 0 {
+            return (tests, kept <= free.len());
+        }
+        let open: usize = {
+            let mut relays: Vec<RelayId> = (self.endpoints.values())
+                .filter(|at| at.is_for == Use::Pool)
+                .map(|at| at.place.relay)
+                .collect();
+            relays.sort_unstable();
+            relays.dedup();
+            relays.iter().map(|&id| self.relays[id as usize].space()).sum()
+        };
+        let mut rooms: Vec<RelayId> = free.to_vec();
+        rooms.sort_unstable();
+        rooms.dedup();
+        let mut rooms: Vec<usize> =
+            rooms.iter().map(|&id| self.relays[id as usize].space()).collect();
+        rooms.sort_unstable_by(|one, two| two.cmp(one));
+        let is_scarce = self.pace(now) < SCARCE;
+        let soon = f64::from(self.learned.after(0.5));
+        let mut pools = 0;
+        let mut seated = open;
+        loop {
+            if seated >= rest {
+                return (tests, true);
+            }
+            let Some(&room) = rooms.get(pools) else { return (tests, false) };
+            if tests + pools >= most {
+                let Some(group) = tests.checked_sub(1).map(|place| &groups[place]) else {
+                    return (tests, false);
+                };
+                let won = room.min(rest - seated) as f64 * soon;
+                if is_scarce && self.worth(group) > won {
+                    return (tests, false);
+                }
+                tests -= 1;
+                rest += group.people.len();
+                if tests + pools >= most {
+                    continue;
+                }
+            }
+            seated += room;
+            pools += 1;
+        }
+    }
+
+    /// Seats these together, the most suspect with each other: where others of the pool sit, then on
+    /// fresh endpoints, then wherever there is room at all. Who is left.
+    fn pool(
+        &mut self,
+        these: Vec<PersonId>,
+        is_for: Use,
+        free: &mut Vec<RelayId>,
+        now: Hours,
+        moves: &mut Vec<Move>,
+    ) -> Vec<PersonId> {
+        let mut left = &these[..];
+        self.join(&mut left, is_for, now, moves);
+        free.sort_by_key(|&relay| self.relays[relay as usize].space());
+        while !left.is_empty() {
+            let Some(relay) = free.pop() else { break };
+            self.open_pool(&mut left, relay, is_for, now, moves);
+        }
+        let other = if is_for == Use::Pool { Use::Last } else { Use::Pool };
+        self.join(&mut left, other, now, moves);
+        for relay in 0..super::state::number(self.relays.len()) {
+            if !left.is_empty() && self.is_foul(relay) && self.relays[relay as usize].usable() > 0 {
+                self.open_pool(&mut left, relay, is_for, now, moves);
+            }
+        }
+        left.to_vec()
+    }
+
+    /// Seats as many as there is room for on endpoints that are open for this.
+    fn join(&mut self, left: &mut &[PersonId], is_for: Use, now: Hours, moves: &mut Vec<Move>) {
+        if left.is_empty() {
+            return;
+        }
+        let open: Vec<EndpointId> = (self.endpoints.iter().rev())
+            .filter(|(_, at)| at.is_for == is_for)
+            .map(|(&id, _)| id)
+            .collect();
+        for endpoint in open {
+            let (these, others) = left.split_at(self.relay_at(endpoint).space().min(left.len()));
+            if !these.is_empty() {
+                moves.extend(self.sit(these, endpoint, now));
+            }
+            *left = others;
+        }
+    }
+
+    fn open_pool(
+        &mut self,
+        left: &mut &[PersonId],
+        relay: RelayId,
+        is_for: Use,
+        now: Hours,
+        moves: &mut Vec<Move>,
+    ) {
+        let room = self.relays[relay as usize].space().min(left.len());
+        if room > 0
+            && let Some(endpoint) = self.open(relay, now, is_for)
+        {
+            let (these, others) = left.split_at(room);
+            moves.extend(self.sit(these, endpoint, now));
+            *left = others;
+        }
+    }
+
+    /// Works out how common informers are, of all of whom something is known.
+    fn census(&mut self, now: Hours) {
+        if self.counted.is_some_and(|counted| now - counted < CENSUS) {
+            return;
+        }
+        self.counted = Some(now);
+        let (mut risk, mut people) = (0.0, 0.0);
+        for person in &self.people {
+            let quiet = self.learned.quiet(now - person.since);
+            if person.is_here && (person.is_known || quiet < 0.5) {
+                risk += cleared(person.risk.into(), quiet);
+                people += 1.0;
+            }
+        }
+        self.learned.census(risk, people, self.rule.share);
+        let share = single(self.learned.share);
+        for &id in &self.waiting {
+            let person = &mut self.people[id as usize];
+            if !person.is_known && !person.is_abroad {
+                person.risk = share;
+            }
+        }
+    }
+}
