@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
+//! | [`hub`] | the office of a fleet, and its verbs |
 //! | `announce` | what `up` says at the start |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
@@ -39,6 +40,7 @@ mod doors;
 mod echoes;
 mod face;
 mod house;
+mod hub;
 mod install;
 mod key;
 mod ledger;
@@ -97,6 +99,7 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
         Verb::Reach(arguments) => return reach::run(&arguments, printer),
+        Verb::Hub(asked) => hub::run(args.place, *asked, printer)?,
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);
