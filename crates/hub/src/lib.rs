@@ -14,7 +14,3 @@ pub mod fleet;
 pub mod seats;
 pub mod server;
 
-// STUB
-pub mod api;
-pub mod clerk;
-pub mod office;

@@ -8,8 +8,6 @@
 //! What is refused is answered by 403 and a line that says why, for the volunteer. Whoever gets so far
 //! knows the room; everybody else has met the website.
 
-mod beats;
-
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -19,8 +17,6 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Response, StatusCode};
 use wire::fleet::Enrolment;
 
-pub use beats::{Beat, Beats};
-
 use crate::clerk::Clerk;
 
 /// How long a heartbeat is held where there is no news.
@@ -29,14 +25,13 @@ pub const HELD: Duration = Duration::from_secs(10);
 /// Answers relays.
 pub struct Fleet {
     clerk: Clerk,
-    beats: Beats,
 }
 
 impl Fleet {
     /// For one hub.
     #[must_use]
-    pub fn new(clerk: Clerk, beats: Beats) -> Self {
-        Self { clerk, beats }
+    pub fn new(clerk: Clerk) -> Self {
+        Self { clerk }
     }
 
     /// The answer to what a relay at this address says; `None` when the path is none of theirs.
@@ -80,7 +75,6 @@ impl Fleet {
             Ok(heartbeat) => heartbeat,
             Err(refused) => return why(&refused),
         };
-        self.beats.keep(&heartbeat);
         match self.clerk.order(&heartbeat, HELD).await {
             Some(order) => bytes(order.bytes().to_vec()),
             None => bare(StatusCode::NO_CONTENT),

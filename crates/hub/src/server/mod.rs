@@ -31,7 +31,7 @@ use wire::fleet::{self, heartbeat};
 
 use crate::api;
 use crate::clerk::Clerk;
-use crate::fleet::{Beats, Fleet};
+use crate::fleet::Fleet;
 use crowd::{Crowd, Place};
 
 /// What is read of a body at most: no message of a relay or of a door is longer.
@@ -58,13 +58,12 @@ impl Server {
     pub fn new(
         front: Front,
         clerk: Clerk,
-        beats: Beats,
         room: &[u8; 16],
         most: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             front,
-            fleet: Fleet::new(clerk.clone(), beats),
+            fleet: Fleet::new(clerk.clone()),
             clerk,
             room: fleet::invite::path(room),
             strangers: Crowd::new(most / 2),

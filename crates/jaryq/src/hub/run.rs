@@ -8,17 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use hub::checks::Checks;
 use hub::clerk::{Clerk, system_clock};
-use hub::fleet::Beats;
 use hub::server::Server;
 use nix::unistd::Uid;
 use ports::{Mode, PortList};
 use serde_json::json;
-struct Journal;
-impl Journal {
-    async fn open(_: &Path) -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-} // STUB
+use store::Journal;
 use tokio::net::TcpListener;
 use wire::derive::FleetKey;
 use wire::fleet::invite::MOST_ADDRESSES;
@@ -79,8 +73,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let mut desk = tokio::spawn(desk.run());
         let room = fleet.room();
         let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(64);
-        let beats = Beats::default();
-        let server = Server::new(front.clone(), clerk.clone(), beats.clone(), &room, most);
+        let server = Server::new(front.clone(), clerk.clone(), &room, most);
         let Listeners { public, local: inside } = listeners;
         for listener in public {
             tokio::spawn(Arc::clone(&server).serve(TcpListener::from_std(listener)?));
@@ -88,7 +81,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         if let Some(listener) = inside {
             tokio::spawn(Arc::clone(&server).serve_local(TcpListener::from_std(listener)?));
         }
-        tokio::spawn(Checks::new(clerk.clone(), beats.clone(), fleet.clone()).run());
+        tokio::spawn(Checks::new(clerk.clone(), fleet.clone()).run());
         let pin = match (config.house.vouched(), front.fingerprints()) {
             (Vouched::Nobody, [hash, ..]) => Pin::Certificate(*hash),
             _ => Pin::Public,
@@ -96,7 +89,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let names = names.iter().map(|name| host_of(name, &room)).collect();
         let at = hub_addresses(names, &own, pin, listen);
         let socket = talk::listen(&config.state)?;
-        let office = Arc::new(Office::new(clerk.clone(), beats, at, pin, room)?);
+        let office = Arc::new(Office::new(clerk.clone(), at, pin, room)?);
         tokio::spawn(talk::serve(socket, Arc::clone(&office)));
         let started = Started { config: &config, listen, local, user, is_new };
         started.say(&fleet, &office, printer);
