@@ -2,8 +2,10 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`office`] | all that the hub knows, as what becomes of events: pure |
 //! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
+pub mod office;
 pub mod seats;

@@ -1,5 +1,7 @@
 //! Bytes, read one field after another: big-endian, each list and text bounded.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 /// What is left of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a>(pub &'a [u8]);
@@ -86,4 +88,18 @@ pub fn write_text(out: &mut Vec<u8>, text: &str, most: usize) {
     }
     out.extend(u16::try_from(text.len()).unwrap_or(0).to_be_bytes());
     out.extend(text.as_bytes());
+}
+
+/// 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291).
+pub fn write_ip(ip: &IpAddr, out: &mut Vec<u8>) {
+    let six = match ip {
+        IpAddr::V4(four) => four.to_ipv6_mapped(),
+        IpAddr::V6(six) => *six,
+    };
+    out.extend(six.octets());
+}
+
+/// As [`write_ip`] writes it.
+pub fn ip(from: &mut Cursor<'_>) -> Option<IpAddr> {
+    Some(Ipv6Addr::from(from.array::<16>()?).to_canonical())
 }
