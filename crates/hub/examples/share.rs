@@ -132,8 +132,8 @@ fn run(
             }
             _ => {}
         }
-        if std::env::var_os("TRACE").is_some() && step % 12 == 0 {
-            println!("{now:5.1} {} waiting {} share {:.5}", next, seats.waiting(), seats.share());
+        if std::env::var_os("TRACE").is_some() && step % 24 == 12 {
+            println!("{now:5.1} {} {}", next, seats.trace(now as f32));
         }
         for e in informed {
             if !known[e as usize] {
