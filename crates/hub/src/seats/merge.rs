@@ -16,7 +16,7 @@ const TRIES: usize = 64;
 struct Group {
     id: EndpointId,
     people: usize,
-    dose: f64,
+    dose: Option<f64>,
 }
 
 impl Seats {
@@ -45,31 +45,46 @@ impl Seats {
         let tested = self.learned.after(0.5);
         let mut groups: Vec<Group> = (self.endpoints.iter())
             .filter(|(_, at)| at.is_for == Use::Test && now - at.joined > tested)
-            .map(|(&id, at)| Group { id, people: at.members.len(), dose: self.dose(at, now) })
-            .filter(|group| group.dose <= limit)
+            .map(|(&id, at)| Group { id, people: at.members.len(), dose: None })
             .collect();
         groups.sort_by_key(|group| group.people);
         // The smallest move to the largest.
         let mut from = 0;
-        while short > 0 && from < groups.len() {
-            let Group { id, people, dose } = groups[from];
+        while short > 0 && from + 1 < groups.len() {
+            let Group { id, people, .. } = groups[from];
+            let is_wanted = gains(self.relay_at(id));
+            let dose = if is_wanted { self.weigh(&mut groups[from], now) } else { limit };
             from += 1;
-            if !gains(self.relay_at(id)) {
+            if dose >= limit {
                 continue;
             }
-            let fits =
-                |to: &Group| to.dose + dose <= limit && self.relay_at(to.id).space() >= people;
-            let place = groups[from..].iter().rev().take(TRIES).position(fits);
-            let Some(place) = place else { continue };
-            let target = groups.len() - 1 - place;
-            let to = groups[target].id;
+            while let Some(last) = groups[from..].last_mut()
+                && (self.relay_at(last.id).space() == 0 || self.weigh(last, now) >= limit)
+            {
+                groups.pop();
+            }
+            let fits = |to: &mut Group| {
+                self.relay_at(to.id).space() >= people && self.weigh(to, now) + dose <= limit
+            };
+            let Some(to) = groups[from..].iter_mut().rev().take(TRIES).find_map(|to| {
+                fits(to).then(|| {
+                    to.dose = to.dose.map(|held| held + dose);
+                    to.id
+                })
+            }) else {
+                continue;
+            };
             let before = self.usable();
             let members = self.vacate(id, now);
             moves.extend(self.sit(&members, to, now));
-            groups[target].dose += dose;
             short = short.saturating_sub(self.usable().saturating_sub(before));
         }
         moves
+    }
+
+    /// What a group's risk is, worked out when it is first asked for.
+    fn weigh(&self, group: &mut Group, now: Hours) -> f64 {
+        *group.dose.get_or_insert_with(|| self.dose(&self.endpoints[&group.id], now))
     }
 
     /// Those of the pool whose endpoint is about to be blocked wait for another seat, if as many

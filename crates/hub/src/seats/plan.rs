@@ -3,11 +3,11 @@
 
 use super::people::FILLS;
 use super::relays::Status;
-use super::state::{EndpointId, Move, PersonId, RelayId, Seats, Use, single};
+use super::state::{EndpointId, Move, NOWHERE, PersonId, RelayId, Seats, Use, single};
 use super::{Hours, risk::cleared};
 
 /// How often what is believed of newcomers is worked out anew.
-const CENSUS: Hours = 0.5;
+const CENSUS: Hours = 1.0;
 /// Beyond this risk nobody is tested.
 const HOPELESS: f64 = 0.9;
 /// Over how many hours the endpoints in stock are to last.
@@ -367,7 +367,9 @@ impl Seats {
         self.counted = Some(now);
         let (mut risk, mut people) = (0.0, 0.0);
         for person in &self.people {
-            let quiet = self.learned.quiet(now - person.since);
+            // Nothing is learned of somebody who waits.
+            let sat = if person.at == NOWHERE { 0.0 } else { now - person.since };
+            let quiet = self.learned.quiet(sat);
             if person.is_here && (person.is_known || quiet < 0.5) {
                 risk += cleared(person.risk.into(), quiet);
                 people += 1.0;

@@ -7,6 +7,9 @@ use super::state::single;
 const FIRST: f64 = 0.25;
 /// Up to 13 hours: who speaks later is a sleeper.
 const BINS: usize = 24;
+/// How finely what follows from it is laid down, in hours, and how far.
+const STEP: Hours = 0.0625;
+const STEPS: usize = 216;
 /// How many informers the belief before the first block is worth.
 const WEIGHT: f64 = 2.0;
 /// From how many blocks on the oldest count half, so that a censor who changes its ways is noticed.
@@ -34,9 +37,8 @@ pub(super) struct Learned {
     pub sleepers: f64,
     /// What is believed of a newcomer.
     pub share: f64,
-    /// For each edge of a bin, the probability that an informer has kept quiet for so long: follows
-    /// from the above.
-    quiet: Vec<f64>,
+    /// The probability that an informer has kept quiet for so many [`STEP`]s: follows from the above.
+    quiet: Vec<f32>,
 }
 
 impl Learned {
@@ -52,7 +54,7 @@ impl Learned {
 
     /// With what was learned before.
     pub fn restore(blocks: Vec<f64>, tested: Vec<f64>, sleepers: f64, share: f64) -> Self {
-        let mut learned = Self { blocks, tested, sleepers, share, quiet: vec![1.0; BINS + 1] };
+        let mut learned = Self { blocks, tested, sleepers, share, quiet: Vec::new() };
         learned.add_up();
         learned
     }
@@ -60,12 +62,17 @@ impl Learned {
     fn add_up(&mut self) {
         let rate = |bin: usize| self.blocks[bin] / self.tested[bin].max(1e-3);
         let total: f64 = (0..BINS).map(rate).sum();
-        let mut left = total;
+        let mut spoken = [0.0; BINS + 1];
         for bin in 0..BINS {
-            left -= rate(bin);
-            let spoken = 1.0 - (left / total).clamp(0.0, 1.0);
-            self.quiet[bin + 1] = 1.0 - (1.0 - self.sleepers) * spoken;
+            spoken[bin + 1] = spoken[bin] + rate(bin) / total.max(1e-9);
         }
+        let quiet = |step: usize| {
+            let place = place(step as Hours * STEP);
+            let here = spoken[place as usize];
+            let next = spoken.get(place as usize + 1).copied().unwrap_or(here);
+            single(1.0 - (1.0 - self.sleepers) * (here + (next - here) * place.fract()).min(1.0))
+        };
+        self.quiet = (0..=STEPS).map(quiet).collect();
     }
 
     /// A group with so much risk has come from one age to another, and was not blocked.
@@ -101,10 +108,10 @@ impl Learned {
 
     /// The probability that an informer has kept quiet for so long.
     pub fn quiet(&self, hours: Hours) -> f64 {
-        let place = place(hours);
+        let place = (hours / STEP).clamp(0.0, STEPS as f32);
         let here = self.quiet[place as usize];
         let next = self.quiet.get(place as usize + 1).copied().unwrap_or(here);
-        here + (next - here) * place.fract()
+        (here + (next - here) * place.fract()).into()
     }
 
     /// Of an informer who has sat for so long and was quiet until lately: the probability to be so
@@ -118,8 +125,8 @@ impl Learned {
     /// After how many hours this share of those who speak at all have spoken.
     pub fn after(&self, spoken: f64) -> Hours {
         let left = self.sleepers + (1.0 - self.sleepers) * (1.0 - spoken);
-        let edge = self.quiet.iter().position(|&quiet| quiet <= left).unwrap_or(BINS);
-        single(self::edge(edge))
+        let step = self.quiet.iter().position(|&quiet| f64::from(quiet) <= left).unwrap_or(STEPS);
+        step as Hours * STEP
     }
 }
 

@@ -226,7 +226,10 @@ impl Seats {
     pub(super) fn stand_up(&mut self, id: PersonId, now: Hours) {
         let person = &mut self.people[id as usize];
         let quiet = self.learned.quiet(now - person.since);
-        person.risk = single(cleared(person.risk.into(), quiet));
+        // However long ago they sat down first, they may be one who sleeps.
+        let least = self.learned.share * self.learned.sleepers;
+        let risk = cleared(person.risk.into(), quiet).max(least.min(person.risk.into()));
+        person.risk = single(risk);
         (person.at, person.since, person.is_known) = (NOWHERE, now, true);
     }
 
