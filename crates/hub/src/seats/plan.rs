@@ -14,6 +14,10 @@ const HOPELESS: f64 = 0.9;
 const STOCK: f64 = 6.0;
 /// The smallest risk that a group takes together.
 const LEAST_DOSE: f64 = 0.1;
+/// Where more than half of all endpoints could be opened at once, this share of those beyond is used to
+/// seat fewer people with somebody who informs; down to groups with this risk.
+const PLENTY: f64 = 0.5;
+const FINEST_DOSE: f64 = 0.002;
 /// Up to which share of the slots that can be filled anew during one test endpoints are scarce.
 const SCARCE: f64 = 0.5;
 /// How far groups are put together where people would have no seat otherwise, in times of what the
@@ -171,6 +175,10 @@ impl Seats {
         // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
         let dose = -(1.0 - self.pace(now).min(0.99)).ln();
         let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        // Where there are plenty, fewer people sit with somebody who informs.
+        let risk: f64 = waiting.iter().map(|&id| self.held(id)).sum();
+        let plenty = self.usable().saturating_sub(self.slots() / 2) as f64 * PLENTY;
+        let limit = limit.min((risk / plenty.max(1e-9)).max(FINEST_DOSE));
         let mut groups = Vec::new();
         for is_new in [true, false] {
             let mut group = Group { people: Vec::new(), dose: 0.0, is_new };

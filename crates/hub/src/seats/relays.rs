@@ -302,6 +302,10 @@ impl Seats {
         self.learned.lived(test.dose, test.told - test.joined, now - test.joined);
         self.learned.block(now - test.joined);
         self.supply.failed += 1.0;
+        if now - test.joined > self.learned.after(0.9) {
+            // A relay of the censor's would not have waited for so long.
+            return;
+        }
         let odds = odds(test.dose, self.usual());
         let foul = &mut self.relays[test.place.relay as usize].foul;
         *foul = (*foul + (FOUL / odds).ln() - test.word).max(LEAST_FOUL);
