@@ -2,10 +2,16 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`api`] | what doors and people say to the hub: JSON over HTTP |
+//! | [`clerk`] | everybody's way to the office: one writes, in batches; the others read |
+//! | [`journal`] | where the batches are kept |
 //! | [`office`] | all that the hub knows, as what becomes of events: pure |
 //! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod clerk;
+pub mod journal;
 pub mod office;
 pub mod seats;

@@ -13,8 +13,8 @@ use super::people::Record;
 use super::relays::{PORTS, Relay, SLOTS, prefix};
 use super::views::BlockView;
 use super::{
-    Bundle, Door, DoorId, INVITE, Invite, MOST_BLOCKS, MOST_BUNDLES, MOST_BUNDLES_IN_ALL, MOST_DOORS, MOST_INVITES,
-    MOST_PEOPLE, MOST_RELAYS, Moment, Office, Spare,
+    Bundle, Door, DoorId, INVITE, Invite, MOST_BLOCKS, MOST_BUNDLES, MOST_BUNDLES_IN_ALL,
+    MOST_DOORS, MOST_INVITES, MOST_PEOPLE, MOST_RELAYS, Moment, Office, Spare,
 };
 use crate::seats::{EndpointId, Move, Origin, PersonId, Status};
 
@@ -460,7 +460,8 @@ impl Office {
         }
         for (place, relay) in (0..).zip(&self.relays) {
             // Some stay for those that are in use when the last has come.
-            if relay.has_ports() && relay.opened < SLOTS - PORTS && relay.status == Status::Working {
+            if relay.has_ports() && relay.opened < SLOTS - PORTS && relay.status == Status::Working
+            {
                 self.seats.fresh(place, FRESH_AN_HOUR.saturating_mul(passed));
             }
         }

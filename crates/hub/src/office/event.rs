@@ -336,9 +336,7 @@ impl Event {
                 cause: text(from, LONGEST_NAME)?,
             },
             12 => Self::Gone { relay: from.short()? },
-            13 => {
-                Self::Abroad { relay: from.short()?, people: list(from, MOST_LISTED, person)? }
-            }
+            13 => Self::Abroad { relay: from.short()?, people: list(from, MOST_LISTED, person)? },
             14 => Self::Bundled {
                 person: person(from)?,
                 bundle: BundleId(from.array()?),

@@ -10,6 +10,7 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`event`] | what happens, and how it is written |
+//! | [`snapshot`] | all of it as bytes, and back |
 //! | [`views`] | what others read |
 //! | `apply` | what becomes of an event |
 //! | `people` | who has asked: 24 bytes each, forgotten a week after they were last heard of |
@@ -24,12 +25,12 @@ mod changes;
 pub mod event;
 mod people;
 mod relays;
+pub mod snapshot;
 pub mod views;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use wire::derive::{Person, RelayId};
-use wire::echo::BundleId;
 use wire::tally::Day;
 
 use crate::seats::{EndpointId, Hours, PersonId, Rule, Seats};

@@ -1,6 +1,7 @@
 //! Who has asked, found by their number.
 
 use hashbrown::HashTable;
+use wire::cursor::Cursor;
 use wire::derive::Person;
 
 use crate::seats::PersonId;
@@ -34,6 +35,23 @@ impl Record {
     /// The relay and its slot where they were seated last.
     pub fn at(&self) -> Option<(u16, u16)> {
         (self.relay != NOWHERE).then_some((self.relay, self.slot))
+    }
+
+    /// 22 bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.person.0.to_be_bytes());
+        out.extend(self.network.to_be_bytes());
+        for number in [self.relay, self.slot, self.door, self.heard, self.spared] {
+            out.extend(number.to_be_bytes());
+        }
+    }
+
+    /// The inverse of [`Self::write`].
+    pub fn read(from: &mut Cursor<'_>) -> Option<Self> {
+        let (person, network) = (Person(from.long()?), from.word()?);
+        let (relay, slot, door) = (from.short()?, from.short()?, from.short()?);
+        let (heard, spared) = (from.short()?, from.short()?);
+        Some(Self { person, network, relay, slot, door, heard, spared })
     }
 
     pub fn sit(&mut self, at: Option<(u16, u16)>) {
@@ -83,6 +101,13 @@ impl People {
         }
         self.records[id as usize] = Record::new(Person(0), 0, NOBODY, 0);
         Some(record)
+    }
+
+    /// Makes room for so many.
+    pub fn reserve(&mut self, count: usize) {
+        self.records.reserve(count);
+        let records = &self.records;
+        self.index.reserve(count, |&id| records[id as usize].person.0);
     }
 
     pub fn len(&self) -> usize {

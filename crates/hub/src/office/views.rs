@@ -2,6 +2,7 @@
 
 use wire::derive::{Person, RelayId};
 use wire::echo::BundleId;
+use wire::fleet::order::MOST_SEATS;
 
 use super::apply::short;
 use super::event::Scope;
@@ -133,7 +134,8 @@ impl Office {
         let to = self.changes.last();
         let whole = self.relays.get(usize::from(place)).map_or(0, |relay| relay.whole);
         let since = (known != 0 && known >= whole).then(|| self.changes.since(place, known));
-        if let Some(changes) = since.flatten() {
+        let since = since.flatten().filter(|changes| changes.len() <= MOST_SEATS);
+        if let Some(changes) = since {
             let seats = changes.iter().map(|&Change { person, slot, .. }| (person, slot)).collect();
             return Listed { from: known, to, seats };
         }
@@ -156,12 +158,6 @@ impl Office {
             all.extend(self.people.get(id).map(|record| (record.person, Some(spare.slot))));
         }
         all
-    }
-
-    /// Whether its relays have nothing to be told since this revision.
-    #[must_use]
-    pub fn revision(&self) -> u64 {
-        self.changes.last()
     }
 
     /// The bundles whose questions a relay answers.
