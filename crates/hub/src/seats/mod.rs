@@ -9,7 +9,6 @@ mod plan;
 mod relays;
 mod risk;
 mod state;
-mod stub;
 
 pub use chance::Chance;
 pub use people::Origin;
