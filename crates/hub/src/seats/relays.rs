@@ -140,7 +140,15 @@ pub(super) struct Supply {
 
 impl Default for Supply {
     fn default() -> Self {
-        Self { unit: Unit::Port, came: 0, lately: 0.0, started: None, expected: 5.0, failed: 5.0, middle: 0.0 }
+        Self {
+            unit: Unit::Port,
+            came: 0,
+            lately: 0.0,
+            started: None,
+            expected: 5.0,
+            failed: 5.0,
+            middle: 0.0,
+        }
     }
 }
 
