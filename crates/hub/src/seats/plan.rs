@@ -130,6 +130,12 @@ impl Seats {
         an_hour * f64::from(self.learned.after(0.75)) / (self.slots() as f64).max(1.0)
     }
 
+    /// Whether tests are to be paid for dearly. Of the first hours nobody knows.
+    fn is_scarce(&self, now: Hours) -> bool {
+        let hours = now - self.supply.started.unwrap_or(now);
+        f64::from(hours) >= STOCK && self.pace(now) < SCARCE
+    }
+
     /// Newcomers join other newcomers who have just sat down; who is left.
     fn top_up(
         &mut self,
@@ -259,7 +265,7 @@ impl Seats {
         let mut plan = Plan { tests: groups.len().min(most), pools: Vec::new(), is_enough: true };
         let mut rest: usize = groups[plan.tests..].iter().map(|group| group.people.len()).sum();
         let (mut seated, mut rooms) = self.rooms(free);
-        let is_scarce = self.pace(now) < SCARCE;
+        let is_scarce = self.is_scarce(now);
         let soon = f64::from(self.learned.after(0.5));
         while seated < rest {
             let Some(&(room, relay)) = rooms.last() else {

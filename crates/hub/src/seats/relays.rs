@@ -300,6 +300,7 @@ impl Seats {
         for (dose, before, age) in lived {
             self.learned.lived(dose, before, age);
         }
+        self.learned.add_up();
         let mut foul: Vec<f64> = self.relays.iter().map(|relay| relay.foul).collect();
         foul.sort_unstable_by(f64::total_cmp);
         self.supply.middle = foul.get(foul.len() / 2).copied().unwrap_or(0.0);

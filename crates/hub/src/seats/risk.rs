@@ -65,7 +65,8 @@ impl Learned {
         learned
     }
 
-    fn add_up(&mut self) {
+    /// Takes what was learned into [`Self::quiet`].
+    pub fn add_up(&mut self) {
         let rate = |bin: usize| self.blocks[bin] / self.tested[bin].max(1e-3);
         let total: f64 = (0..BINS).map(rate).sum();
         let mut spoken = [0.0; BINS + 1];
