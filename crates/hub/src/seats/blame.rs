@@ -35,8 +35,10 @@ impl Seats {
         known.dedup();
 
         // Nobody who knew it has spoken, and no relay has: with what probability?
-        let mut nobody: f64 =
-            relays.iter().map(|&relay| 1.0 - self.relays[relay as usize].risk(self.supply.middle)).product();
+        let mut nobody: f64 = relays
+            .iter()
+            .map(|&relay| 1.0 - self.relays[relay as usize].risk(self.supply.middle))
+            .product();
         for &id in &known {
             let (before, speaks) = self.spoke(id, now);
             nobody *= 1.0 - cleared(self.held(id), before) * speaks;

@@ -24,7 +24,11 @@ impl Seats {
     /// is not blocked, so that it can be used again.
     pub(super) fn make_room(&mut self, wanted: usize, limit: f64, now: Hours) -> Vec<Move> {
         let short = wanted.saturating_sub(self.usable());
-        if short == 0 { Vec::new() } else { self.merge(short, |relay| relay.space() > 0, limit, now) }
+        if short == 0 {
+            Vec::new()
+        } else {
+            self.merge(short, |relay| relay.space() > 0, limit, now)
+        }
     }
 
     /// The same until every relay that can carry people can open one.

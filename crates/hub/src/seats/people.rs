@@ -153,7 +153,8 @@ impl Seats {
                 && relay.terms.prefix != own
                 && relay.status == Status::Working
                 && !self.is_foul(endpoint.place.relay)
-                && self.dose(endpoint, now) + self.sum(&endpoint.exposed, now) + risk <= self.rule.dose
+                && self.dose(endpoint, now) + self.sum(&endpoint.exposed, now) + risk
+                    <= self.rule.dose
             {
                 let endpoint = self.endpoints.get_mut(&id)?;
                 endpoint.exposed.push(person);

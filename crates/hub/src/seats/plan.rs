@@ -14,9 +14,9 @@ const HOPELESS: f64 = 0.9;
 const STOCK: f64 = 6.0;
 /// The smallest risk that a group takes together.
 const LEAST_DOSE: f64 = 0.1;
-/// Where more than half of all endpoints could be opened at once, this share of those beyond is used to
-/// seat fewer people with somebody who informs; down to groups with this risk.
-const PLENTY: f64 = 0.5;
+/// Where more than half of all endpoints could be opened at once, this share of them is, so that
+/// fewer people sit with somebody who informs; down to groups with this risk.
+const PLENTY: f64 = 0.25;
 const FINEST_DOSE: f64 = 0.002;
 /// Up to which share of the slots that can be filled anew during one test endpoints are scarce.
 const SCARCE: f64 = 0.5;
@@ -130,6 +130,12 @@ impl Seats {
         an_hour * f64::from(self.learned.after(0.75)) / (self.slots() as f64).max(1.0)
     }
 
+    /// Whether tests are to be paid for dearly. Of the first hours nobody knows.
+    fn is_scarce(&self, now: Hours) -> bool {
+        let hours = now - self.supply.started.unwrap_or(now);
+        f64::from(hours) >= STOCK && self.pace(now) < SCARCE
+    }
+
     /// Newcomers join other newcomers who have just sat down; who is left.
     fn top_up(
         &mut self,
@@ -177,7 +183,8 @@ impl Seats {
         let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
         // Where there are plenty, fewer people sit with somebody who informs.
         let risk: f64 = waiting.iter().map(|&id| self.held(id)).sum();
-        let plenty = self.usable().saturating_sub(self.slots() / 2) as f64 * PLENTY;
+        let usable = self.usable();
+        let plenty = if 2 * usable > self.slots() { usable as f64 * PLENTY } else { 0.0 };
         let limit = limit.min((risk / plenty.max(1e-9)).max(FINEST_DOSE));
         let mut groups = Vec::new();
         for is_new in [true, false] {
@@ -258,7 +265,7 @@ impl Seats {
         let mut plan = Plan { tests: groups.len().min(most), pools: Vec::new(), is_enough: true };
         let mut rest: usize = groups[plan.tests..].iter().map(|group| group.people.len()).sum();
         let (mut seated, mut rooms) = self.rooms(free);
-        let is_scarce = self.pace(now) < SCARCE;
+        let is_scarce = self.is_scarce(now);
         let soon = f64::from(self.learned.after(0.5));
         while seated < rest {
             let Some(&(room, relay)) = rooms.last() else {
@@ -391,20 +398,5 @@ impl Seats {
                 person.risk = share;
             }
         }
-    }
-}
-impl Seats {
-    #[doc(hidden)]
-    pub fn trace(&self, now: Hours) -> String {
-        let mut count = [[0usize; 3]; 4];
-        for at in self.endpoints.values() {
-            let c = &mut count[at.is_for as usize];
-            c[0] += 1;
-            c[1] += at.members.len();
-            c[2] += (self.dose(at, now) * 10.0) as usize;
-        }
-        let fresh: u32 = self.relays.iter().map(|r| r.fresh).sum();
-        let foul = (0..self.relays.len()).filter(|&r| self.is_foul(r as u32)).count();
-        format!("wait {} test/pool/last/idle {count:?} usable {} fresh {fresh} foul {foul} pace {:.2} rate {:.1} T {} t50 {} share {:.5} exp {}", self.waiting.len(), self.usable(), self.pace(now), self.supply.an_hour(now), self.learned.after(0.9), self.learned.after(0.5), self.learned.share, self.exposures)
     }
 }

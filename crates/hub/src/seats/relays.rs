@@ -140,7 +140,15 @@ pub(super) struct Supply {
 
 impl Default for Supply {
     fn default() -> Self {
-        Self { unit: Unit::Port, came: 0, lately: 0.0, started: None, expected: 5.0, failed: 5.0, middle: 0.0 }
+        Self {
+            unit: Unit::Port,
+            came: 0,
+            lately: 0.0,
+            started: None,
+            expected: 5.0,
+            failed: 5.0,
+            middle: 0.0,
+        }
     }
 }
 
@@ -292,6 +300,7 @@ impl Seats {
         for (dose, before, age) in lived {
             self.learned.lived(dose, before, age);
         }
+        self.learned.add_up();
         let mut foul: Vec<f64> = self.relays.iter().map(|relay| relay.foul).collect();
         foul.sort_unstable_by(f64::total_cmp);
         self.supply.middle = foul.get(foul.len() / 2).copied().unwrap_or(0.0);

@@ -48,18 +48,25 @@ impl Learned {
     pub fn new(share: f64, sleepers: f64) -> Self {
         let late = |hours: f64| 1.0 - (hours / FIRST).max(1.0).ln() / (edge(BINS) / FIRST).ln();
         let left = |hours: f64| 0.9 * 0.5f64.powf(hours) + 0.1 * late(hours);
-        let blocks = (0..BINS).map(|bin| WEIGHT * (left(edge(bin)) - left(edge(bin + 1)))).collect();
-        Self::restore(blocks, vec![WEIGHT; BINS], sleepers, share)
+        let blocks =
+            (0..BINS).map(|bin| WEIGHT * (left(edge(bin)) - left(edge(bin + 1)))).collect();
+        Self::with(blocks, vec![WEIGHT; BINS], sleepers, share)
     }
 
-    /// With what was learned before.
-    pub fn restore(blocks: Vec<f64>, tested: Vec<f64>, sleepers: f64, share: f64) -> Self {
+    /// With what was learned before. `None` if that was with other bins.
+    pub fn restore(blocks: Vec<f64>, tested: Vec<f64>, sleepers: f64, share: f64) -> Option<Self> {
+        let fits = blocks.len() == BINS && tested.len() == BINS;
+        fits.then(|| Self::with(blocks, tested, sleepers, share))
+    }
+
+    fn with(blocks: Vec<f64>, tested: Vec<f64>, sleepers: f64, share: f64) -> Self {
         let mut learned = Self { blocks, tested, sleepers, share, quiet: Vec::new() };
         learned.add_up();
         learned
     }
 
-    fn add_up(&mut self) {
+    /// Takes what was learned into [`Self::quiet`].
+    pub fn add_up(&mut self) {
         let rate = |bin: usize| self.blocks[bin] / self.tested[bin].max(1e-3);
         let total: f64 = (0..BINS).map(rate).sum();
         let mut spoken = [0.0; BINS + 1];
