@@ -37,7 +37,8 @@ impl Hub {
     pub fn start(host: &Host, arguments: &[&str]) -> Result<Self> {
         let folder = host.folder()?;
         let passphrase = folder.join("passphrase");
-        std::fs::write(&passphrase, "apples and pears of Almaty\n").doing("writing a passphrase")?;
+        std::fs::write(&passphrase, "apples and pears of Almaty\n")
+            .doing("writing a passphrase")?;
         let private = Permissions::from_mode(0o600);
         std::fs::set_permissions(&passphrase, private).doing("keeping a passphrase")?;
         let addresses = host.addresses().iter().map(IpAddr::to_string).collect::<Vec<_>>();

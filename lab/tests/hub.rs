@@ -21,14 +21,17 @@ fn start(host: &Host, more: &[&str]) -> Result<Hub> {
 }
 
 #[test]
-fn volunteers_join_with_a_line_and_what_the_hub_gives_opens_telegram_also_when_it_is_killed() -> Result
-{
+fn volunteers_join_with_a_line_and_what_the_hub_gives_opens_telegram_also_when_it_is_killed()
+-> Result {
     country(|lab| {
         let world = Blockade::new(lab)?;
         let office = lab.host("office", &["185.15.56.1"])?;
         let second = lab.host("second", &["95.216.8.8"])?;
         let hub = start(&office, &[])?;
-        assert!(hub.verb(&["give"])?["links"].as_array().is_some_and(Vec::is_empty), "no relay yet");
+        assert!(
+            hub.verb(&["give"])?["links"].as_array().is_some_and(Vec::is_empty),
+            "no relay yet"
+        );
         let invite = hub.invite()?;
         let _relays = [
             Relay::on(&world.server).arguments(&["--join", &invite]).start()?,
@@ -86,7 +89,12 @@ fn strangers_see_the_website_of_a_hub_and_nothing_else_whatever_they_ask_for() -
             let asked = |room: &str| ask(&["-X", method, "-d", "x", &at(&format!("{room}{path}"))]);
             let nowhere = asked("/nowhere")?;
             assert_eq!(asked(&wrong)?, nowhere, "{method} {path}");
-            assert_eq!(asked("")?.lines().next(), ask(&["-X", method, "-d", "x", &at(if path == "/" { "/" } else { "/nowhere" })])?.lines().next());
+            assert_eq!(
+                asked("")?.lines().next(),
+                ask(&["-X", method, "-d", "x", &at(if path == "/" { "/" } else { "/nowhere" })])?
+                    .lines()
+                    .next()
+            );
         }
         // Who knows the room, and has no key, is not let in either.
         let enrol = ask(&["-d", "x", &at(&format!("{room}/enrol"))])?;

@@ -47,6 +47,7 @@ fn run(
     let mut tokens = vec![0.0f64; w.relays];
     let mut sums = [0.0; 5];
     let mut counts = [0.0; 5];
+    let (mut tc, mut oc) = (0.0, 0.0);
     let (mut cuts, mut honest_days, mut burned) = (0f64, 0f64, 0usize);
     for step in 0..240 {
         let now = step as f64 * 0.5;
@@ -61,6 +62,15 @@ fn run(
             }
             cuts += m.iter().filter(|&&p| !sybil[p as usize]).count() as f64;
             cut_now.extend(&m);
+            for &p in &m {
+                if !sybil[p as usize] {
+                    if (p as f64 % 100.0) < 100.0 * env("TRAVEL", 0.0) {
+                        tc += 1.0
+                    } else {
+                        oc += 1.0
+                    }
+                }
+            }
             seats.blocked(e, now as f32);
             burned += 1;
         }
@@ -132,8 +142,16 @@ fn run(
             }
             _ => {}
         }
-        if std::env::var_os("TRACE").is_some() && step % 12 == 0 {
-            println!("{now:5.1} {} waiting {} share {:.5}", next, seats.waiting(), seats.share());
+        let bad = (env("FOUL", 0.0) * w.relays as f64).round() as u32;
+        for m in &moves {
+            if seats.place(m.to).is_some_and(|p| p.relay < bad) {
+                informed.push(m.to);
+            }
+            if env("TRAVEL", 0.0) > 0.0 && m.person as f64 % 100.0 < 100.0 * env("TRAVEL", 0.0) {
+                if let Some(p) = seats.place(m.to) {
+                    seats.login(m.person, p.relay, hub::seats::Origin::Abroad, now as f32);
+                }
+            }
         }
         for e in informed {
             if !known[e as usize] {
@@ -156,7 +174,20 @@ fn run(
             honest_days += all / 48.0;
         }
     }
+    if env("TRAVEL", 0.0) > 0.0 {
+        let t = env("TRAVEL", 0.0);
+        println!("  travellers cut {:.2} times as often", tc / t / (oc / (1.0 - t)));
+    }
+    if env("FOUL", 0.0) > 0.0 {
+        println!(
+            "  foul {:?}",
+            (0..w.relays as u32).filter(|&r| seats.is_foul(r)).collect::<Vec<_>>()
+        );
+    }
     ([0, 2, 4].map(|d| 100.0 * sums[d] / counts[d]), cuts / honest_days, burned)
+}
+fn env(name: &str, or: f64) -> f64 {
+    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or)
 }
 fn main() {
     let ws = [
@@ -170,6 +201,7 @@ fn main() {
     let cells: &[(usize, f64, Censor, &str)] = &[
         (0, 0.0001, Censor::Aggressive, "aggr"),
         (0, 0.001, Censor::Aggressive, "aggr"),
+        (0, 0.01, Censor::Aggressive, "aggr"),
         (1, 0.0001, Censor::Aggressive, "aggr"),
         (1, 0.001, Censor::Aggressive, "aggr"),
         (1, 0.01, Censor::Aggressive, "aggr"),
@@ -193,7 +225,8 @@ fn main() {
             }
         }
         let t = std::time::Instant::now();
-        let (on, cuts, burned) = run(w, f, c, 1.0, 1, Rule { dose, ..Rule::default() });
+        let (on, cuts, burned) =
+            run(w, f, c, env("TB", 1.0), env("SEED", 1.0) as u64, Rule { dose, ..Rule::default() });
         println!(
             "{} f {:.2}% {name}: {:.0}/{:.0}/{:.1}  cuts/day {:.2}  burned {burned}  {:?}",
             w.name,

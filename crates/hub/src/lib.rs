@@ -3,14 +3,21 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`server`] | how it is reached: a website, and behind it those who know its room |
-//! | [`fleet`] | relays' side of HTTP: they join, and say how they fare |
+//! | [`api`] | what doors and people say to the hub: JSON over HTTP |
+//! | [`fleet`] | what relays say: they join, and tell how they fare |
 //! | [`checks`] | each endpoint is asked from outside |
+//! | [`clerk`] | everybody's way to the office: one writes, in batches; the others read |
+//! | [`journal`] | where the batches are kept |
+//! | [`office`] | all that the hub knows, as what becomes of events: pure |
 //! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod checks;
+pub mod clerk;
 pub mod fleet;
+pub mod journal;
+pub mod office;
 pub mod seats;
 pub mod server;
-

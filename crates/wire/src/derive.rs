@@ -135,6 +135,14 @@ impl FleetKey {
         derive(&root(&self.0), &[b"room"])
     }
 
+    /// What the organisers' office marks people with, and what it gives them. `what` tells its uses
+    /// apart.
+    #[must_use]
+    pub fn marker(&self, what: &str) -> Marker {
+        let key: [u8; 32] = derive(&root(&self.0), &[b"marker", what.as_bytes()]);
+        Marker(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+
     /// Who signs the bundles of these organisers, and certifies their relays' receipt keys.
     #[must_use]
     pub fn signer(&self) -> Signer {
@@ -352,7 +360,7 @@ impl RelayKey {
 }
 
 /// Gives what was seen a number that can be written down: it is the same each time, and says nothing
-/// to whoever does not have the relay's key.
+/// to whoever does not have the key from which this follows.
 pub struct Marker(hmac::Key);
 
 impl Marker {
@@ -360,8 +368,18 @@ impl Marker {
     /// probability of 10^-7.
     #[must_use]
     pub fn mark(&self, seen: &[u8]) -> u64 {
+        u64::from_be_bytes(self.tag(seen))
+    }
+
+    /// The first bytes of it, at most 32: 16 are enough where somebody else must not be able to make
+    /// one.
+    ///
+    /// # Panics
+    /// When more than 32 are asked for.
+    #[must_use]
+    pub fn tag<const N: usize>(&self, seen: &[u8]) -> [u8; N] {
         let tag = hmac::sign(&self.0, seen);
-        u64::from_be_bytes(*tag.as_ref().first_chunk().expect("32 bytes"))
+        *tag.as_ref().first_chunk().expect("32 bytes")
     }
 }
 

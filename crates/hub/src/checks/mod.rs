@@ -14,11 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use wire::derive::{FleetKey, RelayId};
 use wire::fleet::Standing;
 
-use crate::clerk::Clerk;
-use crate::clerk::EndpointView;
-use crate::fleet::Beats;
-use crate::office::Relay;
-use crate::office::views::RelayView;
+use crate::clerk::{Clerk, EndpointView, RelayReport, system_clock};
 use crate::seats::EndpointId;
 use question::answers;
 
@@ -30,15 +26,14 @@ const SOON: Duration = Duration::from_secs(2);
 const AT_A_TIME: usize = 128;
 /// So many times.
 const OFTEN: u32 = 8;
-/// Who has said nothing for so long is not asked.
-const SILENT: Duration = Duration::from_secs(60);
+/// Who has said nothing for so many milliseconds is not asked.
+const SILENT: u64 = 60_000;
 /// So many rounds without an answer, and a relay is not reached.
 const FAILURES: u8 = 2;
 
 /// Asks again and again.
 pub struct Checks {
     clerk: Clerk,
-    beats: Beats,
     fleet: FleetKey,
     /// What the last question at each came to.
     last: Mutex<HashMap<EndpointId, bool>>,
@@ -50,9 +45,9 @@ pub struct Checks {
 impl Checks {
     /// For the relays of a clerk.
     #[must_use]
-    pub fn new(clerk: Clerk, beats: Beats, fleet: FleetKey) -> Arc<Self> {
+    pub fn new(clerk: Clerk, fleet: FleetKey) -> Arc<Self> {
         let (last, failures) = Default::default();
-        Arc::new(Self { clerk, beats, fleet, last, failures, turns: Semaphore::new(AT_A_TIME) })
+        Arc::new(Self { clerk, fleet, last, failures, turns: Semaphore::new(AT_A_TIME) })
     }
 
     /// Whether an endpoint answered when it was last asked; `None` if it was not yet.
@@ -114,9 +109,9 @@ impl Checks {
         let mut asked = HashMap::<RelayId, u32>::new();
         loop {
             let mut waiting = self.clerk.relays();
-            waiting.retain(|RelayView { relay, .. }| self.is_waiting(relay));
-            asked.retain(|id, _| waiting.iter().any(|view| view.relay.id == *id));
-            for RelayView { relay, .. } in waiting {
+            waiting.retain(is_waiting);
+            asked.retain(|id, _| waiting.iter().any(|report| report.view.relay.id == *id));
+            for relay in waiting.into_iter().map(|report| report.view.relay) {
                 let (id, at) = (relay.id, SocketAddr::new(relay.address, relay.face.port));
                 let times = asked.entry(id).or_default();
                 *times += 1;
@@ -136,17 +131,19 @@ impl Checks {
         }
     }
 
-    /// Whether a relay says that it is there, and nobody has reached it yet.
-    fn is_waiting(&self, relay: &Relay) -> bool {
-        let beat = self.beats.of(relay.id);
-        let is_here = beat.is_some_and(|beat| beat.at.elapsed() < SILENT);
-        is_here && relay.standing != Standing::Leaving && relay.is_reached != Some(true)
-    }
-
     async fn ask(&self, relay: RelayId, at: SocketAddr) -> bool {
         let Ok(_turn) = self.turns.acquire().await else { return false };
         answers(at, &self.fleet.relay_key(&relay), self.clerk.check_bundle(relay)).await
     }
+}
+
+/// Whether a relay says that it is there, and nobody has reached it yet, or any more.
+fn is_waiting(report: &RelayReport) -> bool {
+    let relay = &report.view.relay;
+    let now = system_clock()();
+    let is_here = report.heard.is_some_and(|heard| now < heard.0.saturating_add(SILENT));
+    let is_new = relay.is_reached != Some(true) || relay.is_gone;
+    is_here && is_new && relay.standing != Standing::Leaving
 }
 
 /// Some moment of this time.

@@ -35,8 +35,10 @@ impl Seats {
         known.dedup();
 
         // Nobody who knew it has spoken, and no relay has: with what probability?
-        let mut nobody: f64 =
-            relays.iter().map(|&relay| 1.0 - self.relays[relay as usize].risk()).product();
+        let mut nobody: f64 = relays
+            .iter()
+            .map(|&relay| 1.0 - self.relays[relay as usize].risk(self.supply.middle))
+            .product();
         for &id in &known {
             let (before, speaks) = self.spoke(id, now);
             nobody *= 1.0 - cleared(self.held(id), before) * speaks;
@@ -84,16 +86,12 @@ impl Seats {
 
     /// What a block teaches of the censor's pace, and of the relay.
     fn learn(&mut self, closed: &[Endpoint], now: Hours) {
-        let tests = || closed.iter().filter(|at| at.is_for == Use::Test && !at.members.is_empty());
-        let [first] = closed else {
-            // Of a relay's address or a whole prefix nobody knows which test it was.
-            return;
-        };
-        if tests().next().is_some() {
-            self.learned.block(now - first.joined);
-            if !first.has_spoken {
-                self.speak(first.place.relay, first.odds, true);
-            }
+        // Of several nobody knows which test it was.
+        if let [test] = closed
+            && test.is_for == Use::Test
+            && !test.members.is_empty()
+        {
+            self.failed(test, now);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// A stream of numbers. The same seed gives the same stream.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Chance(u64);
+pub struct Chance(pub(super) u64);
 
 impl Chance {
     /// The stream of a seed.

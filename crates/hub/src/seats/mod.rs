@@ -3,14 +3,20 @@
 
 mod blame;
 mod chance;
+mod codec;
+mod event;
 mod merge;
 mod people;
 mod plan;
 mod relays;
 mod risk;
+mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use chance::Chance;
+pub use event::{Event, Outcome};
 pub use people::Origin;
 pub use relays::{Mode, Status, Terms, Unit};
 pub use state::{EndpointId, Move, PersonId, Place, RelayId, Rule, Seats};

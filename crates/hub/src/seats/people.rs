@@ -55,6 +55,7 @@ impl Seats {
     /// owners of relays say that it was from abroad doubles the odds against them, once; one owner's
     /// word does nothing.
     pub fn login(&mut self, person: PersonId, relay: RelayId, origin: Origin, now: Hours) {
+        let is_foul = self.is_foul(relay);
         let Some(relay) = self.relays.get(relay as usize) else { return };
         let Some(person) = self.people.get_mut(person as usize).filter(|person| person.is_here)
         else {
@@ -64,7 +65,7 @@ impl Seats {
             return;
         }
         person.seen = person.seen.max(now);
-        if origin == Origin::Home || relay.is_foul() || person.is_abroad {
+        if origin == Origin::Home || is_foul || person.is_abroad {
             return;
         }
         let owner = relay.terms.owner.saturating_add(1);
@@ -151,12 +152,13 @@ impl Seats {
                 && is_alike
                 && relay.terms.prefix != own
                 && relay.status == Status::Working
-                && !relay.is_foul()
-                && self.dose(endpoint, now) + risk <= self.rule.dose
+                && !self.is_foul(endpoint.place.relay)
+                && self.dose(endpoint, now) + self.sum(&endpoint.exposed, now) + risk
+                    <= self.rule.dose
             {
                 let endpoint = self.endpoints.get_mut(&id)?;
                 endpoint.exposed.push(person);
-                endpoint.odds = 1.0 - (1.0 - endpoint.odds) * (1.0 - risk);
+                endpoint.dose += risk;
                 self.exposures += 1;
                 self.people[person as usize].spare = id;
                 return Some(id);

@@ -3,19 +3,26 @@
 
 use super::people::FILLS;
 use super::relays::Status;
-use super::state::{EndpointId, Move, PersonId, RelayId, Seats, Use, single};
+use super::state::{EndpointId, Move, NOWHERE, PersonId, RelayId, Seats, Use, single};
 use super::{Hours, risk::cleared};
 
 /// How often what is believed of newcomers is worked out anew.
-const CENSUS: Hours = 0.5;
+const CENSUS: Hours = 1.0;
 /// Beyond this risk nobody is tested.
 const HOPELESS: f64 = 0.9;
 /// Over how many hours the endpoints in stock are to last.
 const STOCK: f64 = 6.0;
 /// The smallest risk that a group takes together.
 const LEAST_DOSE: f64 = 0.1;
+/// Where more than half of all endpoints could be opened at once, this share of them is, so that
+/// fewer people sit with somebody who informs; down to groups with this risk.
+const PLENTY: f64 = 0.25;
+const FINEST_DOSE: f64 = 0.002;
 /// Up to which share of the slots that can be filled anew during one test endpoints are scarce.
 const SCARCE: f64 = 0.5;
+/// How far groups are put together where people would have no seat otherwise, in times of what the
+/// rule says: one after another.
+const CROWDED: [f64; 2] = [1.0, 3.0];
 /// How far ahead of a block the pool moves, at least.
 const AHEAD: Hours = 0.25;
 
@@ -24,6 +31,16 @@ struct Group {
     people: Vec<PersonId>,
     dose: f64,
     is_new: bool,
+}
+
+/// What becomes of the groups.
+struct Plan {
+    /// So many of them are tested.
+    tests: usize,
+    /// Where the pool opens endpoints for the others.
+    pools: Vec<RelayId>,
+    /// Whether everybody finds a seat.
+    is_enough: bool,
 }
 
 impl Seats {
@@ -36,7 +53,7 @@ impl Seats {
         self.supply.started.get_or_insert(now);
         self.settled = Some(now);
         self.census(now);
-        self.clear_relays(now);
+        self.watch(now);
         self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
         let mut moves = Vec::new();
         if self.waiting.is_empty() {
@@ -53,16 +70,22 @@ impl Seats {
         let wanted = groups.len() + usize::from(!last.is_empty());
         moves.extend(self.make_room(wanted, self.rule.merged, now));
         let mut free = self.free(now);
-        let (mut tests, mut all) = self.tests(&groups, &free, last.len(), now);
-        if !all {
-            moves.extend(self.make_room(self.usable() + 4, self.rule.crowded, now));
-            free = self.free(now);
-            (tests, all) = self.tests(&groups, &free, last.len(), now);
+        let mut plan = self.plan(&groups, &free, last.len(), now);
+        for limit in CROWDED.map(|times| times * self.rule.crowded) {
+            if !plan.is_enough {
+                moves.extend(self.make_relays_room(limit, now));
+                free = self.free(now);
+                plan = self.plan(&groups, &free, last.len(), now);
+            }
         }
-        let _ = all;
+        for relay in &plan.pools {
+            if let Some(place) = free.iter().position(|id| id == relay) {
+                free.swap_remove(place);
+            }
+        }
         let mut rest = Vec::new();
         for (place, group) in groups.into_iter().enumerate() {
-            let endpoint = (place < tests)
+            let endpoint = (place < plan.tests)
                 .then(|| self.take(&mut free, group.people.len()))
                 .flatten()
                 .and_then(|relay| self.open(relay, now, Use::Test));
@@ -71,12 +94,20 @@ impl Seats {
                 continue;
             };
             if let Some(opened) = self.endpoints.get_mut(&endpoint) {
-                (opened.is_new, opened.odds) = (group.is_new, 1.0 - (-group.dose).exp());
+                opened.is_new = group.is_new;
             }
             moves.extend(self.sit(&group.people, endpoint, now));
         }
         rest.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
-        let rest = self.pool(rest, Use::Pool, &mut free, now, &mut moves);
+        free.extend(plan.pools);
+        let mut rest = self.pool(rest, Use::Pool, &mut free, now, &mut moves);
+        for limit in CROWDED.map(|times| times * self.rule.crowded) {
+            if !rest.is_empty() {
+                moves.extend(self.make_relays_room(limit, now));
+                free = self.free(now);
+                rest = self.pool(rest, Use::Pool, &mut free, now, &mut moves);
+            }
+        }
         let last = self.pool(last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
@@ -96,7 +127,13 @@ impl Seats {
     fn pace(&self, now: Hours) -> f64 {
         let fresh: u32 = self.relays.iter().map(|relay| relay.fresh).sum();
         let an_hour = self.supply.an_hour(now) + f64::from(fresh) / STOCK;
-        an_hour * f64::from(self.learned.after(0.9)) / (self.slots() as f64).max(1.0)
+        an_hour * f64::from(self.learned.after(0.75)) / (self.slots() as f64).max(1.0)
+    }
+
+    /// Whether tests are to be paid for dearly. Of the first hours nobody knows.
+    fn is_scarce(&self, now: Hours) -> bool {
+        let hours = now - self.supply.started.unwrap_or(now);
+        f64::from(hours) >= STOCK && self.pace(now) < SCARCE
     }
 
     /// Newcomers join other newcomers who have just sat down; who is left.
@@ -129,9 +166,6 @@ impl Seats {
                 new.pop();
             }
             if !joins.is_empty() {
-                if let Some(endpoint) = self.endpoints.get_mut(&id) {
-                    endpoint.odds = 1.0 - (-dose).exp();
-                }
                 moves.extend(self.sit(&joins, id, now));
             }
         }
@@ -147,6 +181,11 @@ impl Seats {
         // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
         let dose = -(1.0 - self.pace(now).min(0.99)).ln();
         let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        // Where there are plenty, fewer people sit with somebody who informs.
+        let risk: f64 = waiting.iter().map(|&id| self.held(id)).sum();
+        let usable = self.usable();
+        let plenty = if 2 * usable > self.slots() { usable as f64 * PLENTY } else { 0.0 };
+        let limit = limit.min((risk / plenty.max(1e-9)).max(FINEST_DOSE));
         let mut groups = Vec::new();
         for is_new in [true, false] {
             let mut group = Group { people: Vec::new(), dose: 0.0, is_new };
@@ -182,10 +221,10 @@ impl Seats {
     }
 
     /// Relays that can open an endpoint, each as often as it can; but none that is the censor's.
-    fn free(&mut self, now: Hours) -> Vec<RelayId> {
+    pub(super) fn free(&mut self, now: Hours) -> Vec<RelayId> {
         let mut free = Vec::new();
         for (id, relay) in (0..).zip(&self.relays) {
-            if !relay.is_foul() {
+            if !self.is_foul(id) {
                 free.extend(std::iter::repeat_n(id, relay.usable()));
             }
         }
@@ -220,56 +259,56 @@ impl Seats {
         Some(free.swap_remove(place))
     }
 
-    /// How many of these groups are tested, and whether everybody else finds a seat in the pool.
-    fn tests(&self, groups: &[Group], free: &[RelayId], last: usize, now: Hours) -> (usize, bool) {
-        let kept = usize::from(last > 0);
-        let most = free.len().saturating_sub(kept);
-        let mut tests = groups.len().min(most);
-        let mut rest: usize = groups[tests..].iter().map(|group| group.people.len()).sum();
-        if rest == 0 {
-            return (tests, kept <= free.len());
+    /// How many of these groups are tested, and where the pool opens endpoints for everybody else.
+    fn plan(&self, groups: &[Group], free: &[RelayId], last: usize, now: Hours) -> Plan {
+        let most = free.len().saturating_sub(usize::from(last > 0));
+        let mut plan = Plan { tests: groups.len().min(most), pools: Vec::new(), is_enough: true };
+        let mut rest: usize = groups[plan.tests..].iter().map(|group| group.people.len()).sum();
+        let (mut seated, mut rooms) = self.rooms(free);
+        let is_scarce = self.is_scarce(now);
+        let soon = f64::from(self.learned.after(0.5));
+        while seated < rest {
+            let Some(&(room, relay)) = rooms.last() else {
+                plan.is_enough = false;
+                break;
+            };
+            if plan.tests + plan.pools.len() < most {
+                seated += room;
+                plan.pools.push(relay);
+                rooms.pop();
+                continue;
+            }
+            // A test makes room for the pool, unless it is worth more.
+            let group = plan.tests.checked_sub(1).map(|place| &groups[place]);
+            let won = room.min(rest - seated) as f64 * soon;
+            let Some(group) = group.filter(|group| !is_scarce || self.worth(group) <= won) else {
+                plan.is_enough = false;
+                break;
+            };
+            plan.tests -= 1;
+            rest += group.people.len();
         }
-        let open: usize = {
-            let mut relays: Vec<RelayId> = (self.endpoints.values())
-                .filter(|at| at.is_for == Use::Pool)
-                .map(|at| at.place.relay)
-                .collect();
-            relays.sort_unstable();
-            relays.dedup();
-            relays.iter().map(|&id| self.relays[id as usize].space()).sum()
-        };
-        let mut rooms: Vec<RelayId> = free.to_vec();
+        plan
+    }
+
+    /// How many people those relays could take where the pool sits already, and, the roomiest last, how
+    /// many the others that can open an endpoint.
+    pub(super) fn rooms(&self, free: &[RelayId]) -> (usize, Vec<(usize, RelayId)>) {
+        let mut open: Vec<RelayId> = (self.endpoints.values())
+            .filter(|at| at.is_for == Use::Pool)
+            .map(|at| at.place.relay)
+            .collect();
+        open.sort_unstable();
+        open.dedup();
+        let space = |&id: &RelayId| self.relays[id as usize].space();
+        let seated = open.iter().map(space).sum();
+        let mut rooms: Vec<(usize, RelayId)> = (free.iter())
+            .filter(|id| open.binary_search(id).is_err())
+            .map(|id| (space(id), *id))
+            .collect();
         rooms.sort_unstable();
         rooms.dedup();
-        let mut rooms: Vec<usize> =
-            rooms.iter().map(|&id| self.relays[id as usize].space()).collect();
-        rooms.sort_unstable_by(|one, two| two.cmp(one));
-        let is_scarce = self.pace(now) < SCARCE;
-        let soon = f64::from(self.learned.after(0.5));
-        let mut pools = 0;
-        let mut seated = open;
-        loop {
-            if seated >= rest {
-                return (tests, true);
-            }
-            let Some(&room) = rooms.get(pools) else { return (tests, false) };
-            if tests + pools >= most {
-                let Some(group) = tests.checked_sub(1).map(|place| &groups[place]) else {
-                    return (tests, false);
-                };
-                let won = room.min(rest - seated) as f64 * soon;
-                if is_scarce && self.worth(group) > won {
-                    return (tests, false);
-                }
-                tests -= 1;
-                rest += group.people.len();
-                if tests + pools >= most {
-                    continue;
-                }
-            }
-            seated += room;
-            pools += 1;
-        }
+        (seated, rooms)
     }
 
     /// Seats these together, the most suspect with each other: where others of the pool sit, then on
@@ -343,7 +382,9 @@ impl Seats {
         self.counted = Some(now);
         let (mut risk, mut people) = (0.0, 0.0);
         for person in &self.people {
-            let quiet = self.learned.quiet(now - person.since);
+            // Nothing is learned of somebody who waits.
+            let sat = if person.at == NOWHERE { 0.0 } else { now - person.since };
+            let quiet = self.learned.quiet(sat);
             if person.is_here && (person.is_known || quiet < 0.5) {
                 risk += cleared(person.risk.into(), quiet);
                 people += 1.0;

@@ -6,9 +6,11 @@ use super::state::{Endpoint, EndpointId, RelayId, Seats, Use, number};
 /// How often a test fails on a relay of the censor's.
 const FOUL: f64 = 0.95;
 /// How many times likelier it must be than chance.
-const SURE: f64 = 1000.0;
+const SURE: f64 = 10_000.0;
 /// What share of relays is the censor's, as believed before anything has happened.
 const FOUL_SHARE: f64 = 0.01;
+/// So little is believed at least, so that one that has been sold or seized is found out too.
+const LEAST_FOUL: f64 = -3.0;
 /// Over how many hours the pace at which fresh endpoints come is taken.
 const PACE: f64 = 12.0;
 
@@ -111,13 +113,10 @@ impl Relay {
         self.space() > 0 && self.fresh > 0 && self.live >= self.slots
     }
 
-    pub fn is_foul(&self) -> bool {
-        self.foul > SURE.ln()
-    }
-
-    /// How probable it is that it is the censor's.
-    pub fn risk(&self) -> f64 {
-        let odds = FOUL_SHARE / (1.0 - FOUL_SHARE) * self.foul.min(20.0).exp();
+    /// How probable it is that it is the censor's, where the middle one of all relays is as foul as
+    /// this.
+    pub fn risk(&self, middle: f64) -> f64 {
+        let odds = FOUL_SHARE / (1.0 - FOUL_SHARE) * (self.foul - middle).min(20.0).exp();
         odds / (1.0 + odds)
     }
 }
@@ -135,11 +134,21 @@ pub(super) struct Supply {
     /// How many tests were to fail, and did.
     pub expected: f64,
     pub failed: f64,
+    /// How foul the middle one of all relays seems: most are nobody's but their owner's.
+    pub middle: f64,
 }
 
 impl Default for Supply {
     fn default() -> Self {
-        Self { unit: Unit::Port, came: 0, lately: 0.0, started: None, expected: 5.0, failed: 5.0 }
+        Self {
+            unit: Unit::Port,
+            came: 0,
+            lately: 0.0,
+            started: None,
+            expected: 5.0,
+            failed: 5.0,
+            middle: 0.0,
+        }
     }
 }
 
@@ -223,7 +232,8 @@ impl Seats {
     /// do not. People who sat there are not to blame for it.
     #[must_use]
     pub fn is_foul(&self, relay: RelayId) -> bool {
-        self.relays.get(relay as usize).is_some_and(Relay::is_foul)
+        let foul = |relay: &Relay| relay.foul - self.supply.middle > SURE.ln();
+        self.relays.get(relay as usize).is_some_and(foul)
     }
 
     fn endpoints_of(&self, relay: RelayId) -> Vec<EndpointId> {
@@ -260,36 +270,63 @@ impl Seats {
         state.fresh = state.fresh.min(state.slots.saturating_sub(state.live));
     }
 
-    /// A test on a relay is over, which was to fail with this probability.
-    pub(super) fn speak(&mut self, relay: RelayId, odds: f64, has_failed: bool) {
+    /// Each group that was not blocked until now speaks for its relay, and teaches how long informers
+    /// keep quiet.
+    pub(super) fn watch(&mut self, now: Hours) {
+        let over = self.learned.after(0.9);
         // If tests fail more often than was thought everywhere, that is no relay's fault.
-        let supply = &mut self.supply;
-        supply.expected += odds;
-        supply.failed += f64::from(u8::from(has_failed));
-        let usual = (supply.failed / supply.expected).clamp(0.2, 5.0);
-        let odds = (1.0 - (1.0 - odds).powf(usual)).clamp(0.02, 0.98);
-        let foul = &mut self.relays[relay as usize].foul;
-        let step = if has_failed { (FOUL / odds).ln() } else { ((1.0 - FOUL) / (1.0 - odds)).ln() };
-        // So that one that has been sold or seized is found out too.
-        *foul = (*foul + step).max(-3.0);
+        let usual = self.usual();
+        let mut lived = Vec::new();
+        for endpoint in self.endpoints.values_mut() {
+            let age = now - endpoint.joined;
+            if endpoint.is_for == Use::Pool && age > over {
+                endpoint.is_for = Use::Test;
+            }
+            if endpoint.is_for != Use::Test || endpoint.told >= now {
+                continue;
+            }
+            let before = endpoint.told - endpoint.joined;
+            endpoint.told = now;
+            lived.push((endpoint.dose, before, age));
+            let odds = odds(endpoint.dose, usual);
+            let spoken = 1.0 - self.learned.quiet(age);
+            let word = ((1.0 - FOUL * spoken) / (1.0 - odds * spoken)).ln();
+            let foul = &mut self.relays[endpoint.place.relay as usize].foul;
+            *foul = (*foul + word - endpoint.word).max(LEAST_FOUL);
+            endpoint.word = word;
+            let more = spoken - (1.0 - self.learned.quiet(before));
+            self.supply.expected += (1.0 - (-endpoint.dose).exp()) * more;
+        }
+        for (dose, before, age) in lived {
+            self.learned.lived(dose, before, age);
+        }
+        self.learned.add_up();
+        let mut foul: Vec<f64> = self.relays.iter().map(|relay| relay.foul).collect();
+        foul.sort_unstable_by(f64::total_cmp);
+        self.supply.middle = foul.get(foul.len() / 2).copied().unwrap_or(0.0);
     }
 
-    /// Each group that lives on speaks for its relay, and no longer waits for others to join.
-    pub(super) fn clear_relays(&mut self, now: Hours) {
-        let over = self.learned.after(0.9);
-        let mut spoken = Vec::new();
-        for endpoint in self.endpoints.values_mut() {
-            if !endpoint.has_spoken && now - endpoint.joined > over {
-                match endpoint.is_for {
-                    Use::Test => spoken.push((endpoint.place.relay, endpoint.odds)),
-                    Use::Pool => endpoint.is_for = Use::Test,
-                    Use::Last | Use::Idle => continue,
-                }
-                endpoint.has_spoken = true;
-            }
+    /// A test has failed.
+    pub(super) fn failed(&mut self, test: &Endpoint, now: Hours) {
+        self.learned.lived(test.dose, test.told - test.joined, now - test.joined);
+        self.learned.block(now - test.joined);
+        self.supply.failed += 1.0;
+        if now - test.joined > self.learned.after(0.9) {
+            // A relay of the censor's would not have waited for so long.
+            return;
         }
-        for (relay, odds) in spoken {
-            self.speak(relay, odds, false);
-        }
+        let odds = odds(test.dose, self.usual());
+        let foul = &mut self.relays[test.place.relay as usize].foul;
+        *foul = (*foul + (FOUL / odds).ln() - test.word).max(LEAST_FOUL);
     }
+
+    /// How many times as often as was thought tests fail.
+    fn usual(&self) -> f64 {
+        (self.supply.failed / self.supply.expected).clamp(0.2, 5.0)
+    }
+}
+
+/// How probably a group with so much risk was to be blocked.
+fn odds(dose: f64, usual: f64) -> f64 {
+    (1.0 - (-dose * usual).exp()).clamp(0.02, 0.9)
 }

@@ -112,12 +112,14 @@ pub(super) struct Endpoint {
     pub members: Vec<PersonId>,
     /// Who knows of it and sits elsewhere.
     pub exposed: Vec<PersonId>,
-    /// How probably its test was to fail.
-    pub odds: f64,
+    /// The risk that sat there when others last joined.
+    pub dose: f64,
+    /// Until when that no block happened was taken into account.
+    pub told: Hours,
+    /// What it has said of its relay so far.
+    pub word: f64,
     /// Whether only newcomers sat down there.
     pub is_new: bool,
-    /// Whether it has lived long enough to speak for its relay.
-    pub has_spoken: bool,
 }
 
 /// Who sits where, and what is believed of them. [`super`] tells how it works.
@@ -224,18 +226,25 @@ impl Seats {
     pub(super) fn stand_up(&mut self, id: PersonId, now: Hours) {
         let person = &mut self.people[id as usize];
         let quiet = self.learned.quiet(now - person.since);
-        person.risk = single(cleared(person.risk.into(), quiet));
+        // However long ago they sat down first, they may be one who sleeps.
+        let least = self.learned.share * self.learned.sleepers;
+        let risk = cleared(person.risk.into(), quiet).max(least.min(person.risk.into()));
+        person.risk = single(risk);
         (person.at, person.since, person.is_known) = (NOWHERE, now, true);
     }
 
     pub(super) fn sit(&mut self, these: &[PersonId], to: EndpointId, now: Hours) -> Vec<Move> {
         let Some(endpoint) = self.endpoints.get_mut(&to) else { return Vec::new() };
         endpoint.members.extend_from_slice(these);
-        endpoint.joined = now;
+        (endpoint.joined, endpoint.told, endpoint.word) = (now, now, 0.0);
         self.relays[endpoint.place.relay as usize].load += number(these.len());
         for &id in these {
             let person = &mut self.people[id as usize];
             (person.at, person.since) = (to, now);
+        }
+        let dose = self.dose(&self.endpoints[&to], now);
+        if let Some(endpoint) = self.endpoints.get_mut(&to) {
+            endpoint.dose = dose;
         }
         these.iter().map(|&person| Move { person, to }).collect()
     }
@@ -257,7 +266,7 @@ impl Seats {
         };
         let endpoint = self.endpoints.get_mut(&id)?;
         (endpoint.is_for, endpoint.since, endpoint.joined) = (is_for, now, now);
-        (endpoint.has_spoken, endpoint.is_new) = (false, false);
+        (endpoint.is_new, endpoint.dose, endpoint.word) = (false, 0.0, 0.0);
         Some(id)
     }
 
@@ -309,9 +318,10 @@ impl Endpoint {
             joined: 0.0,
             members: Vec::new(),
             exposed: Vec::new(),
-            odds: 0.0,
+            dose: 0.0,
+            told: 0.0,
+            word: 0.0,
             is_new: false,
-            has_spoken: false,
         }
     }
 }

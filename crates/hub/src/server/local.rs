@@ -42,7 +42,7 @@ async fn answer(clerk: &Clerk, request: Request<Incoming>) -> Response<Body> {
     let made = async {
         let said: Bytes = heard(&mut request, api::LONGEST).await?;
         let asked = asked(&request, request.uri().path(), said)?;
-        api::answer(clerk, asked).await
+        api::answer(clerk, &asked).await
     };
     made.await.map_or_else(
         || {

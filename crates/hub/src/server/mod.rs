@@ -55,12 +55,7 @@ pub struct Server {
 impl Server {
     /// With its face and its room; `most` connections at a time, half of them strangers' at most.
     #[must_use]
-    pub fn new(
-        front: Front,
-        clerk: Clerk,
-        room: &[u8; 16],
-        most: usize,
-    ) -> Arc<Self> {
+    pub fn new(front: Front, clerk: Clerk, room: &[u8; 16], most: usize) -> Arc<Self> {
         Arc::new(Self {
             front,
             fleet: Fleet::new(clerk.clone()),
@@ -147,7 +142,7 @@ impl Rooms for Visitor {
                 Some(answer) => answer,
                 None => {
                     let asked = asked(request, &behind, said.clone())?;
-                    api::answer(&self.server.clerk, asked).await?.map(body::full)
+                    api::answer(&self.server.clerk, &asked).await?.map(body::full)
                 }
             };
         self.place.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
-use hub::clerk::{Clerk, Handout};
-use hub::fleet::Beats;
+use hub::clerk::{Clerk, Handout, RelayReport, system_clock};
 use hub::office::DoorId;
 use hub::office::views::{BlockView, PeopleView, RelayView};
 use tokio::sync::OnceCell;
@@ -30,7 +29,6 @@ const SHORT: usize = 8;
 /// Whoever answers.
 pub(super) struct Office {
     clerk: Clerk,
-    beats: Beats,
     /// Where relays find the hub.
     pub hub: Vec<HubAddress>,
     pin: Pin,
@@ -43,13 +41,12 @@ pub(super) struct Office {
 impl Office {
     pub(super) fn new(
         clerk: Clerk,
-        beats: Beats,
         hub: Vec<HubAddress>,
         pin: Pin,
         room: [u8; 16],
     ) -> anyhow::Result<Self> {
         let program = File::open("/proc/self/exe").context("cannot read this program")?;
-        Ok(Self { clerk, beats, hub, pin, room, program, sha256: OnceCell::new() })
+        Ok(Self { clerk, hub, pin, room, program, sha256: OnceCell::new() })
     }
 
     /// Below which path relays and doors are heard.
@@ -80,11 +77,11 @@ impl Office {
         Ok(made.await.context("cannot read this program")?.clone())
     }
 
-    fn shown(&self, view: &RelayView) -> Relay {
+    fn shown(report: &RelayReport) -> Relay {
+        let RelayReport { view, heard, health, version } = report;
         let RelayView { relay, owner, people, .. } = view;
-        let beat = self.beats.of(relay.id);
-        let health = beat.as_ref().map(|beat| beat.health).unwrap_or_default();
-        let heard = beat.as_ref().map(|beat| beat.at.elapsed());
+        let now = system_clock()();
+        let heard = heard.map(|heard| Duration::from_millis(now.saturating_sub(heard.0)));
         let standing = match (relay.standing, heard) {
             _ if relay.is_gone => "gone",
             _ if relay.is_blocked => "blocked",
@@ -108,7 +105,7 @@ impl Office {
             datacentres: health.datacentres,
             carried: health.carried,
             heard: heard.map(|ago| ago.as_secs()),
-            version: beat.map(|beat| beat.version).unwrap_or_default(),
+            version: version.clone(),
         }
     }
 
@@ -116,9 +113,10 @@ impl Office {
     fn relay(&self, begins: &str) -> anyhow::Result<RelayId> {
         let begins = begins.to_ascii_lowercase();
         let relays = self.clerk.relays();
-        let mut meant = relays.iter().filter(|relay| long(relay.relay.id).starts_with(&begins));
+        let mut meant =
+            relays.iter().filter(|relay| long(relay.view.relay.id).starts_with(&begins));
         match (meant.next(), meant.next()) {
-            (Some(relay), None) => Ok(relay.relay.id),
+            (Some(relay), None) => Ok(relay.view.relay.id),
             (None, _) => bail!("no relay's id begins with {begins}; 'jaryq hub relays' lists them"),
             _ => bail!("several relays' ids begin with {begins}: give more of it"),
         }
@@ -170,7 +168,7 @@ impl Answers for Office {
             }
             Ask::Relays => {
                 let relays = clerk.relays();
-                Told::Relays { relays: relays.iter().map(|view| self.shown(view)).collect() }
+                Told::Relays { relays: relays.iter().map(Self::shown).collect() }
             }
             Ask::People => {
                 let PeopleView { all, waiting, doors } = clerk.people();

@@ -1,0 +1,112 @@
+//! What is blocked or gone, and what people's visits say of it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use wire::derive::RelayId;
+
+use super::{Clerk, Refused, named};
+use crate::office::event::MOST_LISTED;
+use crate::office::views::BlockView;
+use crate::office::{Event, Outcome, Scope, Why};
+use crate::seats::EndpointId;
+
+/// An endpoint that is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EndpointView {
+    /// Which.
+    pub id: EndpointId,
+    /// Whose.
+    pub relay: RelayId,
+    /// Where.
+    pub address: SocketAddr,
+    /// How many people sit there.
+    pub people: usize,
+}
+
+/// What people who sit at an endpoint did at the hub's own doors: its relay has no part in it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Evidence {
+    /// Where they sit.
+    pub endpoint: EndpointId,
+    /// How many times somebody asked again or refreshed.
+    pub refreshes: u32,
+    /// How many times somebody said that it does not work.
+    pub reports: u32,
+    /// How many times somebody said that it works.
+    pub works: u32,
+}
+
+/// What is counted between two looks at it: at most as many entries as there are endpoints open.
+#[derive(Default)]
+pub(super) struct Visits(Mutex<HashMap<EndpointId, Evidence>>);
+
+impl Visits {
+    pub fn count(&self, endpoint: Option<EndpointId>, what: impl FnOnce(&mut Evidence)) {
+        let Some(endpoint) = endpoint else { return };
+        let mut visits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        what(visits.entry(endpoint).or_insert(Evidence { endpoint, ..Evidence::default() }));
+    }
+}
+
+impl Clerk {
+    /// These endpoints are blocked, for one reason; how many people were seated elsewhere for it.
+    ///
+    /// # Errors
+    /// When they are too many, or the hub has stopped.
+    pub async fn blocked(
+        &self,
+        endpoints: &[EndpointId],
+        scope: Scope,
+        cause: &str,
+    ) -> Result<usize, Refused> {
+        if endpoints.len() > MOST_LISTED {
+            return Err(Why::Full("endpoints in one block").into());
+        }
+        let (endpoints, cause) = (endpoints.to_vec(), named(cause)?);
+        self.cut(Event::Blocked { endpoints, scope, cause }).await
+    }
+
+    /// A relay is dead, and not blocked: nobody is to blame. It gets seats again when it is reached
+    /// again. How many people were seated elsewhere.
+    ///
+    /// # Errors
+    /// When there is no such relay, or the hub has stopped.
+    pub async fn gone(&self, relay: RelayId) -> Result<usize, Refused> {
+        let relay = self.place(relay)?;
+        self.cut(Event::Gone { relay }).await
+    }
+
+    pub(super) async fn cut(&self, event: Event) -> Result<usize, Refused> {
+        match self.happens(event).await? {
+            Outcome::Cut(people) => Ok(people),
+            Outcome::Done | Outcome::Joined(_) | Outcome::Refused(_) => Ok(0),
+        }
+    }
+
+    /// All endpoints that are open, with people or without.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<EndpointView> {
+        let state = self.state();
+        let view = |(id, relay, slot, people): (_, &crate::office::Relay, _, _)| {
+            let keys = state.keys.get(usize::from(state.office.place(relay.id)?))?;
+            let address = SocketAddr::new(relay.address, keys.port(relay, slot));
+            Some(EndpointView { id, relay: relay.id, address, people })
+        };
+        state.office.endpoints().filter_map(view).collect()
+    }
+
+    /// What people did since this was asked last.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<Evidence> {
+        let mut visits = self.0.visits.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *visits).into_values().collect()
+    }
+
+    /// The last blocks, the oldest first.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<BlockView> {
+        self.state().office.block_views().cloned().collect()
+    }
+}
