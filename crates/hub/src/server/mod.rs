@@ -4,6 +4,7 @@
 //! ```text
 //! connection ─> front: TLS, HTTP ─> /ROOM/enrol, /ROOM/heartbeat ─> fleet
 //!                    │              /ROOM/v1/... ─────────────────> api
+//!                    │              /ROOM/jaryq ──────────────────> this very program
 //!                    └─ everybody else: the website
 //! 127.0.0.1  ─> HTTP, /v1/... ────────────────────────────────────> api
 //! ```
@@ -13,6 +14,7 @@
 
 mod crowd;
 mod local;
+mod program;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,10 +35,13 @@ use crate::api;
 use crate::clerk::Clerk;
 use crate::fleet::Fleet;
 use crowd::{Crowd, Place};
+pub use program::Program;
 
 /// What is read of a body at most: no message of a relay or of a door is longer.
 const LONGEST: usize =
     if heartbeat::LONGEST > api::LONGEST { heartbeat::LONGEST } else { api::LONGEST };
+/// Where below the room the program is.
+pub const PROGRAM: &str = "/jaryq";
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long nothing is accepted when the machine has no room for one more connection.
@@ -47,19 +52,27 @@ pub struct Server {
     front: Front,
     clerk: Clerk,
     fleet: Fleet,
+    program: Program,
     room: String,
     strangers: Arc<Crowd>,
     connections: Arc<Semaphore>,
 }
 
 impl Server {
-    /// With its face and its room; `most` connections at a time, half of them strangers' at most.
+    /// With its face, the program that it gives away, and its room; `most` connections at a time, half of them strangers' at most.
     #[must_use]
-    pub fn new(front: Front, clerk: Clerk, room: &[u8; 16], most: usize) -> Arc<Self> {
+    pub fn new(
+        front: Front,
+        clerk: Clerk,
+        program: Program,
+        room: &[u8; 16],
+        most: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             front,
             fleet: Fleet::new(clerk.clone()),
             clerk,
+            program,
             room: fleet::invite::path(room),
             strangers: Crowd::new(most / 2),
             connections: Arc::new(Semaphore::new(most)),
@@ -140,6 +153,7 @@ impl Rooms for Visitor {
         let answer =
             match self.server.fleet.answer(request.method(), &behind, &said, self.from).await {
                 Some(answer) => answer,
+                None if behind == PROGRAM => self.server.program.answer(),
                 None => {
                     let asked = asked(request, &behind, said.clone())?;
                     api::answer(&self.server.clerk, &asked).await?.map(body::full)

@@ -10,13 +10,14 @@ use data_encoding::HEXLOWER;
 use hub::clerk::{Clerk, Handout, RelayReport, system_clock};
 use hub::office::DoorId;
 use hub::office::views::{BlockView, PeopleView, RelayView};
+use hub::server::PROGRAM;
 use tokio::sync::OnceCell;
 use wire::bundle::Bundle;
 use wire::derive::RelayId;
 use wire::fleet::invite::path;
 use wire::fleet::{HubAddress, Invite, Pin, Posture, Standing};
 
-use super::talk::{Answers, Ask, Block, Door, Link, People, Relay, Told};
+use super::talk::{Answers, Ask, Block, Door, Link, People, Program, Relay, Told};
 use crate::ledger::unix;
 
 /// For how long an invite is good, in seconds.
@@ -44,9 +45,9 @@ impl Office {
         hub: Vec<HubAddress>,
         pin: Pin,
         room: [u8; 16],
-    ) -> anyhow::Result<Self> {
-        let program = File::open("/proc/self/exe").context("cannot read this program")?;
-        Ok(Self { clerk, hub, pin, room, program, sha256: OnceCell::new() })
+        program: File,
+    ) -> Self {
+        Self { clerk, hub, pin, room, program, sha256: OnceCell::new() }
     }
 
     /// Below which path relays and doors are heard.
@@ -55,16 +56,18 @@ impl Office {
     }
 
     async fn invite(&self, owner: Option<&str>) -> anyhow::Result<Told> {
-        let sha256 = self.sha256().await?;
+        let program = self.program().await?;
         let token = self.clerk.invite(owner).await?;
         let (room, pin, hub) = (self.room, self.pin, self.hub.clone());
         let invite = Invite { token, room, signer: self.clerk.signer(), pin, hub };
-        Ok(Told::Invite {
-            invite: invite.text(),
-            until: unix() + INVITED,
-            machine: std::env::consts::ARCH.to_owned(),
-            sha256,
-        })
+        Ok(Told::Invite { invite: invite.text(), until: unix() + INVITED, program })
+    }
+
+    async fn program(&self) -> anyhow::Result<Program> {
+        let at = self.hub.first().context("the hub has no address")?;
+        let url = format!("https://{at}{}{PROGRAM}", self.path());
+        let machine = std::env::consts::ARCH.to_owned();
+        Ok(Program { url, sha256: self.sha256().await?, machine })
     }
 
     async fn sha256(&self) -> anyhow::Result<String> {

@@ -57,9 +57,10 @@ pub(crate) enum HubVerb {
         owner: Option<String>,
         /// Print a text for the cloud-init field of any provider's form instead, for people who have
         /// never used ssh
-        #[arg(long, requires = "binary_url")]
+        #[arg(long)]
         cloud_init: bool,
-        /// Where this very program can be downloaded; its SHA-256 goes into the text
+        /// Where that text has this very program downloaded; its SHA-256 is checked [default: from the
+        /// hub]
         #[arg(long, value_name = "URL", requires = "cloud_init")]
         binary_url: Option<BinaryUrl>,
     },

@@ -7,16 +7,28 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
+use super::talk::Program;
+
 /// What the text says.
 pub(crate) struct CloudInit<'a> {
-    /// Where the program is.
-    pub binary: &'a BinaryUrl,
-    /// What its SHA-256 is, in hexadecimal.
-    pub sha256: &'a str,
-    /// What machines it is for, as `uname -m` calls them.
-    pub machine: &'a str,
-    /// The invite's line.
-    pub invite: &'a str,
+    invite: &'a str,
+    program: &'a Program,
+    from: BinaryUrl,
+}
+
+impl<'a> CloudInit<'a> {
+    /// For this invite; the program comes from here, else from the hub.
+    ///
+    /// # Errors
+    /// When the hub's own address is none for a script.
+    pub fn new(
+        invite: &'a str,
+        program: &'a Program,
+        from: Option<BinaryUrl>,
+    ) -> anyhow::Result<Self> {
+        let from = from.map_or_else(|| program.url.parse(), Ok)?;
+        Ok(Self { invite, program, from })
+    }
 }
 
 /// The address of a program: nothing in it means anything to a shell or to YAML.
@@ -47,16 +59,18 @@ impl fmt::Display for BinaryUrl {
     }
 }
 
-/// The whole text. What it downloads is used only if it is the very program that wrote it.
+/// The whole text. What it downloads is used only if it is the very program that wrote it, so that
+/// nobody needs to vouch for where it comes from.
 impl fmt::Display for CloudInit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { binary, sha256, machine, invite } = self;
+        let Self { invite, program: Program { sha256, machine, .. }, from } = self;
         write!(
             f,
             r#"#cloud-config
 # Makes a relay of this server, which helps people who are cut off from the internet.
 # Paste all of it where the provider's form says cloud-init, user data or startup script, within an
-# hour, for one new server (Debian or Ubuntu, {machine}). What happens on it: /var/log/cloud-init-output.log
+# hour, for one new server (Debian or Ubuntu, {machine}). What became of it stands there in
+# /var/log/cloud-init-output.log
 write_files:
   - path: /run/jaryq-join.sh
     permissions: "0700"
@@ -68,14 +82,19 @@ write_files:
         say "this server is $(uname -m), and the program is for {machine}: take another kind of server"
         exit 1
       fi
-      cd "$(mktemp -d)"
+      # Not below /tmp or /run, where programs may be forbidden.
+      cd "$(mktemp -d -p "${{TMPDIR:-/usr/local}}" jaryq.XXXXXX)"
+      trap 'rm -rf "$PWD"' EXIT
       get() {{
-        if command -v curl >/dev/null; then curl -fsSL --max-time 300 -o jaryq "{binary}"
-        else wget -q -T 300 -O jaryq "{binary}"; fi
+        if command -v curl >/dev/null; then
+          curl -fsSLk --max-time 600 -o jaryq "{from}"
+        else
+          wget -q --no-check-certificate -T 600 -O jaryq "{from}"
+        fi
       }}
-      for wait in 5 10 20 40 80 0; do
-        get && break
-        say "cannot download {binary}"
+      for wait in 5 10 20 40 80; do
+        if get; then break; fi
+        say "cannot download the program yet"
         sleep "$wait"
       done
       if ! echo "{sha256}  jaryq" | sha256sum -c - >/dev/null; then
@@ -84,7 +103,7 @@ write_files:
       fi
       chmod 755 jaryq
       ./jaryq install --join "{invite}"
-      rm -f jaryq "$0"
+      rm -f /run/jaryq-join.sh
 runcmd:
   - [sh, /run/jaryq-join.sh]
 "#

@@ -45,11 +45,11 @@ pub(crate) fn run(place: Place, asked: HubArgs, printer: &Printer) -> anyhow::Re
 
 /// Asks the hub that runs, and shows what it says.
 fn ask(verb: HubVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
-    let mut cloud_init = None;
+    let mut download = None;
     let mut draft = None;
     let asked = match verb {
-        HubVerb::Invite { owner, cloud_init: _, binary_url } => {
-            cloud_init = binary_url;
+        HubVerb::Invite { owner, cloud_init, binary_url } => {
+            download = cloud_init.then_some(binary_url);
             Ask::Invite { owner }
         }
         HubVerb::Vouch { id } => Ask::Vouch { relay: id, is_vouched: true },
@@ -71,9 +71,9 @@ fn ask(verb: HubVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
     if let (Told::Bundle { bundle, .. }, Some(draft)) = (&told, draft) {
         draft.write(bundle)?;
     }
-    let text = match (&told, &cloud_init) {
-        (Told::Invite { invite, machine, sha256, .. }, Some(binary)) => {
-            Some(CloudInit { binary, sha256, machine, invite }.to_string())
+    let text = match (&told, download) {
+        (Told::Invite { invite, program, .. }, Some(from)) => {
+            Some(CloudInit::new(invite, program, from)?.to_string())
         }
         _ => None,
     };

@@ -1,5 +1,6 @@
 //! `jaryq hub`: the office of a fleet, for as long as it runs.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use hub::checks::Checks;
 use hub::clerk::{Clerk, system_clock};
-use hub::server::Server;
+use hub::server::{Program, Server};
 use nix::unistd::Uid;
 use ports::{Mode, PortList};
 use serde_json::json;
@@ -73,7 +74,9 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let mut desk = tokio::spawn(desk.run());
         let room = fleet.room();
         let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(64);
-        let server = Server::new(front.clone(), clerk.clone(), &room, most);
+        let program = File::open("/proc/self/exe").context("cannot read this program")?;
+        let given = Program::new(program.try_clone()?)?;
+        let server = Server::new(front.clone(), clerk.clone(), given, &room, most);
         let Listeners { public, local: inside } = listeners;
         for listener in public {
             tokio::spawn(Arc::clone(&server).serve(TcpListener::from_std(listener)?));
@@ -89,7 +92,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let names = names.iter().map(|name| host_of(name, &room)).collect();
         let at = hub_addresses(names, &own, pin, listen);
         let socket = talk::listen(&config.state)?;
-        let office = Arc::new(Office::new(clerk.clone(), at, pin, room)?);
+        let office = Arc::new(Office::new(clerk.clone(), at, pin, room, program));
         tokio::spawn(talk::serve(socket, Arc::clone(&office)));
         let started = Started { config: &config, listen, local, user, is_new };
         started.say(&fleet, &office, printer);

@@ -57,8 +57,7 @@ pub(crate) enum Told {
     Invite {
         invite: String,
         until: u64,
-        machine: String,
-        sha256: String,
+        program: Program,
     },
     /// A relay may carry everything from now on, or Telegram alone.
     Vouched {
@@ -98,6 +97,17 @@ pub(crate) enum Told {
         key: String,
         words: String,
     },
+}
+
+/// The program that runs here.
+#[derive(Serialize, Deserialize, PartialEq, Debug)]
+pub(crate) struct Program {
+    /// Where the hub gives it away.
+    pub url: String,
+    /// In hexadecimal.
+    pub sha256: String,
+    /// For what machines it is, as `uname -m` calls them.
+    pub machine: String,
 }
 
 /// A relay, as its organiser sees it.
