@@ -6,12 +6,16 @@
 //! | [`clerk`] | everybody's way to the office: one writes, in batches; the others read |
 //! | [`journal`] | where the batches are kept |
 //! | [`office`] | all that the hub knows, as what becomes of events: pure |
+//! | [`blocks`] | which endpoint went dark, and whose doing that is: pure, no clock, no network |
+//! | [`cracks`] | which ways carry traffic out of which network, by what relays have signed |
 //! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod blocks;
 pub mod clerk;
+pub mod cracks;
 pub mod journal;
 pub mod office;
 pub mod seats;
