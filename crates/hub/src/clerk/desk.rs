@@ -21,6 +21,9 @@ const TICK: Duration = Duration::from_secs(10);
 /// How many bytes of batches make a new snapshot worth while, at least.
 const WORTH: usize = 16 << 20;
 
+/// How long it may be until the next one, since batches name people who have been forgotten.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// Why there is no office any more, or not yet.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
@@ -45,6 +48,8 @@ pub struct Desk<J> {
     /// How many bytes of batches there are since the last snapshot, and how many it has itself.
     written: usize,
     kept: usize,
+    /// When it began to be written, or the desk.
+    snapshot: Instant,
     /// A snapshot is being written.
     keeping: Option<JoinHandle<Result<(), store::Error>>>,
 }
@@ -98,8 +103,10 @@ impl Clerk {
             visits: Visits::default(),
         };
         let clerk = Self(Arc::new(shared));
+        let (snapshot, keeping) = (Instant::now(), None);
+        let clerks = clerk.clone();
         let desk =
-            Desk { clerk: clerk.clone(), journal, queue, number, written, kept, keeping: None };
+            Desk { clerk: clerks, journal, queue, number, written, kept, snapshot, keeping };
         Ok((clerk, desk))
     }
 }
@@ -123,7 +130,8 @@ impl<J: Journal> Desk<J> {
             }
             self.happen(&mut jobs).await?;
             let is_free = self.keeping.as_ref().is_none_or(JoinHandle::is_finished);
-            if self.written >= self.kept && is_free {
+            let is_due = self.written >= self.kept || self.snapshot.elapsed() >= DAY;
+            if is_due && is_free {
                 self.keep().await?;
             }
         }
@@ -167,7 +175,7 @@ impl<J: Journal> Desk<J> {
     async fn keep(&mut self) -> Result<(), Failed> {
         self.kept().await?;
         let bytes = self.clerk.state().office.write();
-        (self.written, self.kept) = (0, bytes.len().max(WORTH));
+        (self.written, self.kept, self.snapshot) = (0, bytes.len().max(WORTH), Instant::now());
         let (journal, number) = (self.journal.clone(), self.number);
         self.keeping =
             Some(tokio::spawn(async move { journal.keep(Snapshot { number, bytes }).await }));

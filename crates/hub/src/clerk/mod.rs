@@ -231,6 +231,14 @@ impl Clerk {
         self.0.signer.public()
     }
 
+    /// Lets time pass at the office, as the desk does every ten seconds.
+    ///
+    /// # Errors
+    /// When the hub has stopped.
+    pub async fn tick(&self) -> Result<(), Refused> {
+        self.happens(Event::Tick).await.map(drop)
+    }
+
     /// Writes a snapshot and ends the desk: what comes after that is refused.
     pub fn stop(&self) {
         self.0.stop.notify_one();

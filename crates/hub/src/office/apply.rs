@@ -451,12 +451,17 @@ impl Office {
         }
         let passed = u32::try_from(hour - self.swept).unwrap_or(u32::MAX);
         self.swept = hour;
-        for id in self.seats.expire(self.hours()) {
+        let over = self.seats.expire(self.hours());
+        let is_any = !over.is_empty();
+        for id in over {
             self.take_spare(id);
             let Some(record) = self.people.remove(id) else { continue };
             if let Some((relay, _)) = record.at() {
                 self.tell(Change { person: record.person, relay, slot: None });
             }
+        }
+        if is_any {
+            self.requests.keep(|person| self.people.find(person).is_some());
         }
         for (place, relay) in (0..).zip(&self.relays) {
             // Some stay for those that are in use when the last has come.

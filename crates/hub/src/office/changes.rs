@@ -19,11 +19,18 @@ pub struct Change {
     pub slot: Option<u16>,
 }
 
-/// The last changes, numbered from 1.
-#[derive(Clone, Default, Debug)]
+/// The last changes, numbered from 2: 0 is for whoever knows none, 1 for whoever knows that there are
+/// none.
+#[derive(Clone, Debug)]
 pub(super) struct Changes {
     last: u64,
     kept: VecDeque<Change>,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self::after(1)
+    }
 }
 
 impl Changes {
@@ -70,7 +77,7 @@ mod tests {
     fn a_relay_is_told_its_own_changes_since_those_it_knows() {
         let mut changes = Changes::default();
         (0..10).for_each(|at| changes.push(change(at % 2, at.into())));
-        let told = changes.since(1, 6).expect("remembered");
+        let told = changes.since(1, 7).expect("remembered");
         assert_eq!(told, [change(1, 7), change(1, 9)]);
         assert_eq!(changes.since(1, changes.last()), Some(Vec::new()));
     }
@@ -79,8 +86,8 @@ mod tests {
     fn what_is_not_remembered_any_more_is_not_told_in_part() {
         let mut changes = Changes::default();
         (0..MOST as u64 + 2).for_each(|at| changes.push(change(0, at)));
-        assert!(changes.since(0, 2).is_some());
-        assert_eq!(changes.since(0, 1), None);
+        assert!(changes.since(0, 3).is_some());
+        assert_eq!(changes.since(0, 2), None);
         assert_eq!(changes.since(0, changes.last() + 1), None, "of another journal");
         assert_eq!(Changes::after(9).since(0, 8), None);
     }

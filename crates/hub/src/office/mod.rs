@@ -35,6 +35,9 @@ use wire::tally::Day;
 
 use crate::seats::{EndpointId, Hours, PersonId, Rule, Seats};
 
+#[cfg(test)]
+mod tests;
+
 pub use apply::{Outcome, Why};
 pub use changes::Change;
 pub use event::{Batch, Event, Scope};
@@ -216,5 +219,11 @@ impl Requests {
         }
         self.order.push_back((request, person));
         self.of.insert(request, person);
+    }
+
+    /// Keeps those whose person is one of these.
+    fn keep(&mut self, is_here: impl Fn(Person) -> bool) {
+        self.order.retain(|(_, person)| is_here(*person));
+        self.of.retain(|_, person| is_here(*person));
     }
 }
