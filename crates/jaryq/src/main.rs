@@ -5,6 +5,7 @@
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
 //! | `announce` | what `up` says at the start |
+//! | `fleet` | a relay that has joined a hub's fleet, and `jaryq pause`, `resume`, `leave` |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
@@ -38,6 +39,7 @@ mod doctor;
 mod doors;
 mod echoes;
 mod face;
+mod fleet;
 mod house;
 mod install;
 mod key;
@@ -93,6 +95,9 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
     match args.verb {
         Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
         Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
+        Verb::Pause => fleet::pause(true, &state(args.place)?, printer)?,
+        Verb::Resume => fleet::pause(false, &state(args.place)?, printer)?,
+        Verb::Leave => fleet::leave(&state(args.place)?, printer)?,
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
