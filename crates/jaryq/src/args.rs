@@ -12,8 +12,10 @@ use wire::bundle::LONGEST_LIFE;
 use wire::crack::Network;
 use wire::derive::Form;
 use wire::echo::Transport;
+use wire::fleet::Invite;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
+use crate::fleet::{Money, Traffic};
 use crate::house::HouseFlags;
 use crate::hub::HubArgs;
 
@@ -85,6 +87,23 @@ pub(crate) struct Service {
     #[arg(long, value_name = "FILE", env = "JARYQ_NETWORKS")]
     pub networks: Option<PathBuf>,
 
+    /// An invite: this relay joins the fleet of whoever has sent it, and follows its hub
+    #[arg(long, value_name = "INVITE", env = "JARYQ_JOIN")]
+    pub join: Option<Invite>,
+
+    /// How much people's traffic may be in a month, as in 2TB; the machine's own is about twice that,
+    /// half of it going out [default: any]
+    #[arg(long, value_name = "AMOUNT", env = "JARYQ_MONTHLY_TRAFFIC")]
+    pub monthly_traffic: Option<Traffic>,
+
+    /// How much it may cost in a month, with --price-per-tb; the smaller of both bounds counts
+    #[arg(long, value_name = "MONEY", env = "JARYQ_MONTHLY_MONEY")]
+    pub monthly_money: Option<Money>,
+
+    /// What the provider takes for a TB that goes out
+    #[arg(long, value_name = "MONEY", env = "JARYQ_PRICE_PER_TB")]
+    pub price_per_tb: Option<Money>,
+
     #[command(flatten)]
     pub house: HouseFlags,
 
@@ -103,6 +122,12 @@ pub(crate) enum Verb {
         #[arg(value_name = "quiet|all|LIST")]
         mode: Mode,
     },
+    /// Carry nobody for a while; the hub gives its people other places
+    Pause,
+    /// Go on carrying
+    Resume,
+    /// Leave the fleet that this relay has joined, for good
+    Leave,
     /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),

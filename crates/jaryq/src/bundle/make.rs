@@ -104,7 +104,7 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     let face = Face::load(store).await?;
     let face = face.context("a bundle can be made once the relay has been started: jaryq up")?;
     let identity = store.identity().await?;
-    let signer = identity.signer();
+    let signer = identity.signer()?;
     let reached = Reached::from(&face)?;
     let now = unix();
     let mut known = Map::new();

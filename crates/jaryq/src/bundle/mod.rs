@@ -59,7 +59,7 @@ fn signer(state: &Path, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let key = runtime.block_on(async {
         let store = open(state).await?;
-        anyhow::Ok(store.identity().await?.signer().public())
+        anyhow::Ok(store.identity().await?.signer()?.public())
     })?;
     if printer.is_json() {
         printer.object(&json!({ "event": "signer", "signer": trust::key_object(&key) }));
