@@ -6,6 +6,7 @@
 //! | [`api`] | what doors and people say to the hub: JSON over HTTP |
 //! | [`fleet`] | what relays say: they join, and tell how they fare |
 //! | [`checks`] | each endpoint is asked from outside |
+//! | [`watch`] | what speaks for a block or against it, brought together, and what is done then |
 //! | [`clerk`] | everybody's way to the office: one writes, in batches; the others read |
 //! | [`journal`] | where the batches are kept |
 //! | [`office`] | all that the hub knows, as what becomes of events: pure |
@@ -25,3 +26,4 @@ pub mod journal;
 pub mod office;
 pub mod seats;
 pub mod server;
+pub mod watch;

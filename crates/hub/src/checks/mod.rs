@@ -16,7 +16,8 @@ use wire::fleet::Standing;
 
 use crate::clerk::{Clerk, EndpointView, RelayReport, system_clock};
 use crate::seats::EndpointId;
-use question::answers;
+use crate::watch::Watch;
+use question::{PATIENCE, answers};
 
 /// How long a round over all endpoints takes: they are asked at any moment of it.
 pub const ROUND: Duration = Duration::from_secs(20);
@@ -34,6 +35,7 @@ const FAILURES: u8 = 2;
 /// Asks again and again.
 pub struct Checks {
     clerk: Clerk,
+    watch: Arc<Watch>,
     fleet: FleetKey,
     /// What the last question at each came to.
     last: Mutex<HashMap<EndpointId, bool>>,
@@ -45,20 +47,14 @@ pub struct Checks {
 impl Checks {
     /// For the relays of a clerk.
     #[must_use]
-    pub fn new(clerk: Clerk, fleet: FleetKey) -> Arc<Self> {
+    pub fn new(clerk: Clerk, watch: Arc<Watch>, fleet: FleetKey) -> Arc<Self> {
         let (last, failures) = Default::default();
-        Arc::new(Self { clerk, fleet, last, failures, turns: Semaphore::new(AT_A_TIME) })
-    }
-
-    /// Whether an endpoint answered when it was last asked; `None` if it was not yet.
-    #[must_use]
-    pub fn last(&self, endpoint: EndpointId) -> Option<bool> {
-        lock(&self.last).get(&endpoint).copied()
+        Arc::new(Self { clerk, watch, fleet, last, failures, turns: Semaphore::new(AT_A_TIME) })
     }
 
     /// Asks for as long as it is not dropped.
     pub async fn run(self: Arc<Self>) {
-        tokio::join!(self.endpoints(), self.newcomers());
+        tokio::join!(self.endpoints(), self.suspects(), self.newcomers());
     }
 
     /// Every live endpoint once a round, each at a moment of its own.
@@ -74,12 +70,36 @@ impl Checks {
                 let checks = Arc::clone(self);
                 tokio::spawn(async move {
                     sleep(within(ROUND)).await;
-                    let has_answered = checks.ask(relay, address).await;
-                    lock(&checks.last).insert(id, has_answered);
+                    checks.ask_at(id, relay, address).await;
                 });
             }
             sleep_until(began + ROUND).await;
         }
+    }
+
+    /// Endpoints of which it should be known at once.
+    async fn suspects(self: &Arc<Self>) {
+        loop {
+            sleep(SOON).await;
+            let suspects = self.watch.suspects();
+            if suspects.is_empty() {
+                continue;
+            }
+            for EndpointView { id, relay, address, .. } in self.clerk.endpoints() {
+                if suspects.contains(&id) {
+                    let checks = Arc::clone(self);
+                    tokio::spawn(async move { checks.ask_at(id, relay, address).await });
+                }
+            }
+            // Their answers come meanwhile.
+            sleep(PATIENCE).await;
+        }
+    }
+
+    async fn ask_at(&self, endpoint: EndpointId, relay: RelayId, at: SocketAddr) {
+        let has_answered = self.ask(relay, at).await;
+        lock(&self.last).insert(endpoint, has_answered);
+        self.watch.asked(endpoint, has_answered);
     }
 
     /// What the last round says of relays that have endpoints: one that answers somewhere is reached,

@@ -12,7 +12,7 @@ use wire::echo::dress::LONGEST_ANSWER;
 use wire::echo::{Asker, BundleId, Shape, Transport, Wanted};
 
 /// How long a question may take in all.
-const PATIENCE: Duration = Duration::from_secs(8);
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
 /// The host that questions name, as a hello of an app has one.
 const NAME: &str = "www.wikipedia.org";
 
@@ -80,7 +80,9 @@ mod tests {
                     return;
                 }
                 let found = dress::find(Transport::Tcp, &came);
-                let Some(found) = found.and_then(|found| table.open(&found.1, time)) else { continue };
+                let Some(found) = found.and_then(|found| table.open(&found.1, time)) else {
+                    continue;
+                };
                 let relay = SocketAddr::new(at.ip(), at.port().wrapping_add(off));
                 let answer = found.answer(&Answer { relay, asker, time, reserved: [0; 8] });
                 let said = found.dress().answer(&came, &answer, time);

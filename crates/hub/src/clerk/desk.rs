@@ -105,8 +105,7 @@ impl Clerk {
         let clerk = Self(Arc::new(shared));
         let (snapshot, keeping) = (Instant::now(), None);
         let clerks = clerk.clone();
-        let desk =
-            Desk { clerk: clerks, journal, queue, number, written, kept, snapshot, keeping };
+        let desk = Desk { clerk: clerks, journal, queue, number, written, kept, snapshot, keeping };
         Ok((clerk, desk))
     }
 }

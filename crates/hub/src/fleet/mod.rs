@@ -9,6 +9,7 @@
 //! knows the room; everybody else has met the website.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use wire::fleet::Enrolment;
 
 use crate::clerk::Clerk;
+use crate::watch::Watch;
 
 /// How long a heartbeat is held where there is no news.
 pub const HELD: Duration = Duration::from_secs(10);
@@ -25,13 +27,14 @@ pub const HELD: Duration = Duration::from_secs(10);
 /// Answers relays.
 pub struct Fleet {
     clerk: Clerk,
+    watch: Arc<Watch>,
 }
 
 impl Fleet {
     /// For one hub.
     #[must_use]
-    pub fn new(clerk: Clerk) -> Self {
-        Self { clerk }
+    pub fn new(clerk: Clerk, watch: Arc<Watch>) -> Self {
+        Self { clerk, watch }
     }
 
     /// The answer to what a relay at this address says; `None` when the path is none of theirs.
@@ -75,6 +78,7 @@ impl Fleet {
             Ok(heartbeat) => heartbeat,
             Err(refused) => return why(&refused),
         };
+        self.watch.heard(&heartbeat);
         match self.clerk.order(&heartbeat, HELD).await {
             Some(order) => bytes(order.bytes().to_vec()),
             None => bare(StatusCode::NO_CONTENT),

@@ -59,19 +59,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// With its face, the program that it gives away, and its room; `most` connections at a time, half of them strangers' at most.
+    /// With its face, relays' side, the program that it gives away, and its room; `most` connections at a time, half of them strangers' at most.
     #[must_use]
     pub fn new(
         front: Front,
         clerk: Clerk,
+        fleet: Fleet,
         program: Program,
         room: &[u8; 16],
         most: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
             front,
-            fleet: Fleet::new(clerk.clone()),
             clerk,
+            fleet,
             program,
             room: fleet::invite::path(room),
             strangers: Crowd::new(most / 2),

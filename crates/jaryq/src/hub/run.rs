@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use hub::checks::Checks;
 use hub::clerk::{Clerk, system_clock};
+use hub::fleet::Fleet;
 use hub::server::{Program, Server};
+use hub::watch::Watch;
 use nix::unistd::Uid;
 use ports::{Mode, PortList};
 use serde_json::json;
@@ -74,9 +76,12 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let mut desk = tokio::spawn(desk.run());
         let room = fleet.room();
         let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(64);
+        let watch = Watch::new(clerk.clone());
+        tokio::spawn(Arc::clone(&watch).run());
+        let of_relays = Fleet::new(clerk.clone(), Arc::clone(&watch));
         let program = File::open("/proc/self/exe").context("cannot read this program")?;
         let given = Program::new(program.try_clone()?)?;
-        let server = Server::new(front.clone(), clerk.clone(), given, &room, most);
+        let server = Server::new(front.clone(), clerk.clone(), of_relays, given, &room, most);
         let Listeners { public, local: inside } = listeners;
         for listener in public {
             tokio::spawn(Arc::clone(&server).serve(TcpListener::from_std(listener)?));
@@ -84,7 +89,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         if let Some(listener) = inside {
             tokio::spawn(Arc::clone(&server).serve_local(TcpListener::from_std(listener)?));
         }
-        tokio::spawn(Checks::new(clerk.clone(), fleet.clone()).run());
+        tokio::spawn(Checks::new(clerk.clone(), watch, fleet.clone()).run());
         let pin = match (config.house.vouched(), front.fingerprints()) {
             (Vouched::Nobody, [hash, ..]) => Pin::Certificate(*hash),
             _ => Pin::Public,
