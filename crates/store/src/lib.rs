@@ -1,4 +1,4 @@
-//! What must survive: who this relay is, which keys and bundles it has handed out, and what was
+//! What must survive: who this relay is, in which fleet, which keys and bundles it has handed out, what was
 //! counted.
 //!
 //! A relay has one SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
@@ -16,6 +16,7 @@
 mod bundles;
 mod journal;
 mod keys;
+mod membership;
 mod pages;
 mod sums;
 mod tally;
@@ -31,7 +32,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Row, Sqlite};
-use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
+use wire::derive::{Epoch, FleetKey, KeyId, Person, RelayId, RelayKey};
 use wire::receipt::{Certificate, Witness};
 use wire::signer::Signer;
 use wire::tally::Day;
@@ -39,6 +40,7 @@ use wire::tally::Day;
 pub use bundles::{Good, Handout, Issued, TooManyBundles};
 pub use journal::{Journal, Snapshot};
 pub use keys::{BadLabel, Key, Label, NoKey};
+pub use membership::{HasHub, Membership, Seated};
 pub use pages::Page;
 pub use sums::{By, Group, Line};
 pub use tally::{Counted, Unwritten};
@@ -48,8 +50,15 @@ const FILE: &str = "jaryq.db";
 
 /// What each layout of the file has more than the one before it; the last one is what this version
 /// reads and writes.
-const LAYOUTS: [&str; 6] =
-    [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA, bundles::SCHEMA, bundles::SECOND];
+const LAYOUTS: [&str; 7] = [
+    FIRST,
+    SECOND,
+    tally::SCHEMA,
+    pages::SCHEMA,
+    bundles::SCHEMA,
+    bundles::SECOND,
+    membership::SCHEMA,
+];
 
 const FIRST: &str = "
     CREATE TABLE identity (
@@ -108,47 +117,74 @@ pub enum Error {
     /// A key cannot be called that.
     #[error(transparent)]
     BadLabel(#[from] BadLabel),
+    /// Its hub does that.
+    #[error(transparent)]
+    HasHub(#[from] HasHub),
 }
 
 /// Who this relay is, and what its keys follow from.
 #[derive(Clone)]
-pub struct Identity {
-    fleet_key: FleetKey,
-    relay_id: RelayId,
-    epoch: Epoch,
+pub struct Identity(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// A fleet of one, whose key it has itself.
+    Own { fleet_key: FleetKey, relay_id: RelayId, epoch: Epoch },
+    /// One of a fleet, with what its hub has given it.
+    Joined { relay_key: RelayKey, epoch: Epoch },
 }
 
 impl Identity {
     /// What the relay derives its keys' secrets from.
     #[must_use]
     pub fn relay_key(&self) -> RelayKey {
-        self.fleet_key.relay_key(&self.relay_id)
+        match &self.0 {
+            Kind::Own { fleet_key, relay_id, .. } => fleet_key.relay_key(relay_id),
+            Kind::Joined { relay_key, .. } => relay_key.clone(),
+        }
+    }
+
+    /// What a person is called on this relay.
+    fn pseudonym(&self, person: Person) -> Result<KeyId, HasHub> {
+        match &self.0 {
+            Kind::Own { fleet_key, relay_id, .. } => Ok(fleet_key.pseudonym(relay_id, person)),
+            Kind::Joined { .. } => Err(HasHub),
+        }
     }
 
     /// Who signs this relay's bundles. A relay without a hub plays the organisers' part itself: its
     /// signer follows from the fleet key, which such a relay keeps, and not from the relay's own.
-    #[must_use]
-    pub fn signer(&self) -> Signer {
-        self.fleet_key.signer()
+    ///
+    /// # Errors
+    /// When its hub does that.
+    pub fn signer(&self) -> Result<Signer, HasHub> {
+        match &self.0 {
+            Kind::Own { fleet_key, .. } => Ok(fleet_key.signer()),
+            Kind::Joined { .. } => Err(HasHub),
+        }
     }
 
     /// What this relay signs receipts as, certified by its signer until the end of a day.
     ///
+    /// # Errors
+    /// When its hub certifies it.
+    ///
     /// # Panics
     /// Never: the certificate is for the same key.
-    #[must_use]
-    pub fn witness(&self, until: Day) -> Witness {
+    pub fn witness(&self, until: Day) -> Result<Witness, HasHub> {
         let relay_key = self.relay_key();
         let key = relay_key.receipt_key();
         let mask = relay_key.mask_key();
-        let certificate = Certificate::issue(&self.signer(), key.public(), &mask, until);
-        Witness::new(key, certificate).expect("its own certificate")
+        let certificate = Certificate::issue(&self.signer()?, key.public(), &mask, until);
+        Ok(Witness::new(key, certificate).expect("its own certificate"))
     }
 
     /// The epoch whose secrets are valid now.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        match &self.0 {
+            Kind::Own { epoch, .. } | Kind::Joined { epoch, .. } => *epoch,
+        }
     }
 }
 
@@ -187,11 +223,16 @@ impl Store {
         Ok(Self { pool: connect(file, &LAYOUTS).await? })
     }
 
-    /// Who this relay is; made up at the first call.
+    /// Who this relay is, in the fleet that it has joined or else on its own; that is made up at the
+    /// first call.
     ///
     /// # Errors
     /// When the state cannot be read or written.
     pub async fn identity(&self) -> Result<Identity, Error> {
+        if let Some(membership) = self.membership().await? {
+            let (relay_key, epoch) = (membership.key(), membership.order.epoch);
+            return Ok(Identity(Kind::Joined { relay_key, epoch }));
+        }
         sqlx::query("INSERT OR IGNORE INTO identity VALUES (1, ?, ?, 1)")
             .bind(FleetKey::generate().as_bytes().to_vec())
             .bind(RelayId::generate().0.to_vec())
@@ -202,7 +243,7 @@ impl Store {
             .await?;
         let fleet_key = row.try_get::<Vec<u8>, _>(0)?;
         let relay_id = row.try_get::<Vec<u8>, _>(1)?;
-        Ok(Identity {
+        Ok(Identity(Kind::Own {
             fleet_key: fleet_key
                 .try_into()
                 .map(FleetKey::from_bytes)
@@ -212,7 +253,7 @@ impl Store {
                 .map(RelayId)
                 .map_err(|_| Error::Damaged("the relay id is not 16 bytes"))?,
             epoch: Epoch(row.try_get(2)?),
-        })
+        }))
     }
 
     /// A number that changes when another process has changed something.
@@ -364,9 +405,10 @@ mod tests {
     async fn a_second_start_finds_the_same_identity() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = Store::open(dir.path()).await.expect("opens");
-        let id = first.identity().await.expect("an identity").relay_id;
+        let key = first.identity().await.expect("an identity").relay_key();
         let second = Store::open_existing(dir.path()).await.expect("opens");
-        assert_eq!(second.identity().await.expect("an identity").relay_id, id);
+        let found = second.identity().await.expect("an identity").relay_key();
+        assert_eq!(found.hub_key(), key.hub_key());
     }
 
     #[tokio::test]
@@ -390,7 +432,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let since_bundles = "ALTER TABLE key DROP COLUMN last_day; DROP TABLE taken_in;";
+        let since_bundles = "ALTER TABLE key DROP COLUMN last_day; DROP TABLE taken_in;
+             DROP TABLE membership; DROP TABLE seat;";
         for back in [
             "PRAGMA user_version = 5",
             "DROP TABLE bundle; PRAGMA user_version = 4",

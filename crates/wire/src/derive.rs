@@ -3,7 +3,8 @@
 //! ```text
 //! fleet key ──┬── relay key      = HKDF(fleet key, relay id)
 //!             └── pseudonym      = HKDF(fleet key, "id" ‖ relay id ‖ person)      (a [`KeyId`])
-//! fleet key ─────── signer         = HKDF(fleet key, "signer")                    (of bundles)
+//! fleet key ──┬── signer         = HKDF(fleet key, "signer")                    (of bundles)
+//!             └── room           = HKDF(fleet key, "room")                      (the hub's path)
 //! relay key ──┬── secret         = HKDF(relay key, form ‖ pseudonym ‖ epoch)
 //!             ├── echo key       = HKDF(relay key, "echo" ‖ bundle)
 //!             ├── receipt key    = HKDF(relay key, "receipts")                    (signs them)
@@ -126,6 +127,12 @@ impl FleetKey {
     #[must_use]
     pub fn pseudonym(&self, id: &RelayId, person: Person) -> KeyId {
         KeyId(derive(&root(&self.0), &[b"id", &id.0, &person.0.to_be_bytes()]))
+    }
+
+    /// Below which path their hub hears those who know it, see [`crate::fleet::invite::path`].
+    #[must_use]
+    pub fn room(&self) -> [u8; 16] {
+        derive(&root(&self.0), &[b"room"])
     }
 
     /// What the organisers' office marks people with, and what it gives them. `what` tells its uses

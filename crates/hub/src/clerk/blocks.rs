@@ -1,6 +1,5 @@
 //! What is blocked or gone, and what people's visits say of it.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,9 +7,9 @@ use wire::derive::RelayId;
 
 use super::{Clerk, Refused, named};
 use crate::office::event::MOST_LISTED;
-use crate::office::views::BlockView;
+use crate::office::views::{BlockView, Seated};
 use crate::office::{Event, Outcome, Scope, Why};
-use crate::seats::EndpointId;
+use crate::seats::{EndpointId, PersonId};
 
 /// An endpoint that is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,28 +24,32 @@ pub struct EndpointView {
     pub people: usize,
 }
 
-/// What people who sit at an endpoint did at the hub's own doors: its relay has no part in it.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Evidence {
+/// Somebody who sits at an endpoint came to the hub another way: they asked again, or said that it does
+/// not work. Its relay has no part in that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Visit {
     /// Where they sit.
     pub endpoint: EndpointId,
-    /// How many times somebody asked again or refreshed.
-    pub refreshes: u32,
-    /// How many times somebody said that it does not work.
-    pub reports: u32,
-    /// How many times somebody said that it works.
-    pub works: u32,
+    /// Who, as the seats number them.
+    pub person: PersonId,
+    /// The number of their network, 0 if nobody said.
+    pub network: u32,
 }
 
-/// What is counted between two looks at it: at most as many entries as there are endpoints open.
+/// How many visits are remembered between two looks at them; of more, the first ones.
+const MOST_VISITS: usize = 65_536;
+
+/// What came between two looks at it.
 #[derive(Default)]
-pub(super) struct Visits(Mutex<HashMap<EndpointId, Evidence>>);
+pub(super) struct Visits(Mutex<Vec<Visit>>);
 
 impl Visits {
-    pub fn count(&self, endpoint: Option<EndpointId>, what: impl FnOnce(&mut Evidence)) {
-        let Some(endpoint) = endpoint else { return };
+    pub fn note(&self, seated: &Seated<'_>) {
+        let Some(endpoint) = seated.endpoint else { return };
         let mut visits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        what(visits.entry(endpoint).or_insert(Evidence { endpoint, ..Evidence::default() }));
+        if visits.len() < MOST_VISITS {
+            visits.push(Visit { endpoint, person: seated.id, network: seated.network });
+        }
     }
 }
 
@@ -99,11 +102,10 @@ impl Clerk {
         state.office.endpoints().filter_map(view).collect()
     }
 
-    /// What people did since this was asked last.
+    /// Who came since this was asked last.
     #[must_use]
-    pub fn evidence(&self) -> Vec<Evidence> {
-        let mut visits = self.0.visits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *visits).into_values().collect()
+    pub fn visits(&self) -> Vec<Visit> {
+        std::mem::take(&mut *self.0.visits.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The last blocks, the oldest first.

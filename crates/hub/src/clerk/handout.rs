@@ -118,7 +118,7 @@ impl Clerk {
                 && (network == 0 || seated.network == network)
             {
                 if before.is_none() {
-                    self.0.visits.count(seated.endpoint, |seen| seen.refreshes += 1);
+                    self.0.visits.note(&seated);
                 }
                 return Ok(self.handout(&state, person, &seated));
             }
@@ -144,7 +144,6 @@ impl Clerk {
         let person = self.whose(ticket)?;
         let state = self.state();
         let seated = state.office.person(person).ok_or(Refused::Ticket)?;
-        self.0.visits.count(seated.endpoint, |seen| seen.refreshes += 1);
         if seated.is_stale {
             self.mentions(Event::Heard { person });
         }
@@ -165,10 +164,9 @@ impl Clerk {
         let has_spare = {
             let state = self.state();
             let seated = state.office.person(person).ok_or(Refused::Ticket)?;
-            self.0.visits.count(seated.endpoint, |seen| match works {
-                true => seen.works += 1,
-                false => seen.reports += 1,
-            });
+            if !works {
+                self.0.visits.note(&seated);
+            }
             works || seated.places.len() != 1
         };
         if !has_spare {

@@ -41,7 +41,7 @@ use crate::office::event::LONGEST_NAME;
 use crate::office::views::{DoorView, PeopleView};
 use crate::office::{DoorId, Event, Moment, Office, Outcome, Why};
 
-pub use blocks::{EndpointView, Evidence};
+pub use blocks::{EndpointView, Visit};
 pub use desk::{Desk, Failed};
 pub use handout::{Handout, Refresh};
 pub use relays::RelayReport;

@@ -16,6 +16,8 @@ const STALE: u64 = 6;
 /// Somebody, and where they are seated.
 #[derive(Clone, Debug)]
 pub struct Seated<'a> {
+    /// Who, as the seats number them.
+    pub id: PersonId,
     /// Whether it is some hours since they were heard of, by the journal.
     pub is_stale: bool,
     /// The number of their network, 0 if nobody said.
@@ -102,6 +104,7 @@ impl Office {
         let places = self.places_of(id);
         let with = |(relay, slot)| Some((self.relays.get(usize::from(relay))?, slot));
         Some(Seated {
+            id,
             is_stale: self.hour().saturating_sub(record.heard.into()) >= STALE,
             network: record.network,
             endpoint,
