@@ -6,6 +6,7 @@
 //! | `POST /v1/ask` | a door | somebody wants a way in |
 //! | `GET /v1/seats` | a person | is theirs still the same? |
 //! | `POST /v1/report` | a person | does it work? |
+//! | `POST /v1/receipts` | a person | what `jaryq reach` found |
 //! | `GET /v1/bundle` | a person | their relays in one signed file |
 //!
 //! A door shows the token that `jaryq hub door` gave it, a person the ticket that came with their
@@ -21,29 +22,32 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use crate::clerk::{Clerk, Refresh, Refused};
 use crate::office::{DoorId, Why};
 
-use said::{Ask, Problem, Report, Seats};
+use said::{Ask, Counted, Problem, Report, Seats};
 
 /// The longest body that is read, in bytes.
-pub const LONGEST: usize = 4096;
+pub const LONGEST: usize = 64 << 10;
 /// In how many seconds whoever found too much going on is to come again.
 const BUSY: u32 = 5;
 
 /// The answer to a request; `None` for whoever is nobody here.
 pub async fn answer(clerk: &Clerk, request: &Request<Bytes>) -> Option<Response<Bytes>> {
     let bearer = request.headers().get(AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")?;
-    let answered = match (request.method(), request.uri().path()) {
+    let (method, path) = (request.method(), request.uri().path());
+    let answered = match (method, path) {
         (&Method::GET, "/v1/seats") => refresh(clerk, bearer, request),
         (&Method::POST, "/v1/ask") => {
             let door = clerk.door_of(bearer)?;
             ask(clerk, door, request.body()).await
         }
+        // Before anything is said of what they send.
+        _ if !clerk.knows(bearer) => return None,
         (&Method::POST, "/v1/report") => report(clerk, bearer, request.body()).await,
+        (&Method::POST, "/v1/receipts") => receipts(clerk, bearer, request.body()).await,
         (&Method::GET, "/v1/bundle") => bundle(clerk, bearer).await,
         _ => return None,
     };
     match answered {
         Ok(response) => Some(response),
-        // A ticket that is none says nothing more than that nobody is here.
         Err(Refused::Ticket) => None,
         Err(refused) => Some(problem(&refused)),
     }
@@ -82,6 +86,13 @@ async fn report(clerk: &Clerk, ticket: &str, body: &Bytes) -> Result<Response<By
     Ok(seats(&Seats::of(&handout), &handout.version))
 }
 
+async fn receipts(clerk: &Clerk, ticket: &str, body: &Bytes) -> Result<Response<Bytes>, Refused> {
+    let text = std::str::from_utf8(body).ok().filter(|text| text.len() <= LONGEST);
+    let text = text.ok_or(Refused::Bad("receipts come as text of at most 64 KiB"))?;
+    let counted = clerk.receipts(ticket, text).await?;
+    Ok(json(StatusCode::OK, &Counted { counted }))
+}
+
 async fn bundle(clerk: &Clerk, ticket: &str) -> Result<Response<Bytes>, Refused> {
     let sealed = clerk.bundle(ticket).await?;
     let mut response = Response::new(Bytes::from(sealed.text() + "\n"));
@@ -93,7 +104,7 @@ async fn bundle(clerk: &Clerk, ticket: &str) -> Result<Response<Bytes>, Refused>
 
 fn read<'a, T: serde::Deserialize<'a>>(body: &'a Bytes) -> Result<T, Refused> {
     if body.len() > LONGEST {
-        return Err(Refused::Bad("a request has at most 4096 bytes"));
+        return Err(Refused::Bad("a request has at most 64 KiB"));
     }
     serde_json::from_slice(body).map_err(|_| Refused::Bad("this is not the JSON that is asked for"))
 }

@@ -74,6 +74,12 @@ impl<'a> Seats<'a> {
     }
 }
 
+/// How many receipts say something new.
+#[derive(Serialize)]
+pub(super) struct Counted {
+    pub counted: usize,
+}
+
 /// Why not.
 #[derive(Serialize)]
 pub(super) struct Problem {

@@ -54,7 +54,8 @@ impl Visits {
 }
 
 impl Clerk {
-    /// These endpoints are blocked, for one reason; how many people were seated elsewhere for it.
+    /// These endpoints are blocked, for one reason; how many people were seated elsewhere for it. Where
+    /// people inside do not bear it out, nobody is to blame.
     ///
     /// # Errors
     /// When they are too many, or the hub has stopped.
@@ -62,13 +63,14 @@ impl Clerk {
         &self,
         endpoints: &[EndpointId],
         scope: Scope,
+        is_confirmed: bool,
         cause: &str,
     ) -> Result<usize, Refused> {
         if endpoints.len() > MOST_LISTED {
             return Err(Why::Full("endpoints in one block").into());
         }
         let (endpoints, cause) = (endpoints.to_vec(), named(cause)?);
-        self.cut(Event::Blocked { endpoints, scope, cause }).await
+        self.cut(Event::Blocked { endpoints, scope, is_confirmed, cause }).await
     }
 
     /// A relay is dead, and not blocked: nobody is to blame. It gets seats again when it is reached
@@ -94,7 +96,7 @@ impl Clerk {
         let state = self.state();
         let view = |(id, relay, slot, people): (_, &crate::office::Relay, _, _)| {
             let keys = state.keys.get(usize::from(state.office.place(relay.id)?))?;
-            let address = SocketAddr::new(relay.address, keys.port(relay, slot));
+            let address = SocketAddr::new(relay.address, keys.port(relay, slot, || None));
             Some(EndpointView { id, relay: relay.id, address, people })
         };
         state.office.endpoints().filter_map(view).collect()

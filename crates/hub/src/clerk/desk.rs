@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use wire::derive::FleetKey;
 
 use super::blocks::Visits;
+use super::cracks::Brought;
 use super::{Clerk, Clock, Job, Marks, QUEUE, Settings, Shared, State};
 use crate::journal::Journal;
 use crate::office::event::{MOST_EVENTS, Unreadable};
@@ -91,7 +92,7 @@ impl Clerk {
         kept = kept.max(WORTH);
         let (sender, queue) = mpsc::channel(QUEUE);
         let shared = Shared {
-            state: RwLock::new(State::new(office, &fleet)),
+            state: RwLock::new(State::new(office, &fleet, fleet.signer().public())),
             queue: sender,
             stop: Notify::new(),
             signer: fleet.signer(),
@@ -101,6 +102,7 @@ impl Clerk {
             clock,
             heard: Mutex::default(),
             visits: Visits::default(),
+            brought: Brought::default(),
         };
         let clerk = Self(Arc::new(shared));
         let (snapshot, keeping) = (Instant::now(), None);
@@ -160,6 +162,12 @@ impl<J: Journal> Desk<J> {
             let mut state = self.clerk.state_mut();
             let outcomes = state.office.apply(&batch);
             state.follow(&self.clerk.0.fleet);
+            let (signer, now) = (self.clerk.signer(), batch.moment);
+            for event in &batch.events {
+                if let Event::Receipt { bytes } = event {
+                    state.cracks.take(bytes, signer, now);
+                }
+            }
             (outcomes, state.office.take_news())
         };
         for (done, outcome) in waiting.into_iter().zip(outcomes) {

@@ -35,6 +35,13 @@ pub struct Handout {
     pub refresh: u32,
 }
 
+/// Where a seat leads.
+struct Way<'a> {
+    relay: &'a Relay,
+    keys: &'a Keys,
+    port: u16,
+}
+
 /// What a refresh brings.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refresh {
@@ -45,10 +52,15 @@ pub enum Refresh {
 }
 
 impl Keys {
-    /// The port of a relay's slot; where any will do, the one that its volunteer named.
-    pub(super) fn port(&self, relay: &Relay, slot: u16) -> u16 {
+    /// The port of a relay's slot. Where any will do, it is the one that passes best, if that is known,
+    /// or the one that its volunteer named.
+    pub(super) fn port(&self, relay: &Relay, slot: u16, best: impl Fn() -> Option<u16>) -> u16 {
         let own = relay.port_of(slot).and_then(|at| self.ports.get(at)).copied();
-        own.unwrap_or(if relay.face.port == 0 { 443 } else { relay.face.port })
+        if let Some(port) = own {
+            return port;
+        }
+        let best = if relay.posture == Posture::All { best() } else { None };
+        best.unwrap_or(if relay.face.port == 0 { 443 } else { relay.face.port })
     }
 }
 
@@ -135,7 +147,7 @@ impl Clerk {
         if seated.is_stale {
             self.mentions(Event::Heard { person });
         }
-        if known.is_some_and(|known| known == self.version(&state, person, &seated)) {
+        if known.is_some_and(|known| known == self.version(&self.ways(&state, &seated), person)) {
             return Ok(Refresh::Same);
         }
         Ok(Refresh::Changed(self.handout(&state, person, &seated)))
@@ -172,38 +184,30 @@ impl Clerk {
         let today = Day::at(self.now().seconds());
         // So that whoever asks often has one, and not many.
         let made = Day(today.0 - today.0.rem_euclid(BUNDLE / 2));
-        let (bundle, draft) = {
+        let (bundle, endpoints, cracks) = {
             let state = self.state();
             let seated = state.office.person(person).ok_or(Refused::Ticket)?;
             let relays = seated.places.iter().flat_map(|(relay, _)| relay.id.0);
             let said: Vec<u8> = made.0.to_be_bytes().into_iter().chain(relays).collect();
             let said = [&person.0.to_be_bytes()[..], &said].concat();
             let bundle = BundleId(self.0.marks.bundles.tag(&said));
-            let endpoint = |(relay, slot): &(&Relay, u16)| {
-                let keys = state.keys.get(usize::from(state.office.place(relay.id)?))?;
-                Some(self.endpoint(relay, keys, *slot, bundle, person))
-            };
-            let endpoints: Vec<Endpoint> = seated.places.iter().filter_map(endpoint).collect();
-            (bundle, endpoints)
+            let ways = self.ways(&state, &seated);
+            let endpoints = ways.iter().map(|way| self.endpoint(way, bundle, person));
+            let cracks = state.cracks.all(seated.network, state.office.now());
+            (bundle, endpoints.collect::<Vec<_>>(), cracks)
         };
-        if draft.is_empty() {
+        if endpoints.is_empty() {
             return Err(Refused::Bad("there is no seat yet, and nothing to put into a bundle"));
         }
         let expires = Day(made.0 + BUNDLE);
         self.happens(Event::Bundled { person, bundle, expires }).await?;
-        let bundle = Bundle { id: bundle, made, expires, endpoints: draft, cracks: Vec::new() };
+        let bundle = Bundle { id: bundle, made, expires, endpoints, cracks };
         let unfit = Refused::Bad("the relays of this seat cannot be put into a bundle");
         bundle.seal(&self.0.signer).map_err(|_| unfit)
     }
 
-    fn endpoint(
-        &self,
-        relay: &Relay,
-        keys: &Keys,
-        slot: u16,
-        bundle: BundleId,
-        person: Person,
-    ) -> Endpoint {
+    fn endpoint(&self, way: &Way<'_>, bundle: BundleId, person: Person) -> Endpoint {
+        let Way { relay, keys, port } = way;
         let (v4, v6) = match relay.address {
             IpAddr::V4(four) => (Some(four), None),
             IpAddr::V6(six) => (None, Some(six)),
@@ -212,7 +216,7 @@ impl Clerk {
         Endpoint {
             v4,
             v6,
-            ports: match (relay.posture, NonZeroU16::new(keys.port(relay, slot))) {
+            ports: match (relay.posture, NonZeroU16::new(*port)) {
                 (Posture::Quiet, Some(port)) => Ports::First(vec![port]),
                 _ => Ports::All,
             },
@@ -223,8 +227,15 @@ impl Clerk {
         }
     }
 
+    /// Whether this is the ticket of somebody who is known.
+    #[must_use]
+    pub fn knows(&self, ticket: &str) -> bool {
+        let is_known = |person| self.state().office.person(person).is_some();
+        self.whose(ticket).is_ok_and(is_known)
+    }
+
     /// Whose ticket this is.
-    fn whose(&self, ticket: &str) -> Result<Person, Refused> {
+    pub(super) fn whose(&self, ticket: &str) -> Result<Person, Refused> {
         let bytes: [u8; TICKET] = decoded(ticket).ok_or(Refused::Ticket)?;
         let (person, mark) = bytes.split_first_chunk::<8>().ok_or(Refused::Ticket)?;
         let right: [u8; 16] = self.0.marks.tickets.tag(person);
@@ -240,38 +251,44 @@ impl Clerk {
     }
 
     fn handout(&self, state: &State, person: Person, seated: &Seated<'_>) -> Handout {
-        let link = |(relay, slot): &(&Relay, u16)| {
-            let keys = state.keys.get(usize::from(state.office.place(relay.id)?))?;
-            self.link(relay, keys, *slot, person)
-        };
+        let ways = self.ways(state, seated);
         Handout {
             ticket: self.ticket(person),
-            links: seated.places.iter().filter_map(link).collect(),
-            version: self.version(state, person, seated),
+            links: ways.iter().filter_map(|way| self.link(way, person)).collect(),
+            version: self.version(&ways, person),
             refresh: self.0.settings.refresh,
         }
     }
 
-    fn link(&self, relay: &Relay, keys: &Keys, slot: u16, person: Person) -> Option<ProxyLink> {
+    /// Where somebody's seats lead.
+    fn ways<'a>(&self, state: &'a State, seated: &Seated<'a>) -> Vec<Way<'a>> {
+        let best = || state.cracks.port(seated.network, state.office.now());
+        let way = |&(relay, slot): &(&'a Relay, u16)| {
+            let keys = &**state.keys.get(usize::from(state.office.place(relay.id)?))?;
+            Some(Way { relay, keys, port: keys.port(relay, slot, best) })
+        };
+        seated.places.iter().filter_map(way).collect()
+    }
+
+    fn link(&self, way: &Way<'_>, person: Person) -> Option<ProxyLink> {
+        let Way { relay, keys, port } = way;
         let id = self.0.fleet.pseudonym(&relay.id, person);
         let secret = keys.key.secret(Form::Telegram, id, EPOCH);
         let secret = match relay.face.name.parse() {
             Ok(name) if !relay.face.name.is_empty() => ProxySecret::FakeTls(secret, name),
             _ => ProxySecret::Padded(secret),
         };
-        let port = NonZeroU16::new(keys.port(relay, slot))?;
+        let port = NonZeroU16::new(*port)?;
         Some(ProxyLink { server: relay.address.to_string(), port, secret })
     }
 
     /// A mark of all that makes somebody's links: it tells nobody else what they have in common.
-    fn version(&self, state: &State, person: Person, seated: &Seated<'_>) -> String {
+    fn version(&self, ways: &[Way<'_>], person: Person) -> String {
         let mut said = Vec::with_capacity(128);
         said.extend(person.0.to_be_bytes());
-        for (relay, slot) in &seated.places {
-            let place = state.office.place(relay.id).map(usize::from);
-            let port = place.and_then(|at| state.keys.get(at)).map(|keys| keys.port(relay, *slot));
+        for Way { relay, port, .. } in ways {
             said.extend(relay.id.0);
-            said.extend(port.unwrap_or(0).to_be_bytes());
+            said.extend(port.to_be_bytes());
             wire::cursor::write_ip(&relay.address, &mut said);
             said.extend(relay.face.name.as_bytes());
         }

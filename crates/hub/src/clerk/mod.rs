@@ -18,9 +18,11 @@
 //! | [`handout`] | people: asking, refreshing, reporting; links, tickets, bundles |
 //! | [`relays`] | relays: invites, enrolment, heartbeats |
 //! | [`orders`] | what relays are told, and when |
+//! | [`cracks`] | which ways pass where, by receipts
 //! | [`blocks`] | what is blocked or gone, and what people's visits say of it |
 
 mod blocks;
+mod cracks;
 mod desk;
 mod handout;
 mod orders;
@@ -32,6 +34,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot};
 use wire::derive::{Buckets, Epoch, FleetKey, Marker, Person, RelayId, RelayKey};
+use wire::receipt::RelayTag;
 use wire::signer::{PublicKey, Signer};
 
 use crate::office::event::LONGEST_NAME;
@@ -113,13 +116,16 @@ struct Keys {
     key: RelayKey,
     /// The ports of its slots.
     ports: Box<[u16]>,
+    /// What its receipts name it.
+    tag: RelayTag,
 }
 
 impl Keys {
     fn new(fleet: &FleetKey, id: RelayId) -> Self {
         let key = fleet.relay_key(&id);
         let ports = Buckets::new(&key, EPOCH).ports().into();
-        Self { key, ports }
+        let tag = RelayTag::of(&key.mask_key());
+        Self { key, ports, tag }
     }
 }
 
@@ -127,11 +133,16 @@ impl Keys {
 struct State {
     office: Office,
     keys: Vec<Arc<Keys>>,
+    cracks: cracks::Cracks,
 }
 
 impl State {
-    fn new(office: Office, fleet: &FleetKey) -> Self {
-        let mut state = Self { office, keys: Vec::new() };
+    fn new(office: Office, fleet: &FleetKey, signer: PublicKey) -> Self {
+        let mut cracks = cracks::Cracks::default();
+        for receipt in office.receipts() {
+            cracks.take(receipt, signer, office.now());
+        }
+        let mut state = Self { office, keys: Vec::new(), cracks };
         state.follow(fleet);
         state
     }
@@ -190,6 +201,7 @@ struct Shared {
     /// What is known of relays that are heard of, by their places; gone with the process.
     heard: Mutex<HashMap<u16, Arc<relays::Heard>>>,
     visits: blocks::Visits,
+    brought: cracks::Brought,
 }
 
 /// Everybody's way to the office. Clones lead to the same one.

@@ -2,9 +2,11 @@
 
 use std::net::IpAddr;
 
+use wire::crack::Hour;
 use wire::derive::{Person, RelayId};
 use wire::echo::BundleId;
 use wire::fleet::{Capacity, Face, Posture, Standing};
+use wire::receipt::Receipt;
 use wire::tally::Day;
 
 use super::changes::Change;
@@ -14,10 +16,12 @@ use super::relays::{PORTS, Relay, SLOTS, prefix};
 use super::views::BlockView;
 use super::{
     Bundle, Door, DoorId, INVITE, Invite, MOST_BLOCKS, MOST_BUNDLES, MOST_BUNDLES_IN_ALL,
-    MOST_DOORS, MOST_INVITES, MOST_PEOPLE, MOST_RELAYS, Moment, Office, Spare,
+    MOST_DOORS, MOST_INVITES, MOST_PEOPLE, MOST_RECEIPTS, MOST_RELAYS, Moment, Office, Spare,
 };
 use crate::seats::{EndpointId, Move, Origin, PersonId, Status};
 
+/// For how many hours a receipt is kept: by then it counts a 4,000th.
+const RECEIPT: u32 = 72;
 /// How many ports of a relay that nobody knows come into use in an hour.
 const FRESH_AN_HOUR: u32 = 16;
 /// While somebody finds no seat, all of them try again after so many milliseconds.
@@ -96,11 +100,14 @@ impl Office {
                 self.on(*relay, |relay| relay.is_vouched = *is_vouched)
             }
             Event::Posture { relay, posture } => self.posture(*relay, *posture),
-            Event::Blocked { endpoints, scope, cause } => self.blocked(endpoints, *scope, cause),
+            Event::Blocked { endpoints, scope, is_confirmed, cause } => {
+                self.blocked(endpoints, *scope, *is_confirmed, cause)
+            }
             Event::Gone { relay } => self.on(*relay, |relay| relay.is_gone = true),
             Event::Abroad { relay, people } => self.abroad(*relay, people),
             Event::Bundled { person, bundle, expires } => self.bundled(*person, *bundle, *expires),
-            Event::Receipt { .. } | Event::Tick => Outcome::Done,
+            Event::Receipt { bytes } => self.receipt(bytes),
+            Event::Tick => Outcome::Done,
         }
     }
 
@@ -224,6 +231,13 @@ impl Office {
         }
         self.news.extend(&relays);
         self.bundles.insert(bundle.0, Bundle { relays, expires });
+        Outcome::Done
+    }
+
+    fn receipt(&mut self, bytes: &[u8]) -> Outcome {
+        if self.receipts.len() < MOST_RECEIPTS && Receipt::parse(bytes).is_ok() {
+            self.receipts.insert(bytes.to_vec());
+        }
         Outcome::Done
     }
 
@@ -409,7 +423,13 @@ impl Office {
         Outcome::Done
     }
 
-    fn blocked(&mut self, endpoints: &[EndpointId], scope: Scope, cause: &str) -> Outcome {
+    fn blocked(
+        &mut self,
+        endpoints: &[EndpointId],
+        scope: Scope,
+        is_confirmed: bool,
+        cause: &str,
+    ) -> Outcome {
         let now = self.hours();
         let places = endpoints.iter().filter_map(|&id| self.seats.place(id));
         let mut relays: Vec<u16> = places.map(|place| short(place.relay, place.slot).0).collect();
@@ -420,7 +440,11 @@ impl Office {
             return Outcome::Cut(0);
         }
         let waiting = self.seats.waiting();
-        self.seats.blocked_together(endpoints, now);
+        if is_confirmed {
+            self.seats.blocked_together(endpoints, now);
+        } else {
+            endpoints.iter().for_each(|&id| self.seats.gone(id, now));
+        }
         if scope == Scope::Addresses {
             for &place in &relays {
                 self.relays[usize::from(place)].is_blocked = true;
@@ -436,6 +460,7 @@ impl Office {
             relays: relays.iter().map(|&place| self.relays[usize::from(place)].id).collect(),
             endpoints: open,
             scope,
+            is_confirmed,
             cause: cause.to_owned(),
             people,
         });
@@ -470,6 +495,11 @@ impl Office {
                 self.seats.fresh(place, FRESH_AN_HOUR.saturating_mul(passed));
             }
         }
+        let oldest = Hour::at(self.now.seconds()).0.saturating_sub(RECEIPT);
+        let is_young = |bytes: &Vec<u8>| {
+            Receipt::parse(bytes).is_ok_and(|receipt| receipt.statement().hour.0 >= oldest)
+        };
+        self.receipts.retain(is_young);
         let (now, today) = (self.now, Day::at(self.now.seconds()));
         self.invites.retain(|_, invite| invite.until >= now);
         let bundles = self.bundles.len();

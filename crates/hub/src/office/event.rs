@@ -134,6 +134,8 @@ pub enum Event {
         endpoints: Vec<EndpointId>,
         /// What else the block takes.
         scope: Scope,
+        /// Whether people inside bear it out: else nobody is to blame.
+        is_confirmed: bool,
         /// In words.
         cause: String,
     },
@@ -267,10 +269,11 @@ impl Event {
             Self::Posture { relay, posture } => {
                 flagged(10, *relay, *posture == Posture::All, out);
             }
-            Self::Blocked { endpoints, scope, cause } => {
+            Self::Blocked { endpoints, scope, is_confirmed, cause } => {
                 out.push(11);
                 write_list(out, endpoints, MOST_LISTED, |id, out| out.extend(id.to_be_bytes()));
                 out.push((*scope == Scope::Addresses).into());
+                out.push((*is_confirmed).into());
                 write_text(out, cause, LONGEST_NAME);
             }
             Self::Gone { relay } => {
@@ -333,6 +336,7 @@ impl Event {
             11 => Self::Blocked {
                 endpoints: list(from, MOST_LISTED, Cursor::word)?,
                 scope: if from.flag()? { Scope::Addresses } else { Scope::Ports },
+                is_confirmed: from.flag()?,
                 cause: text(from, LONGEST_NAME)?,
             },
             12 => Self::Gone { relay: from.short()? },

@@ -84,6 +84,8 @@ pub const MOST_BUNDLES: usize = wire::fleet::order::MOST_BUNDLES - 1;
 const MOST_BUNDLES_IN_ALL: usize = 100_000;
 /// How many blocks are remembered.
 const MOST_BLOCKS: usize = 1_000;
+/// How many receipts: of two megabytes.
+const MOST_RECEIPTS: usize = 8_000;
 /// How many requests' keys are remembered.
 const MOST_REQUESTS: usize = 1 << 16;
 
@@ -135,6 +137,8 @@ pub struct Office {
     requests: Requests,
     bundles: BTreeMap<[u8; 16], Bundle>,
     blocks: VecDeque<BlockView>,
+    /// Receipts, as they were signed: what the map of cracks is made of.
+    receipts: BTreeSet<Vec<u8>>,
     /// The last hour in which people were forgotten and ports came fresh.
     swept: u64,
     /// When people were seated last, and how many found no seat.
@@ -163,6 +167,7 @@ impl Office {
             requests: Requests::default(),
             bundles: BTreeMap::new(),
             blocks: VecDeque::new(),
+            receipts: BTreeSet::new(),
             swept: 0,
             settled: (opened, 0),
             news: BTreeSet::new(),

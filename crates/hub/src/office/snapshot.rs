@@ -10,11 +10,12 @@
 //! Numbers are big-endian; counts have four bytes. Which seats changed lately is not in it: relays
 //! that missed something are told everything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use wire::cursor::{Cursor, ip, text, write_ip, write_text};
+use wire::cursor::{Cursor, ip, list, text, write_ip, write_list, write_text};
 use wire::derive::{Person, RelayId};
 use wire::fleet::{Capacity, Face, Posture, Standing};
+use wire::receipt;
 use wire::tally::Day;
 
 use super::changes::Changes;
@@ -84,6 +85,9 @@ impl Office {
             out.extend(bundle.expires.0.to_be_bytes());
         });
         all(&self.blocks, &mut out, BlockView::write);
+        all(&self.receipts, &mut out, |receipt, out| {
+            write_list(out, receipt, receipt::LONGEST, |byte, out| out.push(*byte));
+        });
         out.extend(seats);
         out
     }
@@ -136,6 +140,8 @@ impl Office {
             Some((id, Bundle { relays, expires }))
         })?;
         let blocks = several(from, BlockView::read)?;
+        let receipt = |from: &mut Cursor<'_>| list(from, receipt::LONGEST, Cursor::byte);
+        let receipts = several(from, receipt)?;
         let seats = Seats::restore(from.0)?;
         let relay_ids = (0..).zip(&relays).map(|(place, relay): (_, &Relay)| (relay.id.0, place));
         Some(Self {
@@ -154,9 +160,10 @@ impl Office {
             requests,
             bundles: BTreeMap::from_iter(bundles),
             blocks: blocks.into(),
+            receipts: BTreeSet::from_iter(receipts),
             swept,
             settled,
-            news: std::collections::BTreeSet::new(),
+            news: BTreeSet::new(),
         })
     }
 }
@@ -264,6 +271,7 @@ impl BlockView {
         all(&self.relays, out, |relay, out| out.extend(relay.0));
         count(self.endpoints, out);
         out.push((self.scope == Scope::Addresses).into());
+        out.push(self.is_confirmed.into());
         write_text(out, &self.cause, LONGEST_NAME);
         count(self.people, out);
     }
@@ -273,7 +281,8 @@ impl BlockView {
         let relays = several(from, |from| Some(RelayId(from.array()?)))?;
         let endpoints = usize::try_from(from.word()?).ok()?;
         let scope = if from.flag()? { Scope::Addresses } else { Scope::Ports };
-        let cause = text(from, LONGEST_NAME)?;
-        Some(Self { moment, relays, endpoints, scope, cause, people: from.word()? as usize })
+        let (is_confirmed, cause) = (from.flag()?, text(from, LONGEST_NAME)?);
+        let people = usize::try_from(from.word()?).ok()?;
+        Some(Self { moment, relays, endpoints, scope, is_confirmed, cause, people })
     }
 }

@@ -83,8 +83,9 @@ fn anything() -> impl Strategy<Value = Event> {
             relay,
             posture: if is_all { Posture::All } else { Posture::Quiet },
         }),
-        2 => (prop::collection::vec(0..30u32, 0..4), any::<bool>(), "[a-z ]{0,20}").prop_map(
-            |(endpoints, is_wide, cause)| Event::Blocked {
+        2 => (prop::collection::vec(0..30u32, 0..4), any::<[bool; 2]>(), "[a-z ]{0,20}").prop_map(
+            |(endpoints, [is_wide, is_confirmed], cause)| Event::Blocked {
+                is_confirmed,
                 endpoints,
                 scope: if is_wide { Scope::Addresses } else { Scope::Ports },
                 cause,
@@ -221,8 +222,12 @@ fn those_whose_endpoint_is_blocked_sit_elsewhere_at_once() {
         .filter(|&id| office.person(Person(id)).is_some_and(|at| at.endpoint == Some(endpoint)))
         .collect();
     let before: Vec<_> = sat.iter().map(|&id| places(&office, id)).collect();
-    let blocked =
-        Event::Blocked { endpoints: vec![endpoint], scope: Scope::Ports, cause: "a test".into() };
+    let blocked = Event::Blocked {
+        endpoints: vec![endpoint],
+        scope: Scope::Ports,
+        is_confirmed: true,
+        cause: "a test".into(),
+    };
     assert_eq!(office.apply(&at(2, vec![blocked.clone()])), [Outcome::Cut(people)]);
     for (id, before) in sat.iter().zip(before) {
         let after = places(&office, *id);
@@ -240,7 +245,10 @@ fn nobody_is_seated_at_an_address_that_is_blocked_until_it_is_another() {
     let all: Vec<_> =
         office.endpoints().filter(|(_, relay, _, _)| relay.id == there).map(|it| it.0).collect();
     let cause = String::new();
-    office.apply(&at(2, vec![Event::Blocked { endpoints: all, scope: Scope::Addresses, cause }]));
+    office.apply(&at(
+        2,
+        vec![Event::Blocked { endpoints: all, scope: Scope::Addresses, is_confirmed: true, cause }],
+    ));
     office.apply(&at(3, (50..90).map(asked).collect()));
     let is_there = |office: &Office| {
         (0..90).any(|id| places(office, id).iter().any(|(relay, _)| *relay == there))
@@ -271,7 +279,12 @@ fn saying_that_it_does_not_work_shows_one_more_endpoint_a_day_at_most() {
         let cause = String::new();
         office.apply(&at(
             hour,
-            vec![Event::Blocked { endpoints: spares, scope: Scope::Ports, cause }],
+            vec![Event::Blocked {
+                endpoints: spares,
+                scope: Scope::Ports,
+                is_confirmed: true,
+                cause,
+            }],
         ));
         seen.extend(places(&office, 1));
     }

@@ -62,6 +62,8 @@ pub struct BlockView {
     pub endpoints: usize,
     /// What the block takes.
     pub scope: Scope,
+    /// Whether people inside bore it out.
+    pub is_confirmed: bool,
     /// In words.
     pub cause: String,
     /// How many people were seated elsewhere.
@@ -231,6 +233,17 @@ impl Office {
     /// The last blocks, the oldest first.
     pub fn block_views(&self) -> impl Iterator<Item = &BlockView> {
         self.blocks.iter()
+    }
+
+    /// The receipts that count.
+    pub fn receipts(&self) -> impl Iterator<Item = &[u8]> {
+        self.receipts.iter().map(Vec::as_slice)
+    }
+
+    /// Whether there is this one among them.
+    #[must_use]
+    pub fn has_receipt(&self, bytes: &[u8]) -> bool {
+        self.receipts.contains(bytes)
     }
 
     /// All doors but the organisers' own.

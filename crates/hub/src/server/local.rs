@@ -4,16 +4,15 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use front::{Body, body};
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::{asked, heard};
 use crate::api;
 use crate::clerk::Clerk;
 
@@ -23,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HEAD: usize = 16 << 10;
 
 /// Serves one connection until it is over.
-pub(super) async fn serve(stream: TcpStream, clerk: Clerk) {
+pub async fn serve(stream: TcpStream, clerk: Clerk) {
     let service = service_fn(|request: Request<Incoming>| {
         let clerk = clerk.clone();
         async move { Ok::<_, Infallible>(answer(&clerk, request).await) }
@@ -37,19 +36,24 @@ pub(super) async fn serve(stream: TcpStream, clerk: Clerk) {
     let _ = connection.await;
 }
 
-async fn answer(clerk: &Clerk, request: Request<Incoming>) -> Response<Body> {
-    let mut request = request.map(|body| body.map_err(std::io::Error::other).boxed_unsync());
-    let made = async {
-        let said: Bytes = heard(&mut request, api::LONGEST).await?;
-        let asked = asked(&request, request.uri().path(), said)?;
-        api::answer(clerk, &asked).await
+/// Everything that is not people's side is not found.
+async fn answer(clerk: &Clerk, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (parts, body) = request.into_parts();
+    let said = if body.is_end_stream() { Some(Bytes::new()) } else { heard(body).await };
+    let answer = match said {
+        Some(said) => api::answer(clerk, &Request::from_parts(parts, said)).await,
+        None => None,
     };
-    made.await.map_or_else(
-        || {
-            let mut nothing = Response::new(body::empty());
-            *nothing.status_mut() = StatusCode::NOT_FOUND;
-            nothing
-        },
-        |answer| answer.map(body::full),
-    )
+    let nothing = || {
+        let mut nothing = Response::new(Bytes::new());
+        *nothing.status_mut() = StatusCode::NOT_FOUND;
+        nothing
+    };
+    answer.unwrap_or_else(nothing).map(Full::new)
+}
+
+/// The whole body, if it is not too long and comes in time.
+async fn heard(body: Incoming) -> Option<Bytes> {
+    let whole = Limited::new(body, api::LONGEST).collect();
+    Some(timeout(super::PATIENCE, whole).await.ok()?.ok()?.to_bytes())
 }

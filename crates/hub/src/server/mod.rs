@@ -13,7 +13,7 @@
 //! bounded, in all and from one source, and so is everything that is read.
 
 mod crowd;
-mod local;
+pub mod local;
 mod program;
 
 use std::io;

@@ -97,7 +97,8 @@ impl Watch {
         };
         // A relay's lone word marks nobody: the verdict comes again once people say so.
         if verdict.is_block() {
-            self.clerk.blocked(&verdict.endpoints, scope, &self.words(verdict)).await?;
+            let words = self.words(verdict);
+            self.clerk.blocked(&verdict.endpoints, scope, true, &words).await?;
         }
         Ok(())
     }

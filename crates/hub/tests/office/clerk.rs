@@ -1,21 +1,19 @@
 //! What the clerk promises to people and relays, with the real journal.
 
-mod common;
-
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{FLEET, Hub, address, join};
-use hub::clerk::{Handout, Refresh, Refused};
-use hub::office::{DoorId, Scope, Why};
+use crate::hub::{FLEET, Hub, address, join};
+use ::hub::clerk::{Handout, Refresh, Refused};
+use ::hub::office::{DoorId, Scope, Why};
 use wire::bundle::Bundle;
 use wire::derive::{Epoch, Form, KeyId};
 use wire::echo::BundleId;
 use wire::fleet::Posture;
 use wire::receipt::RelayTag;
 
-const NOW: u64 = common::START / 1000;
+const NOW: u64 = crate::hub::START / 1000;
 
 async fn ask(hub: &Hub, door: DoorId, id: &str, request: u8) -> Result<Handout, Refused> {
     hub.clerk.ask(door, id, [request; 16], None).await
@@ -130,8 +128,8 @@ async fn news_reach_a_relay_that_waits_for_them_and_nothing_else_does() {
 }
 
 /// A heartbeat with a number that was there before.
-fn first_again(relay: &common::Member) -> Vec<u8> {
-    common::Member { number: 0, ..relay.clone() }.beat()
+fn first_again(relay: &crate::hub::Member) -> Vec<u8> {
+    crate::hub::Member { number: 0, ..relay.clone() }.beat()
 }
 
 #[tokio::test]
@@ -144,7 +142,10 @@ async fn whoever_sat_on_a_blocked_endpoint_finds_another_link_at_the_next_refres
     let theirs = endpoints.iter().find(|it| it.people == 1).expect("theirs");
     assert_eq!(theirs.address.port(), given.links[0].port.get());
     let evidence = hub.clerk.evidence();
-    assert_eq!(hub.clerk.blocked(&[theirs.id], Scope::Ports, "a test").await.expect("done"), 1);
+    assert_eq!(
+        hub.clerk.blocked(&[theirs.id], Scope::Ports, true, "a test").await.expect("done"),
+        1
+    );
     let Refresh::Changed(after) =
         hub.clerk.refresh(&given.ticket, Some(&given.version)).expect("is known")
     else {

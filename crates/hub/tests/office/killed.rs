@@ -1,15 +1,14 @@
 //! A hub that is killed while it works has everything that it acknowledged.
 
-mod common;
-
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use common::{Hub, join};
-use hub::clerk::Refresh;
-use hub::office::DoorId;
+use crate::hub::{Hub, join};
+use ::hub::clerk::Refresh;
+use ::hub::office::DoorId;
+use wire::mtproto::ProxyLink;
 
 /// Where the process that is to be killed has its journal.
 const DIR: &str = "HUB_TO_BE_KILLED";
@@ -37,7 +36,7 @@ async fn works_until_it_is_killed() {
                 let key = wire::random();
                 let given = clerk.ask(DoorId::OFFICE, &person.to_string(), key, None).await;
                 let given = given.expect("a seat");
-                let links: Vec<String> = given.links.iter().map(|link| link.tg()).collect();
+                let links: Vec<String> = given.links.iter().map(ProxyLink::tg).collect();
                 // One write: it is told whole or not at all.
                 let line = format!("given {person} {} {}\n", given.ticket, links.join(" "));
                 std::io::stdout().lock().write_all(line.as_bytes()).expect("somebody reads");
@@ -53,7 +52,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_it_is_killed() {
     let mut given: HashMap<String, (String, String)> = HashMap::new();
     for time in 1..=TIMES {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "works_until_it_is_killed", "--ignored", "--nocapture"])
+            .args(["--exact", "killed::works_until_it_is_killed", "--ignored", "--nocapture"])
             .env(DIR, dir.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -86,7 +85,7 @@ async fn nothing_that_was_acknowledged_is_lost_when_it_is_killed() {
         let Ok(Refresh::Changed(now)) = hub.clerk.refresh(ticket, None) else {
             panic!("{person} is not known any more")
         };
-        let now: Vec<String> = now.links.iter().map(|link| link.tg()).collect();
+        let now: Vec<String> = now.links.iter().map(ProxyLink::tg).collect();
         assert_eq!(now.join(" "), *links, "{person} sits elsewhere");
     }
     hub.stop().await;

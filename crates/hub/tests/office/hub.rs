@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hub::clerk::{Clerk, Failed, Settings};
+use ::hub::clerk::{Clerk, Failed, Settings};
 use tokio::task::JoinHandle;
 use wire::derive::{FleetKey, RelayId, RelaySeed};
 use wire::fleet::{Capacity, Enrolment, Face, Health, Heartbeat, Standing};
