@@ -4,12 +4,13 @@
 
 mod question;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 use wire::derive::{FleetKey, RelayId};
 use wire::fleet::Standing;
@@ -17,14 +18,14 @@ use wire::fleet::Standing;
 use crate::clerk::{Clerk, EndpointView, RelayReport, system_clock};
 use crate::seats::EndpointId;
 use crate::watch::Watch;
-use question::{PATIENCE, answers};
+use question::answers;
 
 /// How long a round over all endpoints takes: they are asked at any moment of it.
 pub const ROUND: Duration = Duration::from_secs(20);
 /// How soon a relay is asked that was not reached before.
 const SOON: Duration = Duration::from_secs(2);
 /// How many questions there are at a time.
-const AT_A_TIME: usize = 128;
+const AT_A_TIME: usize = 512;
 /// So many times.
 const OFTEN: u32 = 8;
 /// Who has said nothing for so many milliseconds is not asked.
@@ -66,13 +67,16 @@ impl Checks {
                 // A clerk that has stopped takes no news.
                 let _ = self.clerk.reached(relay, has_answered).await;
             }
+            let mut round = JoinSet::new();
             for EndpointView { id, relay, address, .. } in live {
                 let checks = Arc::clone(self);
-                tokio::spawn(async move {
+                round.spawn(async move {
                     sleep(within(ROUND)).await;
                     checks.ask_at(id, relay, address).await;
                 });
             }
+            // More than can be asked in one take as long as they take.
+            while round.join_next().await.is_some() {}
             sleep_until(began + ROUND).await;
         }
     }
@@ -81,18 +85,18 @@ impl Checks {
     async fn suspects(self: &Arc<Self>) {
         loop {
             sleep(SOON).await;
-            let suspects = self.watch.suspects();
+            let suspects: HashSet<EndpointId> = self.watch.suspects().into_iter().collect();
             if suspects.is_empty() {
                 continue;
             }
+            let mut all = JoinSet::new();
             for EndpointView { id, relay, address, .. } in self.clerk.endpoints() {
                 if suspects.contains(&id) {
                     let checks = Arc::clone(self);
-                    tokio::spawn(async move { checks.ask_at(id, relay, address).await });
+                    all.spawn(async move { checks.ask_at(id, relay, address).await });
                 }
             }
-            // Their answers come meanwhile.
-            sleep(PATIENCE).await;
+            while all.join_next().await.is_some() {}
         }
     }
 
@@ -106,7 +110,8 @@ impl Checks {
     /// one that twice answered nowhere is not.
     fn sum_up(&self, live: &[EndpointView]) -> Vec<(RelayId, bool)> {
         let (mut last, mut failures) = (lock(&self.last), lock(&self.failures));
-        last.retain(|id, _| live.iter().any(|endpoint| endpoint.id == *id));
+        let ids: HashSet<EndpointId> = live.iter().map(|endpoint| endpoint.id).collect();
+        last.retain(|id, _| ids.contains(id));
         let mut relays = HashMap::<RelayId, bool>::new();
         for endpoint in live {
             if let Some(answered) = last.get(&endpoint.id) {
@@ -132,7 +137,8 @@ impl Checks {
             waiting.retain(is_waiting);
             asked.retain(|id, _| waiting.iter().any(|report| report.view.relay.id == *id));
             for relay in waiting.into_iter().map(|report| report.view.relay) {
-                let (id, at) = (relay.id, SocketAddr::new(relay.address, relay.face.port));
+                let port = if relay.face.port == 0 { 443 } else { relay.face.port };
+                let (id, at) = (relay.id, SocketAddr::new(relay.address, port));
                 let times = asked.entry(id).or_default();
                 *times += 1;
                 // Often at first, then once a round.

@@ -12,7 +12,7 @@ use wire::echo::dress::LONGEST_ANSWER;
 use wire::echo::{Asker, BundleId, Shape, Transport, Wanted};
 
 /// How long a question may take in all.
-pub(super) const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(8);
 /// The host that questions name, as a hello of an app has one.
 const NAME: &str = "www.wikipedia.org";
 
