@@ -132,6 +132,13 @@ impl Office {
     }
 
     async fn give(&self, door: Option<&str>, network: Option<u32>) -> anyhow::Result<Handout> {
+        // Whoever is given nothing by hand is not to wait for it, and take a seat later.
+        if !self.clerk.relays().iter().any(|report| has_seats(&report.view)) {
+            bail!(
+                "no relay that works has been reached yet: 'jaryq hub relays' shows how they fare, and \
+                 'jaryq hub invite' brings one more"
+            );
+        }
         Ok(self.clerk.give(self.door(door)?, wire::random(), network).await?)
     }
 
@@ -198,6 +205,13 @@ impl Answers for Office {
             }
         })
     }
+}
+
+/// Whether people can be seated there.
+fn has_seats(view: &RelayView) -> bool {
+    let RelayView { relay, .. } = view;
+    let is_fit = relay.standing == Standing::Carrying && relay.is_reached == Some(true);
+    is_fit && !relay.is_gone && !relay.is_blocked
 }
 
 fn block(view: BlockView) -> Block {
