@@ -89,19 +89,34 @@ fn what_is_met_is_told_apart() {
     assert_eq!(picky, [20_009]);
 }
 
+/// Somebody says that this passes: it is asked in that shape.
+fn report(transport: Transport, port: u16, shape: Shape) -> Report {
+    let port = port.try_into().expect("not 0");
+    let passage = wire::crack::Passage { network: Network::Unknown, transport, port, shape };
+    Report { passage, hour: wire::crack::Hour(0), source: crate::Source::Word(1) }
+}
+
+#[test]
+fn a_freeze_upwards_is_told_in_every_shape() {
+    for (net, shape) in (20..).zip(Shape::ALL) {
+        let reports = vec![report(Tcp, 20_001, shape)];
+        let met = [(Tcp, 20_001, Manner::FrozenUp(40))];
+        let map = verdicts(net, &met, Options { reports, transports: vec![Tcp], ..at_once() });
+        // Text has 8 letters for 5 bytes.
+        let [(_, Verdict::Frozen { up: Some(30..=56), down: None })] = at(&map, Tcp, 20_001)[..]
+        else {
+            panic!("{shape}: {:?}", map.findings);
+        };
+        assert!(map.findings[0].bytes <= 200_000, "{shape}: {:?}", map.findings);
+    }
+}
+
 #[test]
 fn every_shape_climbs_over_both_transports() {
     for (net, shape) in (2..).zip(Shape::ALL) {
         let met = [(Tcp, 20_001, Manner::Honest), (Udp, 20_001, Manner::Honest)];
         let ip = IpAddr::from([127, 77, net, 1]);
-        let report = |transport| {
-            let port = 20_001.try_into().expect("not 0");
-            let passage =
-                wire::crack::Passage { network: Network::Unknown, transport, port, shape };
-            let hour = wire::crack::Hour(0);
-            Report { passage, hour, source: crate::Source::Word(1) }
-        };
-        let reports = vec![report(Tcp), report(Udp)];
+        let reports = Transport::ALL.map(|transport| report(transport, 20_001, shape)).to_vec();
         let map = verdicts(net, &met, Options { reports, ..at_once() });
         for transport in Transport::ALL {
             let found = at(&map, transport, 20_001);
