@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for event in events {
         match event {
             Event::Finding(it)
-                if it.verdict.name() != "dropped" && it.verdict.name() != "refused" =>
+                if !it.verdict.is_silence() && it.verdict.name() != "refused" =>
             {
                 println!("{:?} {:?} {}: {}", it.at, it.spot, it.shape, it.verdict);
             }

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use wire::bundle::{Bundle, Endpoint, Ports};
+use wire::bundle::{Bundle, Datagrams, Endpoint, Ports};
 use wire::crack::Crack;
 use wire::echo::{Asker, Transport};
 use wire::receipt::RelayTag;
@@ -17,6 +17,9 @@ use wire::trusted::Trusted;
 
 /// Ports that are never dialled, whatever a bundle says: mail servers are not ours to knock at.
 pub const NEVER: [u16; 2] = [0, 25];
+
+/// Where the ports begin that a relay's machine asks from: see [`Datagrams::Low`].
+const FIRST_OF_THE_MACHINE: u16 = 32_768;
 
 /// The relays of a bundle, as far as they may be probed.
 #[derive(Clone, Debug)]
@@ -36,6 +39,7 @@ pub(crate) struct Road {
     /// What its receipts bear.
     pub(crate) tag: RelayTag,
     serves: Ports,
+    datagrams: Datagrams,
     first: Vec<u16>,
 }
 
@@ -68,7 +72,17 @@ impl Targets {
                     Ports::List(_) => Vec::new(),
                     others => others.first().into_iter().map(NonZeroU16::get).collect(),
                 };
-                roads.push(Arc::new(Road { place, relay, ip, asker, tag, serves, first }));
+                let datagrams = endpoint.datagrams;
+                roads.push(Arc::new(Road {
+                    place,
+                    relay,
+                    ip,
+                    asker,
+                    tag,
+                    serves,
+                    datagrams,
+                    first,
+                }));
             }
         }
         Self { roads, cracks: Vec::new() }
@@ -124,6 +138,15 @@ impl Road {
         &self.first
     }
 
+    /// Whether datagrams to this port were answered when the bundle was made, if connections were.
+    pub(crate) fn takes_datagrams(&self, port: u16) -> bool {
+        match self.datagrams {
+            Datagrams::Everywhere => true,
+            Datagrams::Low => port < FIRST_OF_THE_MACHINE,
+            Datagrams::Nowhere => false,
+        }
+    }
+
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
         // Of all but a list, the operator may have opened more since the bundle was made.
         let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.may_have(port));
@@ -155,6 +178,16 @@ impl Spot {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether the relay answered there when its bundle was made.
+    pub(crate) fn was_served(&self) -> bool {
+        let first = &self.road.first;
+        let is_first = match self.road.serves {
+            Ports::All | Ports::List(_) => true,
+            Ports::Quiet | Ports::First(_) => first.contains(&self.port),
+        };
+        is_first && (self.transport == Transport::Tcp || self.road.takes_datagrams(self.port))
     }
 
     pub(crate) fn asker(&self) -> &Asker {

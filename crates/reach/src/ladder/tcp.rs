@@ -16,7 +16,7 @@ use super::{
 };
 use crate::probe::name;
 use crate::tcp::broken;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, kib};
 
 /// How much the kernel takes of ours before any of it is acknowledged, in bytes.
 const IN_FLIGHT: usize = 32 * 1024;
@@ -248,8 +248,4 @@ impl<'a> Rope<'a> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn kib(bytes: usize) -> u16 {
-    u16::try_from(bytes / 1024).unwrap_or(u16::MAX)
 }

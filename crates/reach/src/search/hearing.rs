@@ -120,6 +120,9 @@ impl Heart {
         if self.vouched.insert(place) {
             self.open_loud();
         }
+        if !finding.spot.was_served() {
+            self.opened.insert((place, finding.spot.transport()));
+        }
         self.survey(&finding);
         if self.climbing.len() + self.answered.len() >= CLIMBS {
             self.conclude(finding);
@@ -135,8 +138,10 @@ impl Heart {
             lane.order().failed(&finding.spot);
         }
         let verdict = finding.verdict;
-        let may_be_loss =
-            matches!(verdict, Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly);
+        let may_be_loss = matches!(
+            verdict,
+            Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly | Verdict::Frozen { .. }
+        );
         if verdict.may_be_shape() {
             let tried = self.shapes.entry(finding.spot.key()).or_default();
             if !tried.contains(&finding.shape) {
@@ -238,7 +243,12 @@ impl Heart {
         }
     }
 
-    pub(super) fn conclude(&mut self, finding: Finding) {
+    pub(super) fn conclude(&mut self, mut finding: Finding) {
+        let here = (finding.spot.road.place, finding.spot.transport());
+        let is_served = finding.spot.was_served() || self.opened.contains(&here);
+        if finding.verdict == Verdict::Dropped && !is_served {
+            finding.verdict = Verdict::NoResponse;
+        }
         self.tell(Event::Finding(finding.clone()));
         self.map.findings.push(finding);
     }

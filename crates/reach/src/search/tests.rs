@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::{Shape, Transport};
 
 use super::*;
@@ -148,6 +149,56 @@ fn all_ports_of_a_machine_are_swept_and_what_passes_is_found() {
     // All but the mail servers' port.
     let spots = map.findings.iter().map(|finding| finding.spot.key());
     assert_eq!(spots.collect::<HashSet<_>>().len(), 2 * 65_534);
+}
+
+#[test]
+fn silence_is_called_dropped_only_where_the_relay_is_known_to_answer() {
+    let met = [
+        (Tcp, 20_001, Manner::Honest),
+        (Udp, 20_001, Manner::Mute),
+        (Udp, 20_002, Manner::Mute),
+        (Udp, 40_001, Manner::Mute),
+    ];
+    let ask = |net, datagrams| {
+        let ip = IpAddr::from([127, 77, net, 1]);
+        for (transport, port, manner) in met {
+            serve((ip, port).into(), transport, manner);
+        }
+        let ports = [20_001, 40_001].map(|port| port.try_into().expect("not 0")).to_vec();
+        let endpoint = Endpoint { ports: Ports::First(ports), datagrams, ..endpoint(ip, &[]) };
+        let reports = met.map(|(transport, port, _)| report(transport, port, Shape::Tls)).to_vec();
+        let at_most = Duration::from_secs(5);
+        let options = Options { reports, at_most, stays: false, ..Options::default() };
+        let targets = Targets::untrusted(&[endpoint]);
+        let (search, _) = Search::start(targets, options).expect("a search");
+        let map = search.join();
+        let met = met.map(|(transport, port, _)| at(&map, transport, port)[0].1);
+        assert_eq!(met[0], Verdict::Verified(Rung::Load));
+        [met[1], met[2], met[3]]
+    };
+    let (dropped, none) = (Verdict::Dropped, Verdict::NoResponse);
+    assert_eq!(ask(30, Datagrams::Everywhere), [dropped, none, dropped]);
+    assert_eq!(ask(31, Datagrams::Low), [dropped, none, none]);
+    assert_eq!(ask(32, Datagrams::Nowhere), [none; 3]);
+}
+
+#[test]
+fn an_answer_that_is_cut_is_told_as_frozen_and_one_that_is_none_as_a_lie() {
+    let met = [
+        (Tcp, 20_001, Manner::Cut(1_500)),
+        (Tcp, 20_002, Manner::Cut(1_500)),
+        (Tcp, 20_003, Manner::Cut(40)),
+        (Tcp, 20_004, Manner::Page),
+    ];
+    let shapes = [Shape::Tls, Shape::Printable, Shape::Random, Shape::Printable];
+    let reports = met.iter().zip(shapes).map(|(met, shape)| report(Tcp, met.1, shape)).collect();
+    let map = verdicts(33, &met, Options { reports, ..at_once() });
+    let cut = Verdict::Frozen { up: None, down: Some(1) };
+    assert!(at(&map, Tcp, 20_001).contains(&(Shape::Tls, cut)), "{:?}", map.findings);
+    assert!(at(&map, Tcp, 20_002).contains(&(Shape::Printable, cut)), "{:?}", map.findings);
+    // Noise so short comes whole, or not at all.
+    assert!(at(&map, Tcp, 20_003).contains(&(Shape::Random, Verdict::Liar)));
+    assert!(at(&map, Tcp, 20_004).contains(&(Shape::Printable, Verdict::Liar)));
 }
 
 #[test]
