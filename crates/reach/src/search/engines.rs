@@ -21,7 +21,7 @@ const MOST_SOCKETS: u64 = 19_800;
 pub(super) struct Engines {
     tcp: Engine<Ask>,
     udp: Engine<Datagram>,
-    /// Where the machine lets us.
+    /// Where there is a raw socket.
     raw: Option<Engine<Ask>>,
     questions: Arc<Questions>,
     /// How many sockets may be open at a time.
@@ -54,12 +54,11 @@ impl Engines {
         let work = udp::Engine { mail, questions: its_questions, targets: its_targets };
         spawn("datagrams", tells_its_end(teller.clone(), move || work.run()))?;
         let mut raw = None;
-        if options.raw
-            && options.mode == Mode::Loud
-            && let Ok(socket) = raw::open()
+        if options.mode == Mode::Loud
+            && let Some(socket) = &options.raw
         {
             let (engine, mail) = Engine::new(teller)?;
-            let work = raw::Engine { mail, socket, targets: targets.clone() };
+            let work = raw::Engine { mail, socket: socket.socket(), targets: targets.clone() };
             spawn("syns", tells_its_end(teller.clone(), move || work.run()))?;
             raw = Some(engine);
         }
