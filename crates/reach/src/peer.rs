@@ -205,7 +205,8 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
                 }
                 _ => {}
             }
-            if let Some((_, question, _)) = dress::find(Transport::Udp, came)
+            if let Some((shape, question, _)) = dress::find(Transport::Udp, came)
+                && !matches!(manner, Manner::Only(only) if only != shape)
                 && let Some(found) = table.open(&question, now())
             {
                 let mut relay = at;

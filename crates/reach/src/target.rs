@@ -138,15 +138,6 @@ impl Road {
         &self.first
     }
 
-    /// Whether datagrams to this port were answered when the bundle was made, if connections were.
-    pub(crate) fn takes_datagrams(&self, port: u16) -> bool {
-        match self.datagrams {
-            Datagrams::Everywhere => true,
-            Datagrams::Low => port < FIRST_OF_THE_MACHINE,
-            Datagrams::Nowhere => false,
-        }
-    }
-
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
         // Of all but a list, the operator may have opened more since the bundle was made.
         let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.may_have(port));
@@ -187,7 +178,17 @@ impl Spot {
             Ports::All | Ports::List(_) => true,
             Ports::Quiet | Ports::First(_) => first.contains(&self.port),
         };
-        is_first && (self.transport == Transport::Tcp || self.road.takes_datagrams(self.port))
+        is_first && self.is_likely()
+    }
+
+    /// Whether what it is carried by was answered when the bundle was made, where the port was.
+    pub(crate) fn is_likely(&self) -> bool {
+        self.transport == Transport::Tcp
+            || match self.road.datagrams {
+                Datagrams::Everywhere => true,
+                Datagrams::Low => self.port < FIRST_OF_THE_MACHINE,
+                Datagrams::Nowhere => false,
+            }
     }
 
     pub(crate) fn asker(&self) -> &Asker {

@@ -132,8 +132,16 @@ pub const PORTS: &[Port] = &[
 
 /// What is said first at a port.
 pub(crate) fn shape(transport: Transport, port: u16) -> Shape {
-    let known = PORTS.iter().find(|known| known.transport == transport && known.port == port);
-    known.map_or(Random, |known| known.shape)
+    find(transport, port).map_or(Random, |known| known.shape)
+}
+
+/// Whether it is on the list.
+pub(crate) fn is_listed(transport: Transport, port: u16) -> bool {
+    find(transport, port).is_some()
+}
+
+fn find(transport: Transport, port: u16) -> Option<&'static Port> {
+    PORTS.iter().find(|known| known.transport == transport && known.port == port)
 }
 
 #[cfg(test)]

@@ -359,3 +359,25 @@ fn where_a_quiet_relay_answered_goes_first_and_everything_else_follows() {
     let rest = self::all(&mut order);
     assert_eq!(rest.len() + 20, 4 * 65_534);
 }
+
+#[test]
+fn datagrams_come_last_where_the_relay_took_none_and_are_never_left_out() {
+    let takes = |datagrams| Endpoint { datagrams, ..endpoint(1, Ports::All) };
+    for (datagrams, likely) in [(Datagrams::Nowhere, 0), (Datagrams::Low, 32_766)] {
+        let targets = targets(vec![takes(datagrams)]);
+        let mut order = Order::new(&targets, [], &Transport::ALL, &[5; 32], 1);
+        let all = all(&mut order);
+        assert_eq!(all.len(), 2 * 65_534, "{datagrams:?}");
+        let (soon, late) = all.split_at(65_534 + likely);
+        let is_udp = |(spot, _): &&(Spot, Shape)| spot.transport() == Transport::Udp;
+        assert_eq!(soon.iter().filter(is_udp).count(), likely, "{datagrams:?}");
+        assert!(late.iter().all(|it| is_udp(&it)), "{datagrams:?}");
+    }
+    // The same port at a relay that took them goes before.
+    let both = targets(vec![
+        Endpoint { datagrams: Datagrams::Nowhere, ..endpoint(1, Ports::All) },
+        endpoint(2, Ports::All),
+    ]);
+    let mut order = Order::new(&both, [], &[Transport::Udp], &[5; 32], 1).once();
+    assert!(all(&mut order).iter().all(|(spot, _)| spot.relay() == 2));
+}

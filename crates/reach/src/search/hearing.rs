@@ -9,7 +9,9 @@ use super::engines::spawn;
 use super::heart::Heart;
 use super::lane::Next;
 use super::{ATTEMPTS, Event, Mode};
+use crate::Spot;
 use crate::ladder::{self, Climbed, Route};
+use crate::order::infrastructure;
 use crate::probe::{Answered, Ask, Met, News, Outcome, What};
 use crate::verdict::{Finding, Rung, Verdict};
 
@@ -142,11 +144,12 @@ impl Heart {
             verdict,
             Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly | Verdict::Frozen { .. }
         );
-        if verdict.may_be_shape() {
+        let is_silent = verdict == Verdict::Dropped && is_worth_a_shape(&finding.spot);
+        if verdict.may_be_shape() || is_silent {
             let tried = self.shapes.entry(finding.spot.key()).or_default();
             if !tried.contains(&finding.shape) {
                 tried.push(finding.shape);
-                lane.other_shape(&finding.spot, tried);
+                lane.other_shape(&finding.spot, tried, is_silent);
             }
         }
         if lane.mode == Mode::Loud && may_be_loss {
@@ -262,4 +265,11 @@ impl Heart {
         }
         self.tell(Event::Confirmed(finding));
     }
+}
+
+/// Whether silence there may be because of what was said: a datagram has no acceptance that would show
+/// it. Only where the relay answered once, and something is known to have passed in a cut or may.
+fn is_worth_a_shape(spot: &Spot) -> bool {
+    let is_datagram = spot.transport() == Transport::Udp;
+    is_datagram && spot.was_served() && infrastructure::is_listed(Transport::Udp, spot.port())
 }

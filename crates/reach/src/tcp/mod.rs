@@ -24,8 +24,8 @@ use crate::mail::Mail;
 use crate::probe::{Answered, Ask, Met, Outcome, What, name};
 use crate::verdict::{Verdict, kib};
 use dials::{Asked, Dial, Dials};
-pub(crate) use errors::broken;
-use errors::{is_full, open, refusal};
+pub(crate) use errors::{broken, refusal};
+use errors::{is_full, open};
 
 /// How many dials are made between two looks at what has come.
 const A_TURN: usize = 200;
