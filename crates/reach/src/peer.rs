@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::climb::PIECES;
 use wire::echo::{
-    Answer, BundleId, Climb, Dress, EchoKey, Kind, MaskKey, Piece, Shape, Table, Transport, Way,
-    dress,
+    Answer, BundleId, Climb, Dress, EchoKey, Found, Kind, MaskKey, Piece, Shape, Table, Transport,
+    Way, dress,
 };
 
 const ECHO: EchoKey = EchoKey([3; 16]);
@@ -94,6 +94,8 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
         came.extend_from_slice(&buffer[..length]);
         Some(())
     };
+    let from = stream.peer_addr().ok()?.ip();
+    let is_near = |found: Found| found.may_come_from(from);
     let (shape, question, used) = loop {
         read(&mut came)?;
         match manner {
@@ -107,7 +109,7 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
             _ => {}
         }
         match dress::find(Transport::Tcp, &came) {
-            Some(found) if table.open(&found.1, now()).is_some() => break found,
+            Some(found) if table.open(&found.1, now()).is_some_and(is_near) => break found,
             _ => {}
         }
     };
@@ -208,6 +210,7 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
             if let Some((shape, question, _)) = dress::find(Transport::Udp, came)
                 && !matches!(manner, Manner::Only(only) if only != shape)
                 && let Some(found) = table.open(&question, now())
+                && found.may_come_from(from.ip())
             {
                 let mut relay = at;
                 if let Manner::Rewritten(port) = manner {

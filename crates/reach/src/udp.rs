@@ -150,7 +150,7 @@ impl Engine {
                 continue;
             };
             let waiting = out.attempts(spot.key());
-            let times = self.questions.times(&spot);
+            let moments = self.questions.moments(&spot);
             let answered = waiting.iter().find_map(|&(shape, attempt)| {
                 let sealed = spot
                     .asker()
@@ -158,12 +158,12 @@ impl Engine {
                     .read_answer(came)
                     .ok()??
                     .0;
-                let asked = |time| -> (Question, _) {
-                    let question = self.questions.question(&spot, shape, attempt, time);
+                let asked = |moment| -> (Question, _) {
+                    let question = self.questions.question(&spot, shape, attempt, moment);
                     let answer = spot.asker().read(&question, &sealed);
                     (question, answer)
                 };
-                let found = times.iter().copied().map(asked);
+                let found = moments.iter().copied().map(asked);
                 let (question, answer) =
                     found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
                 Some((

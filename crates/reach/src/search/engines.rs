@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use wire::echo::Transport;
+use wire::echo::{Answer, Transport};
 
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
@@ -86,8 +86,8 @@ impl Engines {
             (What::Syn, Some(raw), _) => raw.put(ask),
             (_, _, Transport::Tcp) => self.tcp.put(ask),
             (_, _, Transport::Udp) => {
-                let time = self.questions.time(&ask.spot);
-                let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, time);
+                let moment = self.questions.moment(&ask.spot);
+                let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, moment);
                 let asker = ask.spot.asker();
                 let dress = asker.dress(Transport::Udp, ask.shape, name(&ask.spot));
                 let bytes = dress.question(&question);
@@ -96,9 +96,9 @@ impl Engines {
         }
     }
 
-    /// The relay there has told its time.
-    pub(super) fn learn(&self, spot: &Spot, time: u32) {
-        self.questions.learn(spot, time);
+    /// The relay there has told its time, and where it sees us.
+    pub(super) fn learn(&self, spot: &Spot, answer: &Answer) {
+        self.questions.learn(spot, answer);
     }
 
     /// Hands over what is to be asked.

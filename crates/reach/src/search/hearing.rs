@@ -107,7 +107,7 @@ impl Heart {
 
     /// The relay itself has answered.
     fn answered(&mut self, mut finding: Finding, answered: Answered) {
-        self.engines.learn(&finding.spot, answered.answer.time);
+        self.engines.learn(&finding.spot, &answered.answer);
         let saw = answered.answer.relay.port();
         if saw != finding.spot.port() {
             finding.verdict = Verdict::Rewritten { saw };
