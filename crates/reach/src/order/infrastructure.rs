@@ -132,16 +132,12 @@ pub const PORTS: &[Port] = &[
 
 /// What is said first at a port.
 pub(crate) fn shape(transport: Transport, port: u16) -> Shape {
-    find(transport, port).map_or(Random, |known| known.shape)
+    place(transport, port).map_or(Random, |place| PORTS[place].shape)
 }
 
-/// Whether it is on the list.
-pub(crate) fn is_listed(transport: Transport, port: u16) -> bool {
-    find(transport, port).is_some()
-}
-
-fn find(transport: Transport, port: u16) -> Option<&'static Port> {
-    PORTS.iter().find(|known| known.transport == transport && known.port == port)
+/// Where it is on the list, from 0 on, if it is there.
+pub(crate) fn place(transport: Transport, port: u16) -> Option<usize> {
+    PORTS.iter().position(|known| known.transport == transport && known.port == port)
 }
 
 #[cfg(test)]

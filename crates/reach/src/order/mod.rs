@@ -313,19 +313,16 @@ impl Order {
 /// was made goes before the rest. `None` at the end of the longest list, `Some(None)` behind a shorter.
 fn listed(roads: &[Arc<Road>], turn: usize, at: usize) -> Option<Option<Entry>> {
     let all = infrastructure::PORTS.len();
-    let before = |road: &Arc<Road>| Transport::ALL.len() * road.first().len();
-    let longest = roads.iter().map(before).max().unwrap_or(0) + all;
+    let longest = roads.iter().map(|road| road.first.len()).max().unwrap_or(0) + all;
     if at >= longest {
         return None;
     }
     let road = &roads[turn.checked_rem(roads.len())?];
-    let first = road.first();
-    if let Some(past) = at.checked_sub(before(road)) {
-        let entry = infrastructure::PORTS.get(past);
-        return Some(entry.map(|port| (port.transport, port.port, port.shape)));
+    if let Some((transport, port)) = road.first.get(at).copied() {
+        return Some(Some((transport, port, infrastructure::shape(transport, port))));
     }
-    let (transport, port) = (Transport::ALL[at / first.len()], first[at % first.len()]);
-    Some(Some((transport, port, infrastructure::shape(transport, port))))
+    let entry = infrastructure::PORTS.get(at - road.first.len());
+    Some(entry.map(|port| (port.transport, port.port, port.shape)))
 }
 
 impl Given {

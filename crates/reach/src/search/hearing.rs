@@ -271,5 +271,5 @@ impl Heart {
 /// it. Only where the relay answered once, and something is known to have passed in a cut or may.
 fn is_worth_a_shape(spot: &Spot) -> bool {
     let is_datagram = spot.transport() == Transport::Udp;
-    is_datagram && spot.was_served() && infrastructure::is_listed(Transport::Udp, spot.port())
+    is_datagram && spot.was_served() && infrastructure::place(Transport::Udp, spot.port()).is_some()
 }
