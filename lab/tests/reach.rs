@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// A person at home, a volunteer's relay on all ports, and its bundle.
+/// A person at home, a volunteer's relay, on all ports unless another list is given, and its bundle.
 struct World {
     landline: Provider,
     laptop: Host,
@@ -30,10 +30,15 @@ struct Found {
 
 impl World {
     fn new(lab: &Lab) -> Result<Self> {
+        Self::with_ports(lab, "all")
+    }
+
+    /// The relay answers there.
+    fn with_ports(lab: &Lab, ports: &str) -> Result<Self> {
         let landline = Provider::on(lab, "landline").start()?;
         let laptop = landline.home("home")?.host("laptop")?;
         let server = lab.host("server", &["116.203.7.7"])?;
-        let relay = Relay::on(&server).ports("all").start()?;
+        let relay = Relay::on(&server).ports(ports).start()?;
         let folder = laptop.folder()?;
         let file = folder.join("bundle").display().to_string();
         relay.command(&["bundle", "make", "--json", "--output", &file])?;
@@ -177,6 +182,32 @@ fn the_cracks_of_january_2022_are_found_quietly_and_a_receipt_is_where_the_next_
             assert!(seen["verdict"] == "frozen" && kib.contains(&stopped), "{limit}: {seen:#?}");
             assert!(seen["bytes"].as_u64() <= Some(200_000), "{seen:#?}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_relay_with_the_usual_ports_is_met_where_nothing_but_names_passes() -> Result {
+    country(|lab| {
+        let world = World::with_ports(lab, "quiet")?;
+        world.trust()?;
+        let cut = world.cut(Shutdown::new().piece(Only::tcp([]).udp([53])))?;
+        let found = world.reach(&["--enough", "1", "--minutes", "1"])?;
+        assert_eq!(found.cracks(), [("udp".to_owned(), 53)], "{}", found.summary());
+
+        // Where it answers, its bundle says; of other ports nobody knows, unless its machine says no.
+        let until = |transport: &str, port: u16| {
+            let arguments = ["reach", "bundle", "--only", transport, "--receipts", "none"];
+            world.jaryq_until(&[&arguments[..], &["--enough", "0"]].concat(), |said, _| {
+                said["event"] == "candidate" && said["port"] == port
+            })
+        };
+        let found = until("tcp", 22)?;
+        let told = |port| found.verdicts("tcp", port)[0]["verdict"].as_str();
+        assert_eq!([told(443), told(22)], [Some("dropped"), Some("no-response")]);
+        drop(cut);
+        let found = until("udp", 123)?;
+        assert_eq!(found.verdicts("udp", 123)[0]["verdict"], "refused");
         Ok(())
     })
 }

@@ -48,6 +48,9 @@ pub(crate) fn run(arguments: &ReachArgs, printer: &Printer) -> anyhow::Result<bo
     let bundle = Bundle::open(&trust::read(&arguments.bundle)?, &pinned, unix())?;
     let mut receipts = receipts_of(arguments)?;
     let mut options = options(arguments, &bundle, receipts.as_ref(), &pinned);
+    if options.mode == Mode::Loud {
+        options.raw = RawSocket::open().ok();
+    }
     let targets = Targets::new(&bundle);
     let plan = plan(&bundle, &options);
     say(&plan, &options, printer);
@@ -56,9 +59,6 @@ pub(crate) fn run(arguments: &ReachArgs, printer: &Printer) -> anyhow::Result<bo
         && let Some(receipts) = &mut receipts
     {
         receipts.open();
-    }
-    if options.mode == Mode::Loud {
-        options.raw = RawSocket::open().ok();
     }
     // From here on strangers' bytes are read, and nothing is done as root.
     root::become_nobody()?;
@@ -130,6 +130,7 @@ fn plan(bundle: &Bundle, options: &Options) -> Plan {
         Ports::List(list) => list.len(),
     };
     let ports: usize = bundle.endpoints.iter().map(|endpoint| each(&endpoint.ports)).sum();
+    let sixes = bundle.endpoints.iter().filter(|endpoint| endpoint.v6.is_some()).count();
     Plan {
         relays: bundle.endpoints.len(),
         ports: (ports * options.transports.len()) as u64,
@@ -137,6 +138,7 @@ fn plan(bundle: &Bundle, options: &Options) -> Plan {
         minutes: options.at_most.as_secs() / 60,
         enough: options.enough,
         receipts: options.receipts.len(),
+        dialled: if options.raw.is_some() { sixes } else { 0 },
     }
 }
 
