@@ -9,7 +9,6 @@ use super::engines::spawn;
 use super::heart::Heart;
 use super::lane::Next;
 use super::{ATTEMPTS, Event, Mode};
-use crate::Spot;
 use crate::ladder::{self, Climbed, Route};
 use crate::order::infrastructure;
 use crate::probe::{Answered, Ask, Met, News, Outcome, What};
@@ -144,12 +143,12 @@ impl Heart {
             verdict,
             Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly | Verdict::Frozen { .. }
         );
-        let is_silent = verdict == Verdict::Dropped && is_worth_a_shape(&finding.spot);
-        if verdict.may_be_shape() || is_silent {
+        let is_unheard = is_unheard_datagram(&finding);
+        if verdict.may_be_shape() || is_unheard {
             let tried = self.shapes.entry(finding.spot.key()).or_default();
             if !tried.contains(&finding.shape) {
                 tried.push(finding.shape);
-                lane.other_shape(&finding.spot, tried, is_silent);
+                lane.other_shape(&finding.spot, tried, is_unheard);
             }
         }
         if lane.mode == Mode::Loud && may_be_loss {
@@ -267,9 +266,13 @@ impl Heart {
     }
 }
 
-/// Whether silence there may be because of what was said: a datagram has no acceptance that would show
-/// it. Only where the relay answered once, and something is known to have passed in a cut or may.
-fn is_worth_a_shape(spot: &Spot) -> bool {
-    let is_datagram = spot.transport() == Transport::Udp;
-    is_datagram && spot.was_served() && infrastructure::place(Transport::Udp, spot.port()).is_some()
+/// Whether a datagram may have met silence, or a refusal that anybody can forge, because of what it said:
+/// there is no acceptance that would show it. Only where the relay answered once, and something is known
+/// to have passed in a cut or may.
+fn is_unheard_datagram(finding: &Finding) -> bool {
+    let Finding { spot, verdict, .. } = finding;
+    spot.transport() == Transport::Udp
+        && matches!(verdict, Verdict::Dropped | Verdict::Refused | Verdict::Unreachable)
+        && spot.was_served()
+        && infrastructure::place(Transport::Udp, spot.port()).is_some()
 }

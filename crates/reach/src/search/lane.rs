@@ -131,11 +131,11 @@ impl Lane {
     }
 
     /// Tries a spot in another shape, if there is one left; in a loud search, which has no time for one
-    /// after the other, in all of them. Where nothing came at all, in one other.
-    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &mut Vec<Shape>, is_silent: bool) {
+    /// after the other, in all of them. Where nobody was heard, in one other.
+    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &mut Vec<Shape>, is_unheard: bool) {
         const ORDER: [Shape; 4] = [Shape::Tls, Shape::Random, Shape::Printable, Shape::Dns];
         for shape in ORDER {
-            if is_silent && tried.len() > 1 {
+            if is_unheard && tried.len() > 1 {
                 return;
             }
             if tried.contains(&shape) {

@@ -270,10 +270,13 @@ impl Engine {
     }
 }
 
-/// Too little of an answer came: as far as it goes it is one, and `verdict` says how it ended. Noise has
-/// no look, and an answer of noise fits into one packet: less of it is somebody else's word.
+/// Too little of an answer came: as far as it goes it is one, and `verdict` says how it ended. What fits
+/// into one packet comes whole or not at all: less of that is somebody else's word.
 fn cut_short(shape: Shape, verdict: Verdict) -> Verdict {
-    if shape == Shape::Random { Verdict::Liar } else { verdict }
+    match shape {
+        Shape::Printable | Shape::Tls => verdict,
+        Shape::Random | Shape::Dns => Verdict::Liar,
+    }
 }
 
 /// How a dial ended.
