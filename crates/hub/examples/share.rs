@@ -49,8 +49,10 @@ fn run(
     let mut counts = [0.0; 5];
     let (mut tc, mut oc) = (0.0, 0.0);
     let (mut cuts, mut honest_days, mut burned) = (0f64, 0f64, 0usize);
-    for step in 0..240 {
-        let now = step as f64 * 0.5;
+    let h = env("STEP", 0.5);
+    let late = env("LATE", 0.0);
+    for step in 0..(120.0 / h) as usize {
+        let now = step as f64 * h;
         // blocks
         let (hit, later): (Vec<_>, Vec<_>) = due.iter().copied().partition(|d| d.0 <= now);
         due = later;
@@ -75,7 +77,7 @@ fn run(
             burned += 1;
         }
         for r in 0..w.relays {
-            tokens[r] += w.per_hour * 0.5;
+            tokens[r] += w.per_hour * h;
             let n = tokens[r] as u32;
             tokens[r] -= n as f64;
             seats.fresh(r as u32, n);
@@ -88,7 +90,7 @@ fn run(
             next += 1;
         }
         // those cut now are back at the earliest next step: measured before settle
-        let day = (step / 48) as usize;
+        let day = (now / 24.0) as usize;
         let cutset = &cut_now;
         let mut offline = vec![false; next];
         for &p in cutset {
@@ -122,7 +124,7 @@ fn run(
             }
         }
         match censor {
-            Censor::Sleeper if step == 120 => {
+            Censor::Sleeper if (now - 60.0).abs() < h / 2.0 => {
                 for p in 0..next {
                     if sybil[p] {
                         if let Some(e) = seats.seat(p as u32) {
@@ -133,7 +135,7 @@ fn run(
             }
             Censor::Partial => {
                 for p in 0..next {
-                    if sybil[p] && c.unit() < 0.1 {
+                    if sybil[p] && c.unit() < 0.1 * h / 0.5 {
                         if let Some(e) = seats.seat(p as u32) {
                             informed.push(e);
                         }
@@ -156,7 +158,7 @@ fn run(
         for e in informed {
             if !known[e as usize] {
                 known[e as usize] = true;
-                due.push((now + tb, e));
+                due.push((now + tb * (1.0 - late + 2.0 * late * c.unit()), e));
             }
         }
         let (mut on, mut all) = (0.0, 0.0);
@@ -171,7 +173,7 @@ fn run(
         if all > 0.0 {
             sums[day] += on / all;
             counts[day] += 1.0;
-            honest_days += all / 48.0;
+            honest_days += all * h / 24.0;
         }
     }
     if env("TRAVEL", 0.0) > 0.0 {

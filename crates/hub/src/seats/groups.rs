@@ -77,7 +77,7 @@ impl Seats {
             }
         }
         new.extend(known);
-        new.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        new.sort_by_cached_key(|&id| self.rank(id));
         new
     }
 

@@ -40,9 +40,9 @@ impl Seats {
         }
         let mut waiting = std::mem::take(&mut self.waiting);
         self.chance.shuffle(&mut waiting);
-        waiting.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
-        let hopeful = waiting.partition_point(|&id| self.held(id) <= HOPELESS);
-        let last = waiting.split_off(hopeful);
+        waiting.sort_by_cached_key(|&id| self.rank(id));
+        let (waiting, last): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|&id| self.held(id) <= HOPELESS);
         let waiting = self.top_up(waiting, now, &mut moves);
 
         let groups = self.cut(&waiting, now);
@@ -77,7 +77,7 @@ impl Seats {
             }
             moves.extend(self.sit(&group.people, endpoint, now));
         }
-        rest.sort_by(|&one, &two| self.held(one).total_cmp(&self.held(two)));
+        rest.sort_by_cached_key(|&id| self.rank(id));
         free.extend(plan.pools);
         let mut rest = self.pool(&rest, Use::Pool, &mut free, now, &mut moves);
         for limit in CROWDED.map(|times| times * self.rule.crowded) {
