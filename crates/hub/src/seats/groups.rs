@@ -43,29 +43,47 @@ impl Seats {
         f64::from(hours) >= STOCK && self.pace(now) < SCARCE
     }
 
+    /// The groups of newcomers that others may still join.
+    pub(super) fn young(&self, now: Hours) -> Vec<EndpointId> {
+        (self.endpoints.iter().rev())
+            .filter(|(_, at)| at.is_for == Use::Test && at.is_new && now - at.since <= FILLS)
+            .map(|(&id, _)| id)
+            .collect()
+    }
+
+    /// The risk that a group takes together, where these wait and those have just sat down.
+    pub(super) fn limit(&self, waiting: &[PersonId], young: &[EndpointId], now: Hours) -> f64 {
+        // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
+        let dose = -(1.0 - self.pace(now).min(0.99)).ln();
+        let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        // Where there are plenty, fewer people sit with somebody who informs.
+        let waits: f64 = waiting.iter().map(|&id| self.held(id)).sum();
+        let sits: f64 = young.iter().map(|id| self.endpoints[id].dose).sum();
+        let plenty = (self.usable() + young.len()).saturating_sub(FEW) as f64 * PLENTY;
+        limit.min(((waits + sits) / plenty.max(1e-9)).max(FINEST_DOSE))
+    }
+
     /// Newcomers join other newcomers who have just sat down; who is left.
     pub(super) fn top_up(
         &mut self,
         waiting: Vec<PersonId>,
+        young: &[EndpointId],
+        limit: f64,
         now: Hours,
         moves: &mut Vec<Move>,
     ) -> Vec<PersonId> {
-        let young: Vec<EndpointId> = (self.endpoints.iter().rev())
-            .filter(|(_, at)| at.is_for == Use::Test && at.is_new && now - at.since <= FILLS)
-            .map(|(&id, _)| id)
-            .collect();
         if young.is_empty() {
             return waiting;
         }
         let (known, mut new): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|&id| self.people[id as usize].is_known);
-        for id in young {
+        for &id in young {
             let mut dose = self.dose(&self.endpoints[&id], now);
             let mut space = self.relay_at(id).space();
             let mut joins = Vec::new();
             while space > 0
                 && let Some(&person) = new.last()
-                && dose + self.held(person) <= self.rule.dose
+                && dose + self.held(person) <= limit
             {
                 dose += self.held(person);
                 space -= 1;
@@ -83,15 +101,8 @@ impl Seats {
 
     /// Those in order in groups of bounded risk, newcomers apart: those first that are most worth
     /// testing.
-    pub(super) fn cut(&self, waiting: &[PersonId], now: Hours) -> Vec<Group> {
+    pub(super) fn cut(&self, waiting: &[PersonId], limit: f64) -> Vec<Group> {
         let most = self.relays.iter().map(Relay::space).max().unwrap_or(0).max(1);
-        // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
-        let dose = -(1.0 - self.pace(now).min(0.99)).ln();
-        let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
-        // Where there are plenty, fewer people sit with somebody who informs.
-        let risk: f64 = waiting.iter().map(|&id| self.held(id)).sum();
-        let plenty = self.usable().saturating_sub(FEW) as f64 * PLENTY;
-        let limit = limit.min((risk / plenty.max(1e-9)).max(FINEST_DOSE));
         let mut groups = Vec::new();
         for is_new in [true, false] {
             let mut group = Group { people: Vec::new(), dose: 0.0, is_new };

@@ -43,9 +43,11 @@ impl Seats {
         waiting.sort_by_cached_key(|&id| self.rank(id));
         let (waiting, last): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|&id| self.held(id) <= HOPELESS);
-        let waiting = self.top_up(waiting, now, &mut moves);
+        let young = self.young(now);
+        let limit = self.limit(&waiting, &young, now);
+        let waiting = self.top_up(waiting, &young, limit, now, &mut moves);
 
-        let groups = self.cut(&waiting, now);
+        let groups = self.cut(&waiting, limit);
         let wanted = groups.len() + usize::from(!last.is_empty());
         moves.extend(self.make_room(wanted, self.rule.merged, now));
         let mut free = self.free(now);

@@ -19,7 +19,7 @@ const PEOPLE: f64 = 500.0;
 /// Between what bounds the share of informers is believed.
 const SHARES: (f64, f64) = (1e-5, 0.3);
 /// The least that somebody who has long kept quiet is suspected of having spoken just now.
-const LATE: f64 = 0.02;
+pub(super) const LATE: f64 = 0.02;
 
 /// How common informers are, and how soon one has an endpoint blocked.
 ///
