@@ -23,4 +23,17 @@ impl<'a> Cursor<'a> {
     pub(crate) fn short(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
+
+    pub(crate) fn word(&mut self) -> Option<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    pub(crate) fn long(&mut self) -> Option<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    /// A byte that is 0 or 1.
+    pub(crate) fn flag(&mut self) -> Option<bool> {
+        self.byte().filter(|byte| *byte <= 1).map(|byte| byte == 1)
+    }
 }

@@ -7,6 +7,7 @@
 //! relay key ──┬── secret         = HKDF(relay key, form ‖ pseudonym ‖ epoch)
 //!             ├── echo key       = HKDF(relay key, "echo" ‖ bundle)
 //!             ├── receipt key    = HKDF(relay key, "receipts")                    (signs them)
+//!             ├── hub key        = HKDF(relay key, "hub")                         (of its heartbeats)
 //!             └── bucket         = HKDF(relay key, pseudonym ‖ epoch)             (its port, its label)
 //! ```
 //!
@@ -112,7 +113,13 @@ impl FleetKey {
     /// The key that the relay `id` holds.
     #[must_use]
     pub fn relay_key(&self, id: &RelayId) -> RelayKey {
-        RelayKey(root(&derive::<32>(&root(&self.0), &[b"relay", &id.0])))
+        self.relay_seed(id).key()
+    }
+
+    /// The same as the relay is given it, to keep.
+    #[must_use]
+    pub fn relay_seed(&self, id: &RelayId) -> RelaySeed {
+        RelaySeed(derive(&root(&self.0), &[b"relay", &id.0]))
     }
 
     /// What `person` is called on the relay `id`, and nowhere else.
@@ -129,7 +136,7 @@ impl FleetKey {
 }
 
 /// Which relay this is. Random and public.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RelayId(pub [u8; 16]);
 
 impl RelayId {
@@ -262,6 +269,18 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A relay's key as it is kept and, once, sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RelaySeed(pub [u8; 32]);
+
+impl RelaySeed {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> RelayKey {
+        RelayKey(root(&self.0))
+    }
+}
+
 /// What one relay holds; everything that its keys open follows from it.
 #[derive(Clone)]
 pub struct RelayKey(hkdf::Prk);
@@ -298,6 +317,12 @@ impl RelayKey {
     #[must_use]
     pub fn receipt_key(&self) -> Signer {
         Signer::from_seed(&derive(&self.0, &[b"receipts"]))
+    }
+
+    /// What this relay and its hub share, for [`crate::fleet::heartbeat`].
+    #[must_use]
+    pub fn hub_key(&self) -> [u8; 32] {
+        derive(&self.0, &[b"hub"])
     }
 
     /// A number below `bound` that is this relay's own and stays the same: for what should differ

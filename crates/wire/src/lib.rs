@@ -22,6 +22,7 @@
 //! | [`echo`] | how a port is proven to reach a relay, and what passes through it |
 //! | [`bundle`] | relays, their keys and known cracks, in one signed file |
 //! | [`receipt`] | what a relay signs for who has shown that a port reaches it |
+//! | [`fleet`] | what a hub and its relays say to each other |
 //! | [`signer`] | who signs: keys, signatures, fingerprints in words |
 //! | [`trusted`] | what was signed by somebody whom its reader trusts |
 //! | [`crack`] | a way that carries traffic, in a network, at an hour |
@@ -42,6 +43,7 @@ pub mod derive;
 pub mod dns_update;
 pub mod doorway;
 pub mod echo;
+pub mod fleet;
 pub mod http_proxy;
 pub mod mtproto;
 pub mod port_range;

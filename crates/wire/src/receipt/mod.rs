@@ -126,6 +126,24 @@ impl Certificate {
         certificate
     }
 
+    /// 8 bytes of the signer's hash, then what it has signed, then that signature.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.signer);
+        out.extend(self.said());
+        out.extend(self.signature);
+    }
+
+    /// The inverse of [`Self::write`]; the signature is not checked.
+    pub(crate) fn read(from: &mut Cursor<'_>) -> Option<Self> {
+        Some(Self {
+            signer: from.array()?,
+            relay: PublicKey(from.array()?),
+            tag: RelayTag(from.array()?),
+            expires: Day(from.short()?.into()),
+            signature: from.array()?,
+        })
+    }
+
     fn said(&self) -> Vec<u8> {
         let expires = u16::try_from(self.expires.0).unwrap_or(u16::MAX).to_be_bytes();
         [&self.relay.0[..], &self.tag.0, &expires].concat()
@@ -159,11 +177,8 @@ impl Witness {
     /// Signs; what comes has at most [`LONGEST`] bytes, and is always the same for the same words.
     #[must_use]
     pub fn sign(&self, statement: &Statement) -> Vec<u8> {
-        let Certificate { signer, signature, .. } = &self.certificate;
         let mut out = vec![VERSION];
-        out.extend(signer);
-        out.extend(self.certificate.said());
-        out.extend(signature);
+        self.certificate.write(&mut out);
         let more = statement.rung.number() | u8::from(statement.is_told) << 2;
         statement.passage.write(more, &mut out);
         out.extend(statement.hour.bytes());
@@ -213,13 +228,7 @@ impl Receipt {
     }
 
     fn fields(from: &mut Cursor<'_>) -> Option<Self> {
-        let certificate = Certificate {
-            signer: from.array()?,
-            relay: PublicKey(from.array()?),
-            tag: RelayTag(from.array()?),
-            expires: Day(from.short()?.into()),
-            signature: from.array()?,
-        };
+        let certificate = Certificate::read(from)?;
         let (passage, more) = Passage::read(from)?;
         let (rung, is_told) = (Rung::of(more & 3)?, more >> 2 == 1);
         let statement = Statement { passage, is_told, hour: Hour::read(from)?, rung };

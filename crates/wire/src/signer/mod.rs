@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     Certificate,
     /// A receipt, as the relay signs it.
     Receipt,
+    /// What a relay is to do, as its hub signs it.
+    Order,
 }
 
 impl Purpose {
@@ -41,6 +43,7 @@ impl Purpose {
             Self::Bundle => b"jaryq bundle\0",
             Self::Certificate => b"jaryq certificate\0",
             Self::Receipt => b"jaryq receipt\0",
+            Self::Order => b"jaryq order\0",
         }
     }
 }

@@ -1,0 +1,106 @@
+//! What a hub and its relays say to each other. A relay asks and the hub answers, over HTTPS that the
+//! relay opens: no relay takes a command on a port where others can knock.
+//!
+//! ```text
+//! volunteer  jaryq up --join INVITE
+//! relay ──── Enrolment ────────────> hub     once: the invite's token, who volunteers, what the machine is
+//!       <─── Enrolled ──────────────         who the relay is, what its keys follow from, its first order
+//! relay ──── Heartbeat ────────────> hub     again and again: how it fares, what it has carried
+//!       <─── Order, when there is news       signed, numbered: ports, seats, epoch, what may be carried
+//! ```
+//!
+//! The hub answers a heartbeat at once where there is news, else when [`order::Order::next`] seconds
+//! have passed, so that an order is on its way as soon as there is one.
+//!
+//! All numbers are big-endian. Each message begins with its version; a longer one than its bound is
+//! not read. A heartbeat is authenticated by a key that follows from the relay's, an order by the
+//! fleet's signature; both have numbers that only grow, so that no earlier one counts again.
+
+pub mod enrolment;
+pub mod heartbeat;
+pub mod invite;
+pub mod order;
+
+pub use enrolment::{Capacity, Enrolled, Enrolment, Face};
+pub use heartbeat::{Counted, Health, Heartbeat, Standing};
+pub use invite::{HubAddress, Invite, Pin};
+pub use order::{Carries, Order, Posture, Seat, Seats, SignedOrder};
+
+use crate::cursor::Cursor;
+
+const VERSION: u8 = 1;
+
+/// Why something that came from the other side is not followed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refused {
+    /// Not what this version writes, or cut short.
+    #[error("this is not a whole {0}")]
+    Damaged(&'static str),
+    /// A newer version has made it.
+    #[error("this {0} was made by a newer version of jaryq (format {1})")]
+    Newer(&'static str, u8),
+    /// It was changed on its way, or is somebody else's.
+    #[error("this {0} is not from whom it says, or was changed on its way")]
+    Forged(&'static str),
+}
+
+/// Reads a message of one kind, of at most `most` bytes, to its very end.
+fn read<'a, T>(
+    what: &'static str,
+    bytes: &'a [u8],
+    most: usize,
+    fields: impl FnOnce(&mut Cursor<'a>) -> Option<T>,
+) -> Result<T, Refused> {
+    if bytes.len() > most {
+        return Err(Refused::Damaged(what));
+    }
+    let mut from = Cursor(bytes);
+    match from.byte() {
+        Some(VERSION) => {}
+        None | Some(0) => return Err(Refused::Damaged(what)),
+        Some(newer) => return Err(Refused::Newer(what, newer)),
+    }
+    let read = fields(&mut from).ok_or(Refused::Damaged(what))?;
+    if from.0.is_empty() { Ok(read) } else { Err(Refused::Damaged(what)) }
+}
+
+/// A list of at most `most` things, its length before it in two bytes.
+fn list<'a, T>(
+    from: &mut Cursor<'a>,
+    most: usize,
+    mut one: impl FnMut(&mut Cursor<'a>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let count = usize::from(from.short()?);
+    if count > most {
+        return None;
+    }
+    (0..count).map(|_| one(from)).collect()
+}
+
+/// As [`list`] reads it. What is beyond `most` is left out.
+fn write_list<T>(out: &mut Vec<u8>, all: &[T], most: usize, mut one: impl FnMut(&T, &mut Vec<u8>)) {
+    let all = &all[..all.len().min(most).min(usize::from(u16::MAX))];
+    out.extend(u16::try_from(all.len()).unwrap_or(0).to_be_bytes());
+    all.iter().for_each(|each| one(each, out));
+}
+
+/// Text of at most `most` bytes without control characters, its length before it in two bytes.
+fn text(from: &mut Cursor<'_>, most: usize) -> Option<String> {
+    let length = usize::from(from.short()?);
+    let bytes = from.take(length)?;
+    let text = std::str::from_utf8(bytes).ok()?;
+    (length <= most && !text.chars().any(char::is_control)).then(|| text.to_owned())
+}
+
+/// As [`text`] reads it: what it would refuse is left out.
+fn write_text(out: &mut Vec<u8>, text: &str, most: usize) {
+    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
+    while text.len() > most {
+        text.pop();
+    }
+    out.extend(u16::try_from(text.len()).unwrap_or(0).to_be_bytes());
+    out.extend(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;
