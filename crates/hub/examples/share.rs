@@ -57,6 +57,7 @@ fn run(w: &World, f: f64, censor: Censor, tb: f64, seed: u64, rule: Rule) -> ([f
             Censor::Partial => for p in 0..next { if sybil[p] && c.unit() < 0.1 { if let Some(e) = seats.seat(p as u32) { informed.push(e); } } },
             _ => {}
         }
+        if std::env::var_os("TRACE").is_some() && step % 12 == 0 { println!("{now:5.1} {}", seats.trace()); }
         for e in informed { if !known[e as usize] { known[e as usize] = true; due.push((now + tb, e)); } }
         let (mut on, mut all) = (0.0, 0.0);
         for p in 0..next { if !sybil[p] { all += 1.0; if seats.seat(p as u32).is_some() && !offline[p] { on += 1.0; } } }
@@ -83,8 +84,9 @@ fn main() {
     for &(w, f, c, name) in cells {
         let w = &ws[w];
         if !only.is_empty() && !only.contains(w.name) { continue; }
+        if let Ok(want) = std::env::var("CELL") { if want != format!("{f} {name}") { continue; } }
         let t = std::time::Instant::now();
-        let (on, cuts, burned) = run(w, f, c, 1.0, 1, Rule { dose, ..Rule::default() });
+        let (on, cuts, burned) = run(w, f, c, 1.0, 1, Rule { dose, merged: std::env::var("MERGED").ok().and_then(|m| m.parse().ok()).unwrap_or(0.5), ..Rule::default() });
         println!("{} f {:.2}% {name}: {:.0}/{:.0}/{:.1}  cuts/day {:.2}  burned {burned}  {:?}", w.name, f * 100.0, on[0], on[1], on[2], cuts, t.elapsed());
     }
 }

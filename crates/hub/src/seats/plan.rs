@@ -147,52 +147,40 @@ impl Seats {
         self.waiting.extend_from_slice(left);
     }
 
-    /// Puts clean groups together where slots, and not endpoints, are short.
+    /// Puts the cleanest groups of a relay together where it has fresh endpoints and no slot for them.
     fn make_room(&mut self, wanted: usize, now: f32, moves: &mut Vec<Move>) {
-        let blocked_by_slots: usize = self
-            .relays
-            .iter()
-            .map(|r| (r.fresh - r.fresh.min(r.slots - r.live)) as usize)
-            .sum();
         let have: usize =
             self.relays.iter().map(|r| r.fresh.min(r.slots - r.live) as usize).sum();
-        let mut short = wanted.saturating_sub(have).min(blocked_by_slots);
+        let mut short = wanted.saturating_sub(have);
         if short == 0 {
             return;
         }
-        let mut clean: Vec<(f64, EndpointId)> = self
-            .live
-            .iter()
-            .filter(|&&e| !self.endpoints[e as usize].is_open)
-            .map(|&e| (self.dose(e, now), e))
-            .collect();
-        clean.sort_by(|a, b| a.0.total_cmp(&b.0));
-        // The cleanest into the next cleanest, as long as what comes together stays clean.
-        let mut into: Option<(f64, EndpointId)> = None;
-        for (dose, endpoint) in clean {
-            if short == 0 {
-                break;
+        let mut by_relay: Vec<Vec<(f64, EndpointId)>> = vec![Vec::new(); self.relays.len()];
+        for &e in &self.live {
+            let place = &self.endpoints[e as usize];
+            if !place.is_open && now - place.since > 1.4 {
+                by_relay[place.relay as usize].push((self.dose(e, now), e));
             }
-            let Some((sum, target)) = into else {
-                into = Some((dose, endpoint));
-                continue;
-            };
-            let relay = &self.relays[self.endpoints[target as usize].relay as usize];
-            let count = self.endpoints[endpoint as usize].members.len();
-            let fits = (relay.load as usize) + count <= relay.room as usize;
-            if sum + dose > self.rule.merged || !fits {
-                into = Some((dose, endpoint));
-                continue;
-            }
-            let source = self.endpoints[endpoint as usize].relay as usize;
-            self.gone(endpoint, now);
-            let at = self.waiting.len() - count;
-            for id in self.waiting.split_off(at) {
-                self.sit(id, target, now);
-                moves.push(Move { person: id, to: target });
-            }
-            into = Some((sum + dose, target));
-            if self.relays[source].fresh > 0 {
+        }
+        for (relay, mut clean) in by_relay.into_iter().enumerate() {
+            clean.sort_by(|a, b| b.0.total_cmp(&a.0));
+            loop {
+                let state = &self.relays[relay];
+                if short == 0 || state.fresh <= state.slots - state.live {
+                    break;
+                }
+                let (Some(one), Some(two)) = (clean.pop(), clean.pop()) else { break };
+                if one.0 + two.0 > self.rule.merged {
+                    break;
+                }
+                let count = self.endpoints[one.1 as usize].members.len();
+                self.gone(one.1, now);
+                let at = self.waiting.len() - count;
+                for id in self.waiting.split_off(at) {
+                    self.sit(id, two.1, now);
+                    moves.push(Move { person: id, to: two.1 });
+                }
+                clean.push((one.0 + two.0, two.1));
                 short -= 1;
             }
         }

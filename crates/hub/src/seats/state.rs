@@ -138,6 +138,16 @@ impl Seats {
         &self.endpoints[endpoint as usize].members
     }
 
+    /// For looking at.
+    #[must_use]
+    pub fn trace(&self) -> String {
+        let open = self.live.iter().filter(|&&e| self.endpoints[e as usize].is_open).count();
+        let pooled: usize = self.live.iter().filter(|&&e| self.endpoints[e as usize].is_open).map(|&e| self.members(e).len()).sum();
+        let fresh: u32 = self.relays.iter().map(|r| r.fresh).sum();
+        let usable: u32 = self.relays.iter().map(|r| r.fresh.min(r.slots - r.live)).sum();
+        format!("waiting {} live {} open {open} pooled {pooled} fresh {fresh} usable {usable} share {:.5} quiet1.5 {:.3} quiet3 {:.3}", self.waiting.len(), self.live.len(), self.learned.share(), self.learned.quiet(1.5), self.learned.quiet(3.0))
+    }
+
     /// An endpoint was blocked: somebody there informs.
     pub fn blocked(&mut self, endpoint: EndpointId, now: f32) {
         let members = self.close(endpoint);
