@@ -86,7 +86,7 @@ fn main() {
         if !only.is_empty() && !only.contains(w.name) { continue; }
         if let Ok(want) = std::env::var("CELL") { if want != format!("{f} {name}") { continue; } }
         let t = std::time::Instant::now();
-        let (on, cuts, burned) = run(w, f, c, 1.0, 1, Rule { dose, merged: std::env::var("MERGED").ok().and_then(|m| m.parse().ok()).unwrap_or(0.5), ..Rule::default() });
+        let (on, cuts, burned) = run(w, f, c, 1.0, 1, Rule { dose, ..Rule::default() });
         println!("{} f {:.2}% {name}: {:.0}/{:.0}/{:.1}  cuts/day {:.2}  burned {burned}  {:?}", w.name, f * 100.0, on[0], on[1], on[2], cuts, t.elapsed());
     }
 }

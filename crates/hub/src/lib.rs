@@ -1,4 +1,8 @@
-//! The organisers' office: who joins, who is seated where, and what happens when a seat is lost.
+//! The organisers' office: who is seated where, and what happens when a seat is lost.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
