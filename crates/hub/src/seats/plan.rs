@@ -215,7 +215,7 @@ impl Seats {
     /// until so many can be opened in all.
     fn make_room(&mut self, wanted: usize, merged: f64, now: Hours, moves: &mut Vec<Move>) {
         let mut short = wanted.saturating_sub(self.usable());
-        let is_full = |relay: &super::state::Relay| relay.fresh > relay.usable();
+        let is_full = |relay: &super::state::Relay| relay.space() > 0 && relay.fresh > relay.usable();
         if short == 0 || !self.relays.iter().any(is_full) {
             return;
         }

@@ -98,7 +98,11 @@ pub(super) struct Relay {
 }
 
 impl Relay {
+    /// How many endpoints it can open for somebody.
     pub fn usable(&self) -> u32 {
+        if self.space() == 0 {
+            return 0;
+        }
         self.fresh.min(self.slots.saturating_sub(self.live))
     }
 
