@@ -2,8 +2,10 @@
 //!
 //! | module | what is in it |
 //! |---|---|
+//! | [`blocks`] | which endpoint went dark, and whose doing that is: pure, no clock, no network |
 //! | [`seats`] | who gets which endpoint, so that informers cost others little: pure, no clock, no network |
 
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 pub mod seats;
