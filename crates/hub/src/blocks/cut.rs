@@ -19,6 +19,11 @@ const SURE: f64 = 11.0;
 const SHAPE: f64 = 12.0;
 const CLUMP: f64 = 1.5;
 
+/// A network leads out again if so much of what was usual is back, this long after it was cut off. It
+/// may have been day then, and be night now.
+const BACK: f64 = 0.2;
+const SETTLED: Seconds = 120;
+
 /// One network inside.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Field {
@@ -27,7 +32,8 @@ pub(super) struct Field {
     pub came: f64,
     /// Since when each group has fallen behind what is usual.
     pub groups: [Behind; GROUPS],
-    pub is_cut: bool,
+    /// Since when it leads nobody out, as far as is known; 0 if it does.
+    cut: Seconds,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -117,7 +123,17 @@ fn smooth(old: Pair, now: Pair, keep: f64) -> Pair {
 impl Field {
     /// Whether somebody seems to be cut off, so that what is usual is not learned.
     pub fn is_doubtful(&self) -> bool {
-        self.is_cut || self.groups.iter().filter(|group| group.ln > 3.0).count() * 2 > self.used()
+        self.is_cut() || self.groups.iter().filter(|group| group.ln > 3.0).count() * 2 > self.used()
+    }
+
+    /// Whether it is known to lead nobody out.
+    pub fn is_cut(&self) -> bool {
+        self.cut > 0
+    }
+
+    /// It is known from now on.
+    pub fn cut(&mut self, now: Seconds) {
+        self.cut = now;
     }
 
     fn used(&self) -> usize {
@@ -139,9 +155,10 @@ impl Field {
                 *behind = Behind::default();
             }
         }
-        let back = index.busy(GROUPS, Pair::default()).is_some_and(|busy| busy >= 0.5 * usual);
-        if self.is_cut && back {
-            self.is_cut = false;
+        let busy = index.busy(GROUPS, Pair::default());
+        let is_back = busy.is_some_and(|busy| busy >= BACK * usual);
+        if self.is_cut() && is_back && start > self.cut + SETTLED {
+            self.cut = 0;
             self.groups = <[Behind; GROUPS]>::default();
         }
     }
@@ -163,13 +180,11 @@ impl Field {
         (ln >= SURE).then(|| (ln, since.min().unwrap_or(0)))
     }
 
-    /// What came and was expected since it might have been cut off.
-    pub fn is_alive(&self, now: Seconds, since: Seconds) -> bool {
-        // What is not behind has come as ever.
+    /// Whether people come from it as ever, although enough are expected to see it if they did not.
+    pub fn is_alive(&self, ticks: f64) -> bool {
         let index = &self.streams[0];
-        let ticks = (now.saturating_sub(since) / super::TICK) as f64;
         let expected: f64 = index.groups.iter().map(|group| group.now.expected).sum();
-        let alive = self.groups.iter().filter(|group| group.ln <= 0.0).count();
-        expected * index.usual() * ticks >= ENOUGH && alive > GROUPS - self.used().max(1) && !self.is_cut
+        let behind = self.groups.iter().filter(|group| group.ln > 0.0).count();
+        expected * index.usual() * ticks >= ENOUGH && behind * 2 < self.used() && !self.is_cut()
     }
 }

@@ -1,25 +1,31 @@
 //! Whose doing it is.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use super::measure::{Pair, Seen, Trail};
-use super::state::{Blocks, Endpoint, Unit};
+use super::state::{Blocks, Endpoint, Over, Unit};
 use super::verdict::{Cause, Prefix, Verdict};
-use super::Seconds;
+use super::{Seconds, TICK};
 use crate::seats::EndpointId;
 
 /// How long nothing is heard of a relay that is well.
 const SILENT: Seconds = 30;
-/// How long a verdict waits for somebody else's word.
+/// How long a verdict waits for somebody else's word; and how long after it, that counts yet.
 const PATIENCE: Seconds = 20;
+const LATE: Seconds = 60;
+/// For how long it is believed that an endpoint answers.
+const FRESH: Seconds = 30;
 /// The logarithm of what makes it worth while to dial from outside, and of what the rest of a wider unit
 /// must say to be blocked as a whole.
 const WORTH_A_LOOK: f64 = 3.0;
-/// The logarithm of how strongly people who come around confirm a block, at least.
+/// The same, of owners beside the one who says most.
+const ANOTHER: f64 = 4.6;
+/// The logarithm of how strongly people who come around confirm a block, at least, and how many of them
+/// it takes.
 const CONFIRMED: f64 = 2.3;
-/// How many of them it takes.
 const PEOPLE: usize = 2;
+/// The logarithm of how strongly it must speak that fewer came, whoever comes around.
+const FEWER: f64 = 2.3;
 
 impl Blocks {
     /// What should be dialled from outside now: something seems wrong there, and it was not since.
@@ -31,9 +37,14 @@ impl Blocks {
             let units = units.iter().filter_map(|unit| self.units.get(unit));
             let spans = units.chain(lanes.iter().map(|lane| &lane.span)).chain([span]);
             let trails = spans.map(|span| &span.trail).filter(|trail| trail.ln >= WORTH_A_LOOK);
-            let silent = self.relays.get(relay).filter(|relay| !relay.is_dead && now >= relay.heard + SILENT);
-            let since = trails.map(|trail| trail.since).chain(silent.map(|relay| relay.heard)).max();
-            !endpoint.is_over && since.is_some_and(|since| endpoint.answered(since).is_none())
+            let silent = self
+                .relays
+                .get(relay)
+                .filter(|relay| !relay.is_dead && now >= relay.heard + SILENT);
+            let since =
+                trails.map(|trail| trail.since).chain(silent.map(|relay| relay.heard)).max();
+            let since = since.map(|since| since.max(now.saturating_sub(FRESH / 2)));
+            !endpoint.is_over() && since.is_some_and(|since| endpoint.answered(since).is_none())
         };
         let all = self.endpoints.iter().filter(|(_, endpoint)| is_suspect(endpoint));
         all.map(|(id, _)| *id).collect()
@@ -52,7 +63,27 @@ impl Blocks {
         for id in self.endpoints.keys().copied().collect::<Vec<_>>() {
             self.endpoint(id, now, &mut verdicts);
         }
+        self.confirm(now, &mut verdicts);
         verdicts
+    }
+
+    /// Whether people have come around since a verdict that rested on a relay's word.
+    fn confirm(&mut self, now: Seconds, verdicts: &mut Vec<Verdict>) {
+        for (id, endpoint) in &mut self.endpoints {
+            let Some(Over { verdict, seen }) = &endpoint.over else { continue };
+            let (from, told) = (verdict.onset, verdict.noticed);
+            if verdict.is_confirmed || now > told + LATE {
+                continue;
+            }
+            let longer = now.saturating_sub(from) as f64 / told.saturating_sub(from).max(1) as f64;
+            let people = endpoint.around(from, None);
+            if is_confirmed(&seen.times(longer), people) {
+                let mut verdict = verdict.clone();
+                (verdict.is_confirmed, verdict.endpoints) = (true, vec![*id]);
+                verdicts.push(verdict.clone());
+                endpoint.over = Some(Over { verdict, seen: Seen::default() });
+            }
+        }
     }
 
     /// Whether the hub itself seems to be cut off.
@@ -80,7 +111,7 @@ impl Blocks {
             if relay.is_dead || now < relay.heard + SILENT {
                 continue;
             }
-            let of = self.endpoints.iter().filter(|(_, at)| at.relay == *id && !at.is_over);
+            let of = self.endpoints.iter().filter(|(_, at)| at.relay == *id && !at.is_over());
             let of: Vec<_> = of.collect();
             let failed = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(false));
             let answered = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(true));
@@ -97,22 +128,28 @@ impl Blocks {
 
     /// Networks that lead nobody out: all of them, or some.
     fn cuts(&mut self, now: Seconds, verdicts: &mut Vec<Verdict>) {
-        let gone = |place: usize| self.fields[place].is_gone().filter(|_| !self.fields[place].is_cut);
-        let gone: Vec<(usize, f64, Seconds)> =
-            (0..self.fields.len()).filter_map(|at| gone(at).map(|(ln, on)| (at, ln, on))).collect();
+        let news = self.fields.iter().enumerate().filter(|(_, field)| !field.is_cut());
+        let gone: Vec<(usize, f64, Seconds)> = news
+            .filter_map(|(at, field)| field.is_gone().map(|(ln, since)| (at, ln, since)))
+            .collect();
         let Some(since) = gone.iter().map(|(_, _, since)| *since).min() else { return };
-        let others = self.fields.iter().any(|field| field.is_gone().is_none() && field.is_alive(now, since));
-        if !others {
+        let ticks = (now.saturating_sub(since) / TICK) as f64;
+        let is_whole = !self.fields.iter().any(|field| field.is_alive(ticks));
+        if is_whole {
             let ln_ratio = gone.iter().map(|(_, ln, _)| ln).sum();
-            self.fields.iter_mut().for_each(|field| field.is_cut = true);
+            self.fields.iter_mut().for_each(|field| field.cut(now));
             let verdict = said(Cause::Country, now);
             verdicts.push(Verdict { onset: since, ln_ratio, is_confirmed: true, ..verdict });
             return;
         }
         for (place, ln_ratio, onset) in gone {
-            self.fields[place].is_cut = true;
+            // Another may be seen to be cut off, too, a little later.
+            if now < onset + PATIENCE {
+                continue;
+            }
+            self.fields[place].cut(now);
             // Of those whose network nobody knows there is nothing to be said.
-            let Some(network) = place.checked_sub(1).map(|place| self.networks[place]) else { continue };
+            let Some(network) = place_of(&self.networks, place) else { continue };
             let verdict = said(Cause::Provider(network), now);
             let network = Some(network);
             verdicts.push(Verdict { network, onset, ln_ratio, is_confirmed: true, ..verdict });
@@ -123,29 +160,30 @@ impl Blocks {
     fn unit(&mut self, unit: Unit, now: Seconds, verdicts: &mut Vec<Verdict>) {
         let Some(span) = self.units.get(&unit) else { return };
         let trail = span.trail;
-        if trail.ln < span.swing.threshold() || !self.is_whole(unit, &trail) {
+        let of = self.endpoints.values().filter(|at| !at.is_over() && is_in(at, unit)).count();
+        // A mistake would cost as many as there are.
+        let threshold = span.swing.threshold() + (of.max(1) as f64).ln();
+        let rest = if matches!(unit, Unit::Prefix(_)) { ANOTHER } else { WORTH_A_LOOK };
+        if trail.ln < threshold || !self.is_whole(unit, &trail, rest) {
             return;
         }
         let clear = if span.clear == 0 { now } else { span.clear };
         if let Some(span) = self.units.get_mut(&unit) {
             span.clear = clear;
         }
-        let of = self.endpoints.iter().filter(|(_, at)| !at.is_over && is_in(at, unit));
+        let of = self.endpoints.iter().filter(|(_, at)| !at.is_over() && is_in(at, unit));
         let of: Vec<_> = of.collect();
-        let people: BTreeSet<_> = of.iter().flat_map(|(_, at)| &at.people).map(|(who, _)| who).collect();
-        let behind = |at: &Endpoint| {
-            let span = self.units.get(&Unit::Address(at.address));
-            span.is_some_and(|span| span.trail.ln >= 1.0)
-        };
-        let owners = of.iter().filter(|(_, at)| behind(at));
-        let owners: BTreeSet<_> =
-            owners.filter_map(|(_, at)| self.relays.get(&at.relay)).map(|relay| relay.owner).collect();
-        let is_confirmed = owners.len() > 1 || is_confirmed(&trail.seen, people.len());
-        let answers: Vec<bool> = of.iter().filter_map(|(_, at)| at.answered(trail.since)).collect();
+        let people = of.iter().map(|(_, at)| at.around(trail.since, None)).sum();
+        let is_confirmed = matches!(unit, Unit::Prefix(_)) || is_confirmed(&trail.seen, people);
+        let fresh = trail.since.max(now.saturating_sub(FRESH));
+        let heard = of.iter().filter(|(_, at)| self.is_heard(at, now));
+        let answers: Vec<bool> = heard.filter_map(|(_, at)| at.answered(fresh)).collect();
         let endpoints: Vec<EndpointId> = of.iter().map(|(id, _)| **id).collect();
         let Some(first) = of.first().map(|(_, at)| at.relay) else { return };
         let cause = match unit {
-            Unit::Address(_) if !answers.is_empty() && !answers.contains(&true) => Cause::Died(first),
+            Unit::Address(_) if !answers.is_empty() && !answers.contains(&true) => {
+                Cause::Died(first)
+            }
             _ if answers.contains(&true) => unit.cause(),
             _ => return,
         };
@@ -157,43 +195,60 @@ impl Blocks {
         }
     }
 
-    /// Whether it is dark as a whole, and not for one part of it that is.
-    fn is_whole(&self, unit: Unit, trail: &Trail) -> bool {
-        let mut parts: Vec<(Pair, f64)> = match unit {
-            Unit::Address(_) => {
-                let of = self.endpoints.values().filter(|at| !at.is_over && is_in(at, unit));
-                of.map(|at| (at.span.trail.seen.connected, at.span.trail.ln)).collect()
-            }
-            Unit::Prefix(prefix) => {
-                let is_in = |address: &IpAddr| Prefix::of(*address) == prefix;
-                let of = self.units.iter().filter(|(unit, _)| matches!(unit, Unit::Address(at) if is_in(at)));
-                of.map(|(_, span)| (span.trail.seen.connected, span.trail.ln)).collect()
-            }
-        };
-        parts.sort_by(|(one, _), (other, _)| one.expected.total_cmp(&other.expected));
-        let Some((largest, _)) = parts.pop().filter(|_| !parts.is_empty()) else { return false };
-        let rest = trail.seen.connected.without(largest);
-        rest.ln_blocked(trail.shape(0.1, f64::MAX), 1.0) >= WORTH_A_LOOK
+    /// Whether it is dark as a whole, and not for one part of it that is: an address without its busiest
+    /// endpoint, a prefix without any one owner. So sure must the rest be, as a logarithm.
+    fn is_whole(&self, unit: Unit, trail: &Trail, sure: f64) -> bool {
+        let of = self.endpoints.iter().filter(|(_, at)| !at.is_over() && is_in(at, unit));
+        let mut parts: BTreeMap<u64, Pair> = BTreeMap::new();
+        for (id, at) in of {
+            let part = match unit {
+                Unit::Address(_) => Some(u64::from(*id)),
+                Unit::Prefix(_) => self.relays.get(&at.relay).map(|relay| relay.owner.into()),
+            };
+            let Some(part) = part else { continue };
+            parts.entry(part).or_default().add(at.span.trail.seen.connected);
+        }
+        let rest = |largest: &Pair| trail.seen.connected.without(*largest);
+        let rests =
+            parts.values().map(|part| rest(part).ln_blocked(trail.shape(0.1, f64::MAX), 1.0));
+        parts.len() > 1 && rests.reduce(f64::min).is_some_and(|ln| ln >= sure)
+    }
+
+    /// Whether its relay speaks; if not, it may be dead, and people there are missing for that reason.
+    fn is_heard(&self, endpoint: &Endpoint, now: Seconds) -> bool {
+        self.relays.get(&endpoint.relay).is_some_and(|relay| relay.heard + TICK * 2 > now)
     }
 
     fn endpoint(&mut self, id: EndpointId, now: Seconds, verdicts: &mut Vec<Verdict>) {
-        let Some(endpoint) = self.endpoints.get_mut(&id).filter(|at| !at.is_over) else { return };
+        let Some(endpoint) = self.endpoints.get(&id) else { return };
+        if endpoint.is_over() || !self.is_heard(endpoint, now) {
+            return;
+        }
+        // Neighbours that are about to be seen to be dark with it.
+        let unit = Unit::Address(endpoint.address);
+        let is_one_of_many =
+            self.units.get(&unit).is_some_and(|span| self.is_whole(unit, &span.trail, 1.0));
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
         let relay = endpoint.relay;
         // In all networks, or in one of them alone.
         let total = endpoint.span.trail;
         let threshold = endpoint.span.swing.threshold();
+        // Where many are watched, more of them fall behind by chance.
+        let lanes = (1.0 + endpoint.lanes.len() as f64).ln();
         let mut dark = None;
         for (place, lane) in endpoint.lanes.iter().enumerate().filter(|(_, lane)| !lane.is_over) {
             let trail = lane.span.trail;
             let known = place_of(&self.networks, lane.field);
-            if trail.ln >= threshold.max(lane.span.swing.threshold()) && known.is_some() {
+            let is_dark = trail.fewer >= FEWER && trail.ln >= lanes + lane.span.swing.threshold();
+            if is_dark && known.is_some() {
                 dark = Some((Some((place, known)), trail));
             }
         }
         let parts = endpoint.lanes.iter().map(|lane| lane.span.trail.seen.connected);
         let largest = parts.max_by(|one, other| one.expected.total_cmp(&other.expected));
         let rest = total.seen.connected.without(largest.unwrap_or_default());
-        if total.ln >= threshold && !rest.is_alive() {
+        let is_whole = rest.ln_blocked(total.shape(0.1, f64::MAX), 1.0) >= 0.0;
+        if is_whole && total.fewer >= FEWER && total.ln >= threshold {
             dark = Some((None, total));
         }
         let Some((lane, trail)) = dark else {
@@ -205,10 +260,11 @@ impl Blocks {
         }
         // The rest of a wider unit may be seen to be dark a little later.
         let waits = now < endpoint.span.clear + PATIENCE;
-        let people = endpoint.people.iter().filter(|(_, of)| lane.is_none_or(|(at, _)| at == *of));
-        let is_confirmed = is_confirmed(&trail.seen, people.count());
-        let Some(answers) = endpoint.answered(trail.since) else { return };
-        if waits && answers && !is_confirmed {
+        let people = endpoint.around(trail.since, lane.map(|(at, _)| at));
+        let is_confirmed = is_confirmed(&trail.seen, people);
+        let fresh = trail.since.max(now.saturating_sub(FRESH));
+        let Some(answers) = endpoint.answered(fresh) else { return };
+        if waits && answers && (!is_confirmed || is_one_of_many) {
             return;
         }
         if let Some((at, _)) = lane.filter(|_| answers) {
@@ -232,7 +288,10 @@ impl Blocks {
         for verdict in verdicts {
             for id in &verdict.endpoints {
                 let Some(endpoint) = self.endpoints.get_mut(id) else { continue };
-                endpoint.is_over |= verdict.network.is_none();
+                if verdict.network.is_none() && !endpoint.is_over() {
+                    let seen = endpoint.span.trail.seen;
+                    endpoint.over = Some(Over { verdict: verdict.clone(), seen });
+                }
                 endpoint.span.reset();
                 let address = endpoint.address;
                 for unit in [Unit::Address(address), Unit::Prefix(Prefix::of(address))] {

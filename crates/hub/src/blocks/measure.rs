@@ -90,11 +90,6 @@ impl Pair {
         let (came, expected) = (self.came / clump, self.expected / clump);
         ln_ratio(came, expected, expected * LEFT, shape)
     }
-
-    /// Whether more is left than a block leaves, although enough was expected to see it.
-    pub fn is_alive(self) -> bool {
-        self.expected >= 5.0 && self.came >= 0.5 * self.expected
-    }
 }
 
 /// What came at an endpoint or in a network, by who saw it.
@@ -115,6 +110,14 @@ impl Seen {
         self.around.add(other.around);
     }
 
+    /// As much as in so many times the time.
+    pub fn times(self, longer: f64) -> Self {
+        let times =
+            |Pair { came, expected }| Pair { came: came * longer, expected: expected * longer };
+        let Self { connected, through, around } = self;
+        Self { connected: times(connected), through: times(through), around: times(around) }
+    }
+
     /// What those speak for who come around, though nobody has to: as many do not come as do.
     pub fn ln_around(&self, people: usize, shape: f64) -> f64 {
         let expected = self.connected.expected + self.through.expected;
@@ -133,8 +136,9 @@ pub(super) struct Trail {
     pub seen: Seen,
     /// What came at all others since.
     pub others: f64,
-    /// The logarithm of the likelihood ratio.
+    /// The logarithm of the likelihood ratio; and of the part that is no people who come around.
     pub ln: f64,
+    pub fewer: f64,
 }
 
 impl Trail {

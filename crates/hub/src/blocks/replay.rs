@@ -118,6 +118,15 @@ impl Fleet {
         self.now
     }
 
+    /// The hub opens other endpoints in the place of those of a verdict, with the same people.
+    pub fn replace(&mut self, verdict: &Verdict) {
+        for id in &verdict.endpoints {
+            let relay = self.places[*id as usize].relay;
+            self.blocks.gone(*id);
+            let _ = self.blocks.open(*id, number(relay), address(relay));
+        }
+    }
+
     /// So many seconds pass; gives what was said of them.
     pub fn run(&mut self, seconds: Seconds) -> Vec<Verdict> {
         (0..seconds / TICK).flat_map(|_| self.step()).collect()
@@ -197,7 +206,7 @@ impl Fleet {
     fn meet(&mut self, endpoint: EndpointId, share: f64, door: Door, network: Option<u32>) {
         if self.has_doors && self.chance.unit() < share {
             self.people += 1;
-            self.blocks.met(endpoint, self.people, door, network);
+            self.blocks.met(endpoint, self.people, door, network, self.now);
         }
     }
 

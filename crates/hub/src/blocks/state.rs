@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::cut::Field;
-use super::measure::{Level, Pair, Swing, Trail};
-use super::verdict::Prefix;
+use super::measure::{Level, Pair, Seen, Swing, Trail};
+use super::verdict::{Prefix, Verdict};
 use super::{Cause, Seconds};
 use crate::seats::{EndpointId, PersonId, RelayId};
 
@@ -25,8 +25,9 @@ const MOST_NETWORKS: usize = 64;
 const MOST_TOLD: usize = 256;
 /// Networks of one endpoint; what comes from others is counted as unknown.
 const MOST_LANES: usize = 8;
-/// People who came around are told apart up to so many.
-const MOST_PEOPLE: usize = 8;
+/// People who came around are told apart up to so many, and counted again after so many seconds.
+const MOST_PEOPLE: usize = 16;
+const REMEMBERED: Seconds = 1_800;
 
 /// What a relay tells every [`TICK`](super::TICK).
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +75,7 @@ pub struct Blocks {
     owners: Vec<OwnerId>,
     /// What the fields after the first stand for.
     pub(super) networks: Vec<u32>,
-    told: BTreeMap<u32, OwnerId>,
+    pub(super) told: BTreeMap<u32, OwnerId>,
     /// One for each network, that of the unknown first.
     pub(super) fields: Vec<Field>,
     pub(super) is_cut_off: bool,
@@ -131,12 +132,28 @@ pub(super) struct Endpoint {
     pub seated: u32,
     pub lanes: Vec<Lane>,
     pub span: Span,
-    /// Who has come around, and of which lane, since something began to be wrong.
-    pub people: Vec<(PersonId, usize)>,
+    /// Who has come around lately.
+    pub people: Vec<Visitor>,
     /// When it was last dialled from outside, and whether it answered.
     pub dialled: Option<(Seconds, bool)>,
     /// There is a verdict already.
-    pub is_over: bool,
+    pub over: Option<Over>,
+}
+
+/// What was said of an endpoint, and what was seen until then.
+#[derive(Clone, Debug)]
+pub(super) struct Over {
+    pub verdict: Verdict,
+    pub seen: Seen,
+}
+
+/// Somebody who has come around.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visitor {
+    pub person: PersonId,
+    /// Which lane of the endpoint they are of.
+    pub lane: usize,
+    pub at: Seconds,
 }
 
 /// One network's people at an endpoint.
@@ -209,7 +226,7 @@ impl Blocks {
             span: Span::default(),
             people: Vec::new(),
             dialled: None,
-            is_over: false,
+            over: None,
         };
         self.endpoints.insert(id, endpoint);
         self.units.entry(Unit::Address(address)).or_default();
@@ -259,7 +276,14 @@ impl Blocks {
     }
 
     /// Somebody who is seated at an endpoint came to the hub's own doors, from this network.
-    pub fn met(&mut self, id: EndpointId, person: PersonId, door: Door, network: Option<u32>) {
+    pub fn met(
+        &mut self,
+        id: EndpointId,
+        person: PersonId,
+        door: Door,
+        network: Option<u32>,
+        now: Seconds,
+    ) {
         // The hub's own word for a network that no relay has told of is worth less than a place in
         // the list.
         let field = network.and_then(|network| self.known(network)).unwrap_or(UNKNOWN);
@@ -268,9 +292,10 @@ impl Blocks {
         match door {
             Door::Through => endpoint.lanes[lane].streams[1].now += 1.0,
             Door::Around => {
-                let is_new = endpoint.people.iter().all(|(known, _)| *known != person);
+                endpoint.people.retain(|known| known.at + REMEMBERED > now);
+                let is_new = endpoint.people.iter().all(|known| known.person != person);
                 if is_new && endpoint.people.len() < MOST_PEOPLE {
-                    endpoint.people.push((person, lane));
+                    endpoint.people.push(Visitor { person, lane, at: now });
                     endpoint.lanes[lane].streams[2].now += 1.0;
                 }
             }
@@ -324,6 +349,17 @@ impl Endpoint {
         }
         self.lanes.push(Lane { field, ..Lane::default() });
         self.lanes.len() - 1
+    }
+
+    /// Whether there is a verdict already.
+    pub fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
+    /// How many people have come around since then, of one lane or of all.
+    pub fn around(&self, since: Seconds, lane: Option<usize>) -> usize {
+        let is_of = |who: &&Visitor| who.at > since && lane.is_none_or(|lane| lane == who.lane);
+        self.people.iter().filter(is_of).count()
     }
 
     /// Whether it answered when it was dialled since then; `None` if it was not.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::measure::{Pair, Seen, Trail};
-use super::state::{Blocks, STREAMS, Span, Unit};
+use super::state::{Blocks, STREAMS, Span, Unit, Visitor};
 use super::verdict::{Prefix, Verdict};
 use super::{Seconds, TICK};
 
@@ -23,7 +23,7 @@ impl Blocks {
         let units = self.compare(start);
         for (unit, (seen, counts, others)) in units {
             if let Some(span) = self.units.get_mut(&unit) {
-                span.step(start, seen, (counts, others), 0);
+                span.step(start, seen, (counts, others), [].iter());
             }
         }
         let verdicts = self.judge(now);
@@ -37,7 +37,7 @@ impl Blocks {
             field.came = 0.0;
             field.streams.iter_mut().for_each(super::cut::Index::clear);
         }
-        for endpoint in self.endpoints.values().filter(|endpoint| !endpoint.is_over) {
+        for endpoint in self.endpoints.values().filter(|endpoint| !endpoint.is_over()) {
             let Some(relay) = self.relays.get(&endpoint.relay) else { continue };
             for lane in endpoint.lanes.iter().filter(|lane| !lane.is_over) {
                 let field = &mut self.fields[lane.field];
@@ -56,14 +56,17 @@ impl Blocks {
     fn compare(&mut self, start: Seconds) -> BTreeMap<Unit, (Seen, f64, f64)> {
         let mut units: BTreeMap<Unit, (Seen, f64, f64)> = BTreeMap::new();
         let all: f64 = self.fields.iter().map(|field| field.came).sum();
-        for endpoint in self.endpoints.values_mut().filter(|endpoint| !endpoint.is_over) {
+        for endpoint in self.endpoints.values_mut().filter(|endpoint| !endpoint.is_over()) {
             let Some(relay) = self.relays.get(&endpoint.relay) else { continue };
             let (mut total, mut counts, mut came) = (Seen::default(), 0.0, 0.0);
-            let mut is_running = false;
+            let mut people = std::mem::take(&mut endpoint.people);
             for (place, lane) in endpoint.lanes.iter_mut().enumerate() {
                 let field = &self.fields[lane.field];
                 let mut seen = Seen::default();
-                let is_doubtful = lane.span.trail.ln.max(endpoint.span.trail.ln) > DOUBTFUL;
+                // Nobody is to be compared with people who are all cut off.
+                let is_cut = lane.is_over || field.is_doubtful();
+                let is_doubtful =
+                    is_cut || lane.span.trail.ln.max(endpoint.span.trail.ln) > DOUBTFUL;
                 for (kind, stream) in lane.streams.iter_mut().enumerate() {
                     let span = spans(kind, relay.counted);
                     let (index, now) = (&field.streams[kind], std::mem::take(&mut stream.now));
@@ -76,7 +79,7 @@ impl Blocks {
                         stream.smooth = index.own(relay.group, stream.smooth, own);
                     }
                     let busy = index.busy(relay.group, stream.smooth);
-                    if let (Some(level), Some(busy), false) = (level, busy, lane.is_over) {
+                    if let (Some(level), Some(busy), false) = (level, busy, is_cut) {
                         let pair = Pair { came: now, expected: level * span * busy };
                         *[&mut seen.connected, &mut seen.through, &mut seen.around][kind] = pair;
                     }
@@ -84,22 +87,21 @@ impl Blocks {
                         stream.level.learn(now, span * busy.unwrap_or(1.0));
                     }
                 }
-                let people = endpoint.people.iter().filter(|(_, of)| *of == place).count();
+                people.retain(|who| who.lane != place || !is_cut);
+                let people = people.iter().filter(|who| who.lane == place);
                 let own = lane.streams[0].level.counts();
                 let others = field.came - seen.connected.came;
                 lane.span.step(start, seen, (own, others), people);
-                is_running |= lane.span.trail.is_running();
                 total.add(seen);
                 counts += own;
                 came += seen.connected.came;
             }
-            endpoint.span.step(start, total, (counts, all - came), endpoint.people.len());
-            if !is_running && !endpoint.span.trail.is_running() {
-                endpoint.people.clear();
-            }
+            endpoint.span.step(start, total, (counts, all - came), people.iter());
+            endpoint.people = people;
             let address = endpoint.address;
             for unit in [Unit::Address(address), Unit::Prefix(Prefix::of(address))] {
-                let (seen, known, others) = units.entry(unit).or_insert((Seen::default(), 0.0, all));
+                let (seen, known, others) =
+                    units.entry(unit).or_insert((Seen::default(), 0.0, all));
                 seen.add(total);
                 *known += counts;
                 *others -= came;
@@ -118,7 +120,13 @@ fn spans(kind: usize, counted: Seconds) -> f64 {
 impl Span {
     /// Takes in ten seconds that began at `start`: what was seen, how well the level is known and what
     /// came elsewhere, and how many people have come around.
-    fn step(&mut self, start: Seconds, seen: Seen, (counts, others): (f64, f64), people: usize) {
+    fn step<'a>(
+        &mut self,
+        start: Seconds,
+        seen: Seen,
+        (counts, others): (f64, f64),
+        people: impl Iterator<Item = &'a Visitor>,
+    ) {
         let Self { trail, swing, .. } = self;
         let was_running = trail.is_running();
         trail.since = if was_running { trail.since } else { start };
@@ -126,9 +134,10 @@ impl Span {
         trail.others += others;
         let (shape, clump) = (trail.shape(swing.variance(), counts), swing.clump());
         let Seen { connected, through, .. } = trail.seen;
-        let fewer = connected.ln_blocked(shape, clump) + through.ln_blocked(shape, clump);
-        trail.ln = fewer + trail.seen.ln_around(people, shape);
-        if fewer <= 0.0 || trail.ln <= 0.0 {
+        trail.fewer = connected.ln_blocked(shape, clump) + through.ln_blocked(shape, clump);
+        let people = people.filter(|who| who.at > trail.since).count();
+        trail.ln = trail.fewer + trail.seen.ln_around(people, shape);
+        if trail.fewer <= 0.0 || trail.ln <= 0.0 {
             *trail = Trail::default();
             self.clear = 0;
         }

@@ -69,10 +69,8 @@ impl Verdict {
     /// Whether people who sat there are to be suspected.
     #[must_use]
     pub fn is_block(&self) -> bool {
-        let is_blocked = matches!(
-            self.cause,
-            Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_)
-        );
+        let is_blocked =
+            matches!(self.cause, Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_));
         is_blocked && self.is_confirmed
     }
 
@@ -100,7 +98,9 @@ impl Verdict {
                 "The country, or one of its networks, is cut off at the moment. Your relay is fine; please \
                  let it run."
             }
-            Cause::Hub => "The hub is out of touch at the moment. Your relay is fine; please let it run.",
+            Cause::Hub => {
+                "The hub is out of touch at the moment. Your relay is fine; please let it run."
+            }
         }
     }
 }
