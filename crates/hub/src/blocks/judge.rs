@@ -248,18 +248,21 @@ impl Blocks {
         let largest = parts.max_by(|one, other| one.expected.total_cmp(&other.expected));
         let rest = total.seen.connected.without(largest.unwrap_or_default());
         let is_whole = rest.ln_blocked(total.shape(0.1, f64::MAX), 1.0) >= 0.0;
-        if is_whole && total.fewer >= FEWER && total.ln >= threshold {
+        let is_louder = dark.is_none_or(|(_, trail)| total.ln >= trail.ln);
+        if is_whole && is_louder && total.fewer >= FEWER && total.ln >= threshold {
             dark = Some((None, total));
         }
         let Some((lane, trail)) = dark else {
             endpoint.span.clear = 0;
             return;
         };
-        if endpoint.span.clear == 0 {
-            endpoint.span.clear = now;
-        }
+        let clear = match lane {
+            Some((at, _)) => &mut endpoint.lanes[at].span.clear,
+            None => &mut endpoint.span.clear,
+        };
+        *clear = if *clear == 0 { now } else { *clear };
         // The rest of a wider unit may be seen to be dark a little later.
-        let waits = now < endpoint.span.clear + PATIENCE;
+        let waits = now < *clear + PATIENCE;
         let people = endpoint.around(trail.since, lane.map(|(at, _)| at));
         let is_confirmed = is_confirmed(&trail.seen, people);
         let fresh = trail.since.max(now.saturating_sub(FRESH));

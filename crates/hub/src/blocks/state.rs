@@ -294,7 +294,10 @@ impl Blocks {
             Door::Around => {
                 endpoint.people.retain(|known| known.at + REMEMBERED > now);
                 let is_new = endpoint.people.iter().all(|known| known.person != person);
-                if is_new && endpoint.people.len() < MOST_PEOPLE {
+                if is_new {
+                    if endpoint.people.len() >= MOST_PEOPLE {
+                        endpoint.people.remove(0);
+                    }
                     endpoint.people.push(Visitor { person, lane, at: now });
                     endpoint.lanes[lane].streams[2].now += 1.0;
                 }
