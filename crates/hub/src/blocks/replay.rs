@@ -56,7 +56,8 @@ pub struct Size {
     pub relays: usize,
     /// How many of them belong to one owner: 1 if each has its own.
     pub owned: usize,
-    /// How many connections an endpoint has in a minute, on average: each relay has one endpoint of each.
+    /// How many connections an endpoint has in a minute, on an average day: each relay has one endpoint
+    /// of each.
     pub rates: Vec<f64>,
 }
 
@@ -98,7 +99,7 @@ impl Fleet {
             let _ = blocks.relay(number(relay), owner, now);
             for rate in &size.rates {
                 let _ = blocks.open(number(places.len()), number(relay), address(relay));
-                places.push(Place { relay, rate: rate / 6.0, swing: 0.0 });
+                places.push(Place { relay, rate: rate / 6.0 / (1.0 + TWICE), swing: 0.0 });
             }
         }
         let chance = Chance::new(seed);

@@ -6,10 +6,11 @@ const HOUR: Seconds = 3_600;
 /// Courses of chance.
 const COURSES: u64 = 8;
 
-/// Relays of as many owners, each with an endpoint of every rate, after half a day without a fault.
+/// Relays of as many owners, each with an endpoint of every rate, after a day without a fault, at eight
+/// in the evening: as many come then as come on average.
 fn fleet(relays: usize, rates: &[f64]) -> Fleet {
     let mut fleet = Fleet::new(&Size { relays, owned: 1, rates: rates.to_vec() }, 7);
-    fleet.run(12 * HOUR);
+    fleet.run(20 * HOUR);
     fleet
 }
 
@@ -35,15 +36,14 @@ fn delay(fleet: &Fleet, seed: u64, endpoint: EndpointId, within: Seconds) -> Opt
 
 #[test]
 fn where_thirty_a_minute_are_expected_a_block_is_noticed_within_a_minute() {
-    // At this time of day, an endpoint has as many as it has on average.
-    let fleet = fleet(12, &[36.0, 3.0]);
-    let late = (0..100).filter(|seed| delay(&fleet, *seed, 0, 60).is_none());
-    assert_eq!(late.collect::<Vec<_>>(), [0_u64; 0]);
+    let fleet = fleet(12, &[30.0, 3.0]);
+    let late = (0..200).filter(|seed| delay(&fleet, *seed, 0, 60).is_none()).count();
+    assert!(late <= 2, "{late} of 200 are noticed later");
 }
 
 #[test]
 fn where_one_a_minute_is_expected_it_takes_some_minutes() {
-    let fleet = fleet(12, &[12.0, 1.2]);
+    let fleet = fleet(12, &[12.0, 1.0]);
     for seed in 0..COURSES {
         let delay = delay(&fleet, seed, 1, HOUR).expect("it is noticed");
         assert!((60..=1_200).contains(&delay), "{delay} s");
