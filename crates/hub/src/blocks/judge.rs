@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::measure::{Pair, Seen, Trail};
+use super::measure::{PEOPLE, Pair, Seen, Trail};
 use super::state::{Blocks, Endpoint, Over, Unit};
 use super::verdict::{Cause, Prefix, Verdict};
 use super::{Seconds, TICK};
@@ -10,9 +10,10 @@ use crate::seats::EndpointId;
 
 /// How long nothing is heard of a relay that is well.
 const SILENT: Seconds = 30;
-/// How long a verdict waits for somebody else's word; and how long after it, that counts yet.
-const PATIENCE: Seconds = 20;
+/// How long after a verdict somebody else's word counts yet; and how long one waits for a wider unit, or
+/// another network, to be seen to be dark too.
 const LATE: Seconds = 60;
+const SETTLED: Seconds = 20;
 /// For how long it is believed that an endpoint answers.
 const FRESH: Seconds = 30;
 /// The logarithm of what makes it worth while to dial from outside, and of what the rest of a wider unit
@@ -20,10 +21,8 @@ const FRESH: Seconds = 30;
 const WORTH_A_LOOK: f64 = 3.0;
 /// The same, of owners beside the one who says most.
 const ANOTHER: f64 = 4.6;
-/// The logarithm of how strongly people who come around confirm a block, at least, and how many of them
-/// it takes.
+/// The logarithm of how strongly people who come around confirm a block, at least.
 const CONFIRMED: f64 = 2.3;
-const PEOPLE: usize = 2;
 /// The logarithm of how strongly it must speak that fewer came, whoever comes around.
 const FEWER: f64 = 2.3;
 
@@ -144,7 +143,7 @@ impl Blocks {
         }
         for (place, ln_ratio, onset) in gone {
             // Another may be seen to be cut off, too, a little later.
-            if now < onset + PATIENCE {
+            if now < onset + SETTLED {
                 continue;
             }
             self.fields[place].cut(now);
@@ -164,12 +163,8 @@ impl Blocks {
         // A mistake would cost as many as there are.
         let threshold = span.swing.threshold() + (of.max(1) as f64).ln();
         let rest = if matches!(unit, Unit::Prefix(_)) { ANOTHER } else { WORTH_A_LOOK };
-        if trail.ln < threshold || !self.is_whole(unit, &trail, rest) {
+        if trail.ln < threshold || !self.is_whole(unit, &trail, rest, now) {
             return;
-        }
-        let clear = if span.clear == 0 { now } else { span.clear };
-        if let Some(span) = self.units.get_mut(&unit) {
-            span.clear = clear;
         }
         let of = self.endpoints.iter().filter(|(_, at)| !at.is_over() && is_in(at, unit));
         let of: Vec<_> = of.collect();
@@ -188,16 +183,14 @@ impl Blocks {
             _ => return,
         };
         let is_confirmed = is_confirmed || matches!(cause, Cause::Died(_));
-        if is_confirmed || now >= clear + PATIENCE {
-            let (onset, ln_ratio) = (trail.since, trail.ln);
-            verdicts.push(Verdict { endpoints, onset, ln_ratio, is_confirmed, ..said(cause, now) });
-            self.close(verdicts);
-        }
+        let (onset, ln_ratio) = (trail.since, trail.ln);
+        verdicts.push(Verdict { endpoints, onset, ln_ratio, is_confirmed, ..said(cause, now) });
+        self.close(verdicts);
     }
 
     /// Whether it is dark as a whole, and not for one part of it that is: an address without its busiest
     /// endpoint, a prefix without any one owner. So sure must the rest be, as a logarithm.
-    fn is_whole(&self, unit: Unit, trail: &Trail, sure: f64) -> bool {
+    fn is_whole(&self, unit: Unit, trail: &Trail, sure: f64, now: Seconds) -> bool {
         let of = self.endpoints.iter().filter(|(_, at)| !at.is_over() && is_in(at, unit));
         let mut parts: BTreeMap<u64, Pair> = BTreeMap::new();
         for (id, at) in of {
@@ -206,7 +199,12 @@ impl Blocks {
                 Unit::Prefix(_) => self.relays.get(&at.relay).map(|relay| relay.owner.into()),
             };
             let Some(part) = part else { continue };
-            parts.entry(part).or_default().add(at.span.trail.seen.connected);
+            // What was missing before the whole fell behind is not part of it.
+            let own = &at.span.trail;
+            let before = trail.since.saturating_sub(own.since);
+            let since = now.saturating_sub(trail.since).max(TICK) as f64;
+            let share = if own.is_running() { since / (since + before as f64) } else { 0.0 };
+            parts.entry(part).or_default().add(own.seen.times(share).connected);
         }
         let rest = |largest: &Pair| trail.seen.connected.without(*largest);
         let rests =
@@ -227,7 +225,7 @@ impl Blocks {
         // Neighbours that are about to be seen to be dark with it.
         let unit = Unit::Address(endpoint.address);
         let is_one_of_many =
-            self.units.get(&unit).is_some_and(|span| self.is_whole(unit, &span.trail, 1.0));
+            self.units.get(&unit).is_some_and(|span| self.is_whole(unit, &span.trail, 1.0, now));
         let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
         let relay = endpoint.relay;
         // In all networks, or in one of them alone.
@@ -262,12 +260,12 @@ impl Blocks {
         };
         *clear = if *clear == 0 { now } else { *clear };
         // The rest of a wider unit may be seen to be dark a little later.
-        let waits = now < *clear + PATIENCE;
+        let settles = now < *clear + SETTLED;
         let people = endpoint.around(trail.since, lane.map(|(at, _)| at));
         let is_confirmed = is_confirmed(&trail.seen, people);
         let fresh = trail.since.max(now.saturating_sub(FRESH));
         let Some(answers) = endpoint.answered(fresh) else { return };
-        if waits && answers && (!is_confirmed || is_one_of_many) {
+        if is_one_of_many && settles && answers {
             return;
         }
         if let Some((at, _)) = lane.filter(|_| answers) {

@@ -1,9 +1,11 @@
 //! How many come as a rule, how much that swings, and how strongly it speaks that fewer came.
 
 /// What is left of an endpoint's traffic once it is blocked: travellers, and networks without a censor.
-const LEFT: f64 = 0.05;
+const LEFT: f64 = 0.1;
 /// The share of those who cannot connect that comes around by another door.
 const AROUND: f64 = 0.1;
+/// How many people it takes.
+pub(super) const PEOPLE: usize = 2;
 /// Of those who come around all the time, at least so many for each who connects.
 const ALWAYS_AROUND: f64 = 0.01;
 /// What came before a level is believed.
@@ -13,6 +15,8 @@ const KNOWN: f64 = 8.0;
 const MEMORY: (f64, f64, f64) = (519.0, 64.0, 17_280.0);
 /// Ticks in a week.
 const WEEK: f64 = 60_480.0;
+/// How many times rarer a false alarm is to be than once a week, as traffic is no such urn as is assumed.
+const MARGIN: f64 = 4.0;
 /// What is believed of an endpoint's swings before it has shown any: their variance, and how many
 /// expected counts, squared, that is worth.
 const SWING: (f64, f64) = (0.1, 50.0);
@@ -122,6 +126,8 @@ impl Seen {
     pub fn ln_around(&self, people: usize, shape: f64) -> f64 {
         let expected = self.connected.expected + self.through.expected;
         let usual = self.around.expected.max(expected * ALWAYS_AROUND);
+        // One is nobody: they may have any reason.
+        let people = if people < PEOPLE { 0 } else { people };
         let came = f64::from(u32::try_from(people).unwrap_or(u32::MAX));
         let ratio = ln_ratio(came, usual, usual + expected * AROUND, shape);
         (0.5 + 0.5 * ratio.min(300.0).exp()).ln()
@@ -203,9 +209,9 @@ impl Swing {
         ((self.clumps - swings + WORTH) / (self.expected + WORTH)).clamp(1.0, CLUMP)
     }
 
-    /// The logarithm of the likelihood ratio that is never reached more than once a week by chance.
+    /// The logarithm of the likelihood ratio that chance alone reaches once in four weeks, at most.
     pub fn threshold(&self) -> f64 {
         let share = (self.starts + 36.0) / (self.ticks + 360.0);
-        (WEEK * share).max(1_000.0).ln()
+        (MARGIN * (WEEK * share).max(1_000.0)).ln()
     }
 }

@@ -12,12 +12,13 @@
 //! how busy a network is, is the median over five groups of owners, so that no owner can bend it alone.
 //!
 //! From the moment on from which an endpoint fell behind, what came and what was expected are summed,
-//! and the likelihood ratio "5 % are left" to "as ever" is taken (Page's CUSUM, 1954, with the window of
+//! and the likelihood ratio "10 % are left" to "as ever" is taken (Page's CUSUM, 1954, with the window of
 //! Höhle and Paul, "Count data regression charts", 2008; counts are negative binomial as in Lambert and
 //! Liu, "Adaptive thresholds", JASA 2006): how much this endpoint's own traffic swings and comes in
 //! clumps is learned, and what is not known well (a young level, few others) speaks less loudly.
-//! A verdict takes a ratio of 1,000, and more where an endpoint falls behind by chance more than 1,000
-//! times a week: by Ville's inequality, then, chance alone brings about one false alarm a week at most.
+//! A verdict takes a ratio of 4,000, and more where an endpoint falls behind by chance more than 1,000
+//! times a week: by Ville's inequality, then, chance alone brings about a false alarm in four weeks. Real
+//! traffic is no such urn, so the measured rate is what counts (`bench -- blocks`: below one a week).
 //!
 //! | what went dark | and | verdict |
 //! |---|---|---|
@@ -32,7 +33,8 @@
 //! **A relay's lone word marks nobody.** What a relay counts can only retire its own endpoints. People
 //! are to blame for a block ([`Verdict::is_confirmed`]) only if the hub has seen it at its own doors
 //! (people seated there come around another way, [`Door::Around`]; two at least, each counts once), or
-//! relays of two owners in a prefix say so. One who runs a relay and has two people on it can have these
+//! relays of two owners in a prefix say so. A verdict does not wait for that: it may come again within a
+//! minute, confirmed, so an endpoint is best left open and not forgotten ([`Blocks::gone`]) until then. One who runs a relay and has two people on it can have these
 //! endpoints' people suspected, as by a real block; a relay that hides a block hides it until people
 //! come around and are seated elsewhere one by one.
 //!
