@@ -167,8 +167,8 @@ fn take_turns(sorted: Vec<Choice>) -> Vec<Choice> {
 
 impl Ways {
     fn all(&self) -> impl Iterator<Item = (&Network, Way, &Seen)> {
-        self.0.iter().flat_map(|(network, ways)| {
-            ways.iter().map(move |(way, seen)| (network, *way, seen))
-        })
+        self.0
+            .iter()
+            .flat_map(|(network, ways)| ways.iter().map(move |(way, seen)| (network, *way, seen)))
     }
 }

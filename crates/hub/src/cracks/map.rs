@@ -152,7 +152,8 @@ impl Ways {
         let ways = self.0.entry(passage.network.clone()).or_default();
         let is_new = change(ways.entry(way).or_default());
         if ways.len() > room.ways
-            && let Some(least) = ways.iter().min_by(|a, b| use_of(a, now).total_cmp(&use_of(b, now)))
+            && let Some(least) =
+                ways.iter().min_by(|a, b| use_of(a, now).total_cmp(&use_of(b, now)))
         {
             let least = *least.0;
             ways.remove(&least);
