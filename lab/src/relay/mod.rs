@@ -443,6 +443,10 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
         "CLEARTEXT_PORT",
         "EGRESS_PORTS",
         "METRICS",
+        "JOIN",
+        "MONTHLY_TRAFFIC",
+        "MONTHLY_MONEY",
+        "PRICE_PER_TB",
     ] {
         command.env_remove(format!("JARYQ_{setting}"));
     }
