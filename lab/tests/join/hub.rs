@@ -162,16 +162,21 @@ impl Office {
         number
     }
 
+    /// What a person is called on the relay.
+    pub fn key(&self, person: u64) -> KeyId {
+        self.0.fleet.pseudonym(&RELAY, Person(person))
+    }
+
     /// Gives a person a seat with this port, from the next order on; what they are sent.
     pub fn seat(&self, person: u64, server: IpAddr, port: u16, epoch: Epoch) -> String {
-        let key = self.0.fleet.pseudonym(&RELAY, Person(person));
+        let key = self.key(person);
         self.desk().seats.insert(key, port);
         self.link(person, server, port, epoch)
     }
 
     /// What a person is sent.
     pub fn link(&self, person: u64, server: IpAddr, port: u16, epoch: Epoch) -> String {
-        let key = self.0.fleet.pseudonym(&RELAY, Person(person));
+        let key = self.key(person);
         let secret = self.0.fleet.relay_key(&RELAY).secret(Form::Telegram, key, epoch);
         let secret = ProxySecret::Padded(secret);
         let port = port.try_into().expect("a port");
@@ -180,7 +185,7 @@ impl Office {
 
     /// Takes a person's seat away, from the next order on.
     pub fn unseat(&self, person: u64) {
-        let key = self.0.fleet.pseudonym(&RELAY, Person(person));
+        let key = self.key(person);
         self.desk().seats.remove(&key);
     }
 
@@ -288,7 +293,7 @@ impl Rooms for Office {
 impl Office {
     /// What a person shows an HTTPS proxy.
     pub fn web_account(&self, person: u64, epoch: Epoch) -> (String, String) {
-        let key = self.0.fleet.pseudonym(&RELAY, Person(person));
+        let key = self.key(person);
         let secret = self.0.fleet.relay_key(&RELAY).secret(Form::Web, key, epoch);
         (key.to_string(), Password(secret).to_string())
     }

@@ -10,6 +10,7 @@ use hub::{Hub, LIMIT, Office, RELAY};
 use lab::relay::Owner;
 use lab::website::curl;
 use lab::{Blockade, BlockedSite, Host, Relay, Result, client, country};
+use nix::sys::signal::Signal;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -187,21 +188,26 @@ fn a_month_that_is_spent_is_over_for_people_and_the_hub_hears_of_it() -> Result 
             ["--monthly-traffic", "1TB", "--monthly-money", "0.00004", "--price-per-tb", "10"];
         let invite = hub.invite();
         let arguments = [&["--join", &invite][..], &money].concat();
-        let relay = Relay::on(&world.server).ports("quiet").arguments(&arguments).start()?;
+        let mut relay = Relay::on(&world.server).ports("quiet").arguments(&arguments).start()?;
         let capacity = hub.office.hears("how much it may carry", |_| true).capacity;
         assert_eq!(capacity.monthly, 4_000_000, "the smaller bound counts");
         let through = link.clone();
         let person = world.phone.run(async move || {
             let mut client = client::through(&through)?.connect().await?;
-            timeout(LIMIT, client.download(8 << 20)).await??;
-            timeout(LIMIT, client.ended()).await?
+            // It ends somewhere on the way, or after it.
+            if timeout(LIMIT, client.download(8 << 20)).await?.is_ok() {
+                timeout(LIMIT, client.ended()).await??;
+            }
+            Ok(())
         });
         person?;
         let spent = hub.office.hears("it is spent", |it| it.standing == Standing::Spent);
         assert!(spent.health.carried >= 4_000_000);
         assert!(!pings(&world.phone, &link));
-        let relay =
-            relay.crash_and_restart(&Relay::on(&world.server).ports("quiet").arguments(&money))?;
+        relay.signal(Signal::SIGTERM)?;
+        assert!(relay.ended(LIMIT)?.success());
+        let plan = Relay::on(&world.server).ports("quiet").arguments(&money);
+        let relay = relay.owner().start(&plan)?;
         assert!(!pings(&world.phone, &link), "it is the same month after a restart");
         drop(relay);
         Ok(())
@@ -225,6 +231,36 @@ async fn website(link: &str, certificate: &std::path::Path, hub: IpAddr) -> Resu
     let mut said = vec![0; 64];
     let length = tls.read(&mut said).await?;
     Ok(String::from_utf8_lossy(&said[..length]).into_owned())
+}
+
+#[test]
+fn of_where_people_are_the_hub_hears_networks_and_one_bit() -> Result {
+    country(|lab| {
+        let (world, hub) = (Blockade::new(lab)?, Hub::on(lab)?);
+        let (office, server) = (&hub.office, world.server.v4());
+        let link = office.seat(1, server, 443, EPOCH);
+        let networks = world.server.folder()?.join("networks.tsv");
+        std::fs::write(&networks, "5.76.0.0\t5.76.255.255\t9198\tKZ\tKT\n").expect("written");
+        let networks = networks.to_str().expect("text");
+        let arguments = ["--join", &hub.invite(), "--networks", networks];
+        let relay = Relay::on(&world.server).ports("quiet").arguments(&arguments).start()?;
+        told(office, |order| order.home = vec![9198]);
+        assert!(pings(&world.phone, &link));
+        let counted = office.hears("who came is counted", |it| !it.counted.is_empty());
+        assert_eq!((counted.counted[0].network, counted.abroad.len()), (9198, 0));
+        told(office, |order| order.home = vec![29_355]);
+        assert!(pings(&world.phone, &link));
+        let abroad = office.hears("a key was used abroad", |it| !it.abroad.is_empty());
+        assert_eq!(abroad.abroad, [office.key(1)]);
+        let phone = [world.phone.v4(), world.phone.v6()].map(|address| address.to_string());
+        for file in std::fs::read_dir(relay.state()).expect("a folder") {
+            let file = file.expect("a file").path();
+            let text =
+                String::from_utf8_lossy(&std::fs::read(&file).unwrap_or_default()).into_owned();
+            assert!(!phone.iter().any(|address| text.contains(address)), "{}", file.display());
+        }
+        Ok(())
+    })
 }
 
 #[test]
@@ -268,13 +304,13 @@ fn until_somebody_vouches_browsers_reach_the_hub_alone() -> Result {
         };
         let [to_hub, elsewhere] = [hub.host.v4(), world.web.v4()];
         let is_there = |said: &str| said.contains(BlockedSite::SAYS);
-        assert!(visit(to_hub)?.contains("HTTP/1.1 404"), "the hub's own website");
+        assert!(visit(to_hub)?.contains(" 404"), "the hub's own website");
         assert!(visit(elsewhere)?.contains("403"), "nobody vouches for it");
         told(office, |order| order.carries = Carries::Everything);
         assert!(is_there(&visit(elsewhere)?));
         told(office, |order| order.fleet = vec![elsewhere, to_hub]);
         assert!(visit(elsewhere)?.contains("403"), "another machine of the fleet");
-        assert!(visit(to_hub)?.contains("HTTP/1.1 404"), "the hub is always led to");
+        assert!(visit(to_hub)?.contains(" 404"), "the hub is always led to");
         drop(relay);
         Ok(())
     })
