@@ -168,10 +168,10 @@ impl Watch<'_> {
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
             }
-            if tick.is_multiple_of(TICKS_A_SECOND * STAND) {
-                if let Err(error) = self.stand().await {
-                    tell("state", &format!("{error:#}"), self.printer.is_json());
-                }
+            if tick.is_multiple_of(TICKS_A_SECOND * STAND)
+                && let Err(error) = self.stand().await
+            {
+                tell("state", &format!("{error:#}"), self.printer.is_json());
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
