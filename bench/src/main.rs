@@ -1,6 +1,7 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
-//! for one key among very many, `-- reach` for finding what still passes a border. The folder's README says what it needs.
+//! for one key among very many, `-- reach` for finding what still passes a border, `-- blocks` for noticing
+//! that an endpoint is blocked, `-- hub` for what a hub can do. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -12,7 +13,9 @@
 //! | [`relay`], [`tls`] | what is compared, with whom |
 //! | [`telegram`] | the same for one protocol in its forms |
 //! | [`reach`] | which ports still pass a border, beside scanners |
+//! | [`blocks`] | how soon a hub notices a block: a simulation |
 //! | [`keys`] | how long it takes to find one key of very many |
+//! | [`hub`] | what a hub can do, in hand-outs, memory and time |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
 //! | [`subject`] | a proxy that can be started: ours, and each rival as its own documents configure it |
@@ -24,8 +27,10 @@
 #![forbid(unsafe_code)]
 
 mod accept;
+mod blocks;
 mod certificate;
 mod figures;
+mod hub;
 mod keys;
 mod load;
 mod machine;
@@ -70,6 +75,10 @@ enum What {
     Keys(keys::Options),
     /// Which ports still pass a border: all of them, fast, beside scanners. Needs root
     Reach(reach::Options),
+    /// How soon a block is noticed, and how often what is none: a simulation
+    Blocks(blocks::Options),
+    /// What a hub can do: hand-outs, refreshes, memory of a million people
+    Hub(hub::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -79,6 +88,12 @@ fn main() -> anyhow::Result<()> {
         What::Telegram(options) => (telegram::run(&options)?, options.write),
         What::Keys(options) => (keys::run(&options)?, options.write),
         What::Reach(options) => (reach::run(&options)?, options.write),
+        What::Blocks(options) => (blocks::run(&options)?, options.write),
+        What::Hub(options) => {
+            // The hub's own process has no page to write.
+            let write = options.write.clone().filter(|_| !options.is_server());
+            (hub::run(&options)?, write)
+        }
     };
     if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;

@@ -17,6 +17,7 @@ use wire::fleet::Invite;
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
 use crate::fleet::{Money, Traffic};
 use crate::house::HouseFlags;
+use crate::hub::HubArgs;
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -37,11 +38,13 @@ pub(crate) struct Args {
 /// Where things are; every verb needs to know.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Place {
-    /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
+    /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq; a hub's:
+    /// jaryq-hub there]
     #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
     pub state: Option<PathBuf>,
 
-    /// A file with settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]
+    /// A file with settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml; a hub's:
+    /// jaryq-hub.toml there]
     #[arg(long, global = true, value_name = "FILE", env = "JARYQ_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -142,6 +145,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
         days: u16,
     },
+    /// Run the office of a fleet: volunteers' relays join it, and it gives people their ways in
+    Hub(Box<HubArgs>),
     /// Try what an app would do, and say what is wrong, why, and what helps
     Doctor {
         /// The key to try with: its id, or enough of its beginning [default: the first valid one]

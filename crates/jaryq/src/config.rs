@@ -338,16 +338,25 @@ pub(crate) struct Asked {
 impl Asked {
     /// To be made before root is given up: it is root's places, or those of whoever this is.
     pub(crate) fn new(place: Place, service: Service) -> Self {
+        Self::of("jaryq", place, service)
+    }
+
+    /// The same for a hub, which has places of its own.
+    pub(crate) fn of_hub(place: Place, service: Service) -> Self {
+        Self::of("jaryq-hub", place, service)
+    }
+
+    fn of(program: &str, place: Place, service: Service) -> Self {
         let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let within = |variable: &str, usual: &str| {
             let set = env::var_os(variable).filter(|dir| !dir.is_empty());
             set.map_or_else(|| home.join(usual), PathBuf::from)
         };
         let (default_state, usual_file) = if geteuid().is_root() {
-            (PathBuf::from("/var/lib/jaryq"), PathBuf::from("/etc/jaryq.toml"))
+            (Path::new("/var/lib").join(program), Path::new("/etc").join(format!("{program}.toml")))
         } else {
-            let state = within("XDG_STATE_HOME", ".local/state").join("jaryq");
-            (state, within("XDG_CONFIG_HOME", ".config").join("jaryq.toml"))
+            let state = within("XDG_STATE_HOME", ".local/state").join(program);
+            (state, within("XDG_CONFIG_HOME", ".config").join(format!("{program}.toml")))
         };
         let named = place.config.is_some();
         let file = place.config.clone().unwrap_or(usual_file);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
+//! | [`hub`] | the office of a fleet, and its verbs |
 //! | `announce` | what `up` says at the start |
 //! | `fleet` | a relay that has joined a hub's fleet, and `jaryq pause`, `resume`, `leave` |
 //! | `reload` | settings that change while a relay runs |
@@ -41,6 +42,7 @@ mod echoes;
 mod face;
 mod fleet;
 mod house;
+mod hub;
 mod install;
 mod key;
 mod ledger;
@@ -102,6 +104,7 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
         Verb::Reach(arguments) => return reach::run(&arguments, printer),
+        Verb::Hub(asked) => hub::run(args.place, *asked, printer)?,
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);

@@ -36,11 +36,7 @@ use crate::watch::{Guests, Watch, Who, addresses, pass_on, set_keys, tell};
 pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     let config = &asked.gather()?;
     config.house.check(&config.mode)?;
-    // Our own words alone: a library might name whom somebody looks for. And nobody reading the log
-    // is no reason to stop.
-    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
-    let log = log.with_ansi(io::stderr().is_terminal());
-    log.log_internal_errors(false).with_env_filter("jaryq=info").init();
+    begin_log();
     let files = raise_open_files();
     let mut ports = Ports::open(ports::Settings {
         mode: config.mode.clone(),
@@ -186,6 +182,14 @@ pub(crate) fn run(asked: &Asked, printer: &Printer) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Our own words alone: a library might name whom somebody looks for. And nobody reading the log is no
+/// reason to stop.
+pub(crate) fn begin_log() {
+    let log = tracing_subscriber::fmt().with_writer(io::stderr).with_target(false);
+    let log = log.with_ansi(io::stderr().is_terminal());
+    log.log_internal_errors(false).with_env_filter("jaryq=info").init();
+}
+
 async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
     let keys = store.keys().await?;
     if !keys.is_empty() {
@@ -197,7 +201,7 @@ async fn keys_with_a_first(store: &Store) -> anyhow::Result<Vec<Key>> {
 
 /// Done at the first SIGTERM or SIGINT, or when the terminal is gone on which the relay was started; a
 /// second one ends the process on the spot.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
     let left_alone = left_alone(signal(SignalKind::hangup()).context("signals")?, on_terminal());

@@ -1,10 +1,12 @@
 //! What must survive: who this relay is, in which fleet, which keys and bundles it has handed out, what was
 //! counted.
 //!
-//! One SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
+//! A relay has one SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
 //! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
 //! nothing acknowledged is lost and nothing needs repair. No secret is written down except the one
 //! that all others are derived from, and no address of a person, ever.
+//!
+//! A hub has its [`Journal`] in files of its own.
 //!
 //! Any number of processes may have the file open; [`Store::revision`] tells one that another has
 //! changed something.
@@ -12,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod bundles;
+mod journal;
 mod keys;
 mod membership;
 mod pages;
@@ -35,6 +38,7 @@ use wire::signer::Signer;
 use wire::tally::Day;
 
 pub use bundles::{Good, Handout, Issued, TooManyBundles};
+pub use journal::{Journal, Snapshot};
 pub use keys::{BadLabel, Key, Label, NoKey};
 pub use membership::{HasHub, Membership, Seated};
 pub use pages::Page;
@@ -95,10 +99,9 @@ pub enum Error {
     Absent(PathBuf),
     /// A newer version has written the file.
     #[error(
-        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {newest}",
-        newest = LAYOUTS.len()
+        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {1}"
     )]
-    Newer(i64),
+    Newer(i64, usize),
     /// The file's content is not what this program wrote.
     #[error("the state is damaged: {0}")]
     Damaged(&'static str),
@@ -198,21 +201,7 @@ impl Store {
     /// # Errors
     /// When the directory cannot be made or used, or holds something else.
     pub async fn open(dir: &Path) -> Result<Self, Error> {
-        let error = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::File { path, source }
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error(dir))?;
-        let file = dir.join(FILE);
-        // SQLite gives its journal the mode of the file, so the mode is set before it looks.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&file)
-            .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
-            .map_err(error(&file))?;
-        Self::connect(&file).await
+        Self::connect(&private(dir, FILE)?).await
     }
 
     /// Opens the state in `dir` if there is any.
@@ -231,40 +220,7 @@ impl Store {
     }
 
     async fn connect(file: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5));
-        // For good: a fresh connection could not tell what changed before it.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        let store = Self { pool };
-        store.lay_out().await?;
-        Ok(store)
-    }
-
-    async fn lay_out(&self) -> Result<(), Error> {
-        // Two processes may start at once: whoever gets to write first lays out the file.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let layout: i64 =
-            sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
-        let known = usize::try_from(layout).ok().and_then(|layout| LAYOUTS.get(layout..));
-        let missing = known.ok_or(Error::Newer(layout))?;
-        for more in missing {
-            sqlx::raw_sql(*more).execute(&mut *transaction).await?;
-        }
-        // Not where nothing is missing: whoever waits for changes would be told of one.
-        if !missing.is_empty() {
-            let newest = format!("PRAGMA user_version = {}", LAYOUTS.len());
-            sqlx::raw_sql(sqlx::AssertSqlSafe(newest)).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        Ok(Self { pool: connect(file, &LAYOUTS).await? })
     }
 
     /// Who this relay is, in the fleet that it has joined or else on its own; that is made up at the
@@ -344,6 +300,57 @@ impl Store {
     }
 }
 
+/// The path of a file in `dir`, both made if they are not there, for their owner alone.
+fn private(dir: &Path, name: &str) -> Result<PathBuf, Error> {
+    let error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error(dir))?;
+    let file = dir.join(name);
+    // SQLite gives its journal the mode of the file, so the mode is set before it looks.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(error(&file))?;
+    Ok(file)
+}
+
+/// Opens a file of SQLite's and brings it to the last of these layouts.
+async fn connect(file: &Path, layouts: &[&'static str]) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5));
+    // For good: a fresh connection could not tell what changed before it.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    // Two processes may start at once: whoever gets to write first lays out the file.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let layout: i64 =
+        sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
+    let known = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..));
+    let missing = known.ok_or(Error::Newer(layout, layouts.len()))?;
+    for more in missing {
+        sqlx::raw_sql(*more).execute(&mut *transaction).await?;
+    }
+    // Not where nothing is missing: whoever waits for changes would be told of one.
+    if !missing.is_empty() {
+        let newest = format!("PRAGMA user_version = {}", layouts.len());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(newest)).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(pool)
+}
+
 /// Lets it happen, or, if it went wrong, not.
 async fn end(
     mut connection: PoolConnection<Sqlite>,
@@ -417,7 +424,7 @@ mod tests {
         let store = Store::open(dir.path()).await.expect("opens");
         sqlx::query("PRAGMA user_version = 99").execute(&store.pool).await.expect("written");
         store.close().await;
-        assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99))));
+        assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99, _))));
     }
 
     #[tokio::test]

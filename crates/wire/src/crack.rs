@@ -38,6 +38,16 @@ impl Hour {
     }
 }
 
+/// After how many hours a report of a crack counts half. In January 2022 the country was let out for 3.5
+/// to 7.5 hours at a time.
+pub const HALF_LIFE: f64 = 6.0;
+
+/// How much what was seen then counts now, from 1 down to 0; what is to come counts as of now.
+#[must_use]
+pub fn freshness(seen: Hour, now: Hour) -> f64 {
+    0.5_f64.powf(f64::from(now.0.saturating_sub(seen.0)) / HALF_LIFE)
+}
+
 /// The network somebody is in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Network {
@@ -204,6 +214,12 @@ mod tests {
             assert_eq!(bad.parse::<Network>(), Err(BadNetwork), "{bad}");
         }
         assert!(NetworkName::read(b"as9198").is_none(), "it would be read as a number");
+    }
+
+    #[test]
+    fn what_was_seen_six_hours_ago_counts_half() {
+        assert_eq!(freshness(Hour(94), Hour(100)), 0.5);
+        assert_eq!((freshness(Hour(100), Hour(100)), freshness(Hour(101), Hour(100))), (1.0, 1.0));
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use hub::cracks::Map;
 use nix::unistd::Uid;
 use serde_json::json;
 use store::{Handout, Identity, Key, Store};
 use wire::addresses::forbidden;
 use wire::bundle::{Bundle, Datagrams, Endpoint, MOST_PORTS, Ports, QUIET_PORTS, Sealed};
+use wire::crack::Hour;
 use wire::derive::{Form, KeyId};
 use wire::echo::BundleId;
 use wire::signer::PublicKey;
@@ -20,7 +22,7 @@ use wire::tally::Day;
 use wire::trusted::Trusted;
 
 use super::counted;
-use super::cracks::Known;
+use super::cracks;
 use crate::args::BundleWish;
 use crate::face::{Face, Udp};
 use crate::key::{day, open};
@@ -105,11 +107,11 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     let signer = identity.signer()?;
     let reached = Reached::from(&face)?;
     let now = unix();
-    let mut known = Known::default();
+    let mut known = Map::new();
     let mut receipts = 0;
     if let Some(report) = &given.report {
         let signers = [&given.pinned[..], &[signer.public()]].concat();
-        receipts = known.read(report, &signers, wish.network.as_ref(), now);
+        receipts = cracks::read(&mut known, report, &signers, wish.network.as_ref(), now);
     }
     let mut addresses: Vec<IpAddr> = reached.addresses().collect();
     let made = Day::at(now);
@@ -127,9 +129,9 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
         }
         addresses.extend(relays);
         endpoints.extend(other.endpoints.iter().cloned());
-        known.add(&other.cracks);
+        known.add_cracks(&other.cracks, Hour::at(now));
     }
-    let cracks = known.best();
+    let cracks = known.cracks(None, Hour::at(now));
     // One that is nobody's shows whether all fits, before a key or a bundle is made.
     let draft = |id: BundleId, key: KeyId| {
         let mut all = vec![reached.endpoint(&identity, id, key)];
@@ -339,7 +341,7 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
 }
 
 /// A file that is opened before root is given up, and written at the end.
-struct Draft {
+pub(crate) struct Draft {
     path: PathBuf,
     file: File,
     is_new: bool,
@@ -348,7 +350,7 @@ struct Draft {
 
 impl Draft {
     /// One that is there already is written over, if it is empty.
-    fn open(path: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let is_new = fs::symlink_metadata(&path).is_err();
         let file = OpenOptions::new()
             .append(true)
@@ -374,7 +376,7 @@ impl Draft {
         Ok(Self { path, file, is_new, is_done: false })
     }
 
-    fn write(mut self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(mut self, text: &str) -> anyhow::Result<()> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         self.is_done = true;

@@ -14,6 +14,7 @@ use crate::key::{day, open};
 use crate::ledger::unix;
 use crate::print::Printer;
 use crate::trust;
+pub(crate) use make::Draft;
 
 /// `state` is asked for by those alone who need a relay's state: most people have none.
 pub(crate) fn run(

@@ -3,13 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use wire::crack::{Crack, Hour, Network, Passage};
+use wire::crack::{Crack, Hour, Network, Passage, freshness};
 use wire::echo::{Shape, Transport};
 use wire::receipt::{Receipt, RelayTag};
 use wire::trusted::Trusted;
 
-/// After how long a report counts half, in hours: shutdowns opened and closed every few hours.
-const HALF_LIFE: f64 = 6.0;
 /// How many receipts of one hour count: one person can ask for many.
 const MOST_AN_HOUR: u32 = 8;
 /// What a report from another network, or an unknown one, is worth beside one from this one.
@@ -96,9 +94,8 @@ pub fn rank(reports: &[Report], network: &Network, now: Hour) -> Vec<Claim> {
         if !seen.insert((who, transport, port)) || hour.0 > now.0 + 1 {
             continue;
         }
-        let age = f64::from(now.0.saturating_sub(hour.0));
         let is_here = passage.network == *network || Network::Unknown == *network;
-        let weight = 0.5_f64.powf(age / HALF_LIFE) * if is_here { 1.0 } else { ELSEWHERE };
+        let weight = freshness(*hour, now) * if is_here { 1.0 } else { ELSEWHERE };
         let case = cases.entry((transport, port)).or_default();
         case.is_here |= is_here;
         match source {

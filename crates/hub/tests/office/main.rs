@@ -1,0 +1,6 @@
+//! What the hub's office promises, with the real journal.
+
+mod api;
+mod clerk;
+mod hub;
+mod killed;
