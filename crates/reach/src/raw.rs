@@ -19,6 +19,7 @@ use wire::ctr::Ctr;
 use wire::echo::Transport;
 
 use crate::batch::{BATCH, Incoming, send_all};
+use crate::deadlines::Deadlines;
 use crate::mail::Mail;
 use crate::probe::{Ask, Met, Outcome};
 use crate::target::Road;
@@ -50,11 +51,11 @@ struct Sender {
     sources: HashMap<Ipv4Addr, Ipv4Addr>,
 }
 
-/// What is out, first to last.
+/// What is out.
 #[derive(Default)]
 struct Out {
     asked: HashMap<u64, (Ask, Instant)>,
-    deadlines: VecDeque<(Instant, u64)>,
+    deadlines: Deadlines<u64>,
 }
 
 /// A raw socket. Who opens it before a search can give up, before anything is read, what it takes.
@@ -117,7 +118,8 @@ impl Engine {
             for _ in 0..A_TURN {
                 self.send(&sender, &mut waiting, &mut out, &mut done);
             }
-            let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
+            let sleep =
+                if waiting.is_empty() { out.deadlines.until_next() } else { Duration::ZERO };
             self.mail.sleep(std::iter::once(&*self.socket), sleep)?;
             let before = Instant::now();
             loop {
@@ -249,25 +251,16 @@ fn checksum(from: Ipv4Addr, to: Ipv4Addr, segment: &[u8; HEADER]) -> u16 {
 
 impl Out {
     fn put(&mut self, ask: Ask, sent: Instant) {
-        self.deadlines.push_back((sent + ask.hold, ask.spot.key()));
+        self.deadlines.put(sent, ask.hold, ask.spot.key());
         self.asked.insert(ask.spot.key(), (ask, sent));
     }
 
     fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
-        while let Some((deadline, key)) = self.deadlines.front() {
-            if *deadline > drained {
-                return;
-            }
-            if let Some((ask, sent)) = self.asked.remove(key) {
+        self.deadlines.expire(drained, |key| {
+            if let Some((ask, sent)) = self.asked.remove(&key) {
                 done.push(outcome(ask, sent, None, Met::Other(Verdict::Dropped)));
             }
-            self.deadlines.pop_front();
-        }
-    }
-
-    fn until_next(&self) -> Duration {
-        let next = self.deadlines.front().map(|(deadline, _)| *deadline);
-        next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()))
+        });
     }
 }
 
