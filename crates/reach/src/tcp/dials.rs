@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 use wire::echo::Question;
 
-use super::door::Door;
+use crate::door::Door;
 use crate::probe::Ask;
 
 /// One dial.
@@ -38,7 +38,7 @@ pub(super) struct Dials {
     pub(super) born: u32,
     pub(super) live: usize,
     pub(super) deadlines: BinaryHeap<Reverse<(Instant, usize, u32)>>,
-    pub(super) door: Door,
+    pub(super) door: Door<(usize, u32)>,
 }
 
 impl Dials {
@@ -65,7 +65,7 @@ impl Dials {
 
     pub(super) fn put(&mut self, place: usize, born: u32, dial: Dial, deadline: Instant) {
         if let Some(since) = dial.at_door {
-            self.door.approach(since, place, born);
+            self.door.approach(since, (place, born));
         }
         self.places[place] = Some((dial, born));
         self.deadlines.push(Reverse((deadline, place, born)));
@@ -93,12 +93,13 @@ impl Dials {
         let is_late = dial.at_door.is_none();
         let now = Instant::now();
         dial.at_door = Some(now);
-        self.door.stand(now, rtt, is_late, place, *born);
+        self.door.took(rtt);
+        self.door.stand(now, is_late, (place, *born));
     }
 
     /// Whoever should stand at no door any more makes room.
     pub(super) fn make_room(&mut self, now: Instant) {
-        while let Some((since, place, born)) = self.door.next_late(now) {
+        while let Some((since, (place, born))) = self.door.next_late(now) {
             let Some((dial, alive)) = self.places.get_mut(place).and_then(Option::as_mut) else {
                 continue;
             };

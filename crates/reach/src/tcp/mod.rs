@@ -6,7 +6,6 @@
 //! has come was looked at.
 
 mod dials;
-mod door;
 mod errors;
 
 use std::cmp::Reverse;

@@ -20,70 +20,72 @@ const ANSWERED: usize = 16 * SILENT;
 const UNKNOWN: Duration = Duration::from_millis(400);
 
 /// The dials that may still come to a door, or stand at it.
-pub(super) struct Door {
+pub(crate) struct Door<T> {
     room: usize,
     most: usize,
     here: usize,
-    /// Since when each of them is on its way or there, in a place of the dials.
-    since: VecDeque<(Instant, usize, u32)>,
+    /// Since when each of them is on its way or there.
+    since: VecDeque<(Instant, T)>,
     /// How long acceptances take of late.
     rtt: Option<Duration>,
 }
 
-impl Door {
+impl<T> Door<T> {
     /// For one that may have so many dials at all.
-    pub(super) fn new(most: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self { room: LEAST.min(most), most, here: 0, since: VecDeque::new(), rtt: None }
     }
 
-    pub(super) fn has_room(&self) -> bool {
-        self.here < self.room
+    pub(crate) fn has_room(&self) -> bool {
+        self.room() > 0
     }
 
-    /// One more is on its way, in this place of the dials.
-    pub(super) fn approach(&mut self, since: Instant, place: usize, born: u32) {
+    /// For how many more there is room.
+    pub(crate) fn room(&self) -> usize {
+        self.room.saturating_sub(self.here)
+    }
+
+    /// One more is on its way.
+    pub(crate) fn approach(&mut self, since: Instant, who: T) {
         self.here += 1;
-        self.since.push_back((since, place, born));
+        self.since.push_back((since, who));
     }
 
-    /// One of them was accepted, after so long, and waits for its answer; if that was late, it did not
-    /// count any more, and does again.
-    pub(super) fn stand(
-        &mut self,
-        since: Instant,
-        rtt: Duration,
-        is_late: bool,
-        place: usize,
-        born: u32,
-    ) {
+    /// One of them was accepted, and waits for its answer; if that was late, it did not count any more,
+    /// and does again.
+    pub(crate) fn stand(&mut self, since: Instant, is_late: bool, who: T) {
         self.here += usize::from(is_late);
+        self.since.push_back((since, who));
+    }
+
+    /// So long an acceptance took.
+    pub(crate) fn took(&mut self, rtt: Duration) {
         self.rtt = Some(self.rtt.map_or(rtt, |known| (known * 3 + rtt) / 4));
-        self.since.push_back((since, place, born));
     }
 
     /// One of them is not there any more.
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         self.here = self.here.saturating_sub(1);
     }
 
     /// The relay has answered one of them, or something else became of it.
-    pub(super) fn learn(&mut self, is_answered: bool) {
+    pub(crate) fn learn(&mut self, is_answered: bool) {
         self.room = if is_answered {
             self.room.saturating_sub(ANSWERED).max(LEAST).min(self.most)
         } else {
-            (self.room + SILENT).min(self.most)
+            self.room.saturating_add(SILENT).min(self.most)
         };
     }
 
     /// The next who should have left by now, and since when they were there; some have.
-    pub(super) fn next_late(&mut self, now: Instant) -> Option<(Instant, usize, u32)> {
+    pub(crate) fn next_late(&mut self, now: Instant) -> Option<(Instant, T)> {
         let late = self.late();
-        self.since.pop_front_if(|(since, ..)| *since + late <= now)
+        self.since.pop_front_if(|(since, _)| *since + late <= now)
     }
 
     /// When there may be more room.
-    pub(super) fn until_next(&self) -> Duration {
-        let next = self.since.front().map(|(since, ..)| *since + self.late());
+    pub(crate) fn until_next(&self) -> Duration {
+        let next = self.since.front().map(|(since, _)| *since + self.late());
         next.map_or(Duration::from_secs(1), |at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -101,7 +103,7 @@ mod tests {
         let mut door = Door::new(20_000);
         let now = Instant::now();
         for dial in 0..100_000 {
-            door.approach(now, dial, 0);
+            door.approach(now, dial);
             door.leave();
             door.learn(dial % one_in == 0);
         }
@@ -112,7 +114,7 @@ mod tests {
     fn few_dials_are_under_way_where_the_relay_answers_and_all_there_can_be_where_it_does_not() {
         assert!([1, 2, 10].iter().all(|one_in| room(*one_in) <= LEAST + one_in * SILENT));
         assert!(room(40) > 19_000 && room(100_000) > 19_000);
-        assert_eq!(Door::new(64).room, 64);
+        assert_eq!(Door::<usize>::new(64).room, 64);
     }
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         let begun = Instant::now();
         for place in 0..LEAST {
             assert!(door.has_room());
-            door.approach(begun, place, 0);
+            door.approach(begun, place);
         }
         assert!(!door.has_room());
         assert_eq!(door.next_late(begun), None);
