@@ -1,7 +1,8 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
 //! for one key among very many, `-- reach` for finding what still passes a border, `-- blocks` for noticing
-//! that an endpoint is blocked. The folder's README says what it needs.
+//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor. The
+//! folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -14,6 +15,7 @@
 //! | [`telegram`] | the same for one protocol in its forms |
 //! | [`reach`] | which ports still pass a border, beside scanners |
 //! | [`blocks`] | how soon a hub notices a block: a simulation |
+//! | [`share`] | who stays online while informers tell a censor: a simulation |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
@@ -37,6 +39,7 @@ mod reach;
 mod relay;
 mod report;
 mod rounds;
+mod share;
 mod subject;
 mod telegram;
 mod tls;
@@ -75,6 +78,8 @@ enum What {
     Reach(reach::Options),
     /// How soon a block is noticed, and how often what is none: a simulation
     Blocks(blocks::Options),
+    /// Handing out endpoints while informers tell a censor: a simulation, beside other ways
+    Share(share::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -85,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         What::Keys(options) => (keys::run(&options)?, options.write),
         What::Reach(options) => (reach::run(&options)?, options.write),
         What::Blocks(options) => (blocks::run(&options)?, options.write),
+        What::Share(options) => (share::run(&options)?, options.page()),
     };
     if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;
