@@ -8,12 +8,12 @@ use lab::censor::{BlockPage, Freeze, Only, Packet, Piece, Way};
 use lab::relay::program;
 use lab::world::shutdowns::{FIVE, january_2022};
 use lab::world::{Imposed, Shutdown};
-use lab::{Host, Lab, Provider, Relay, Result, country};
+use lab::{Gate, Host, Lab, Provider, Relay, Result, country};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// A person at home, a volunteer's relay on all ports, and its bundle.
+/// A person at home, a volunteer's relay, on all ports unless another list is given, and its bundle.
 struct World {
     landline: Provider,
     laptop: Host,
@@ -30,10 +30,15 @@ struct Found {
 
 impl World {
     fn new(lab: &Lab) -> Result<Self> {
+        Self::with_ports(lab, "all")
+    }
+
+    /// The relay answers there.
+    fn with_ports(lab: &Lab, ports: &str) -> Result<Self> {
         let landline = Provider::on(lab, "landline").start()?;
         let laptop = landline.home("home")?.host("laptop")?;
         let server = lab.host("server", &["116.203.7.7"])?;
-        let relay = Relay::on(&server).ports("all").start()?;
+        let relay = Relay::on(&server).ports(ports).start()?;
         let folder = laptop.folder()?;
         let file = folder.join("bundle").display().to_string();
         relay.command(&["bundle", "make", "--json", "--output", &file])?;
@@ -42,22 +47,27 @@ impl World {
 
     /// The person's own `jaryq`, with whatever they trust.
     fn jaryq(&self, arguments: &[&str]) -> Result<Found> {
-        self.jaryq_until(arguments, |_| false)
+        self.jaryq_until(arguments, |_, _| false)
     }
 
-    /// The same, until it has said this; then somebody presses Ctrl-C.
-    fn jaryq_until(&self, arguments: &[&str], is_enough: impl Fn(&Value) -> bool) -> Result<Found> {
+    /// The same, until it has said this; then somebody presses Ctrl-C. Asked of what is said, and of the
+    /// process that said it.
+    fn jaryq_until(
+        &self,
+        arguments: &[&str],
+        mut is_enough: impl FnMut(&Value, Pid) -> bool,
+    ) -> Result<Found> {
         let mut command = Command::new(program()?);
         command.args(arguments).arg("--json").current_dir(&self.folder);
         command.env("XDG_CONFIG_HOME", &self.folder).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.laptop.spawn(command)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let process = Pid::from_raw(child.id().try_into().expect("a process"));
         let mut objects: Vec<Value> = Vec::new();
         for line in BufReader::new(stdout.expect("piped")).lines() {
             let object: Value = serde_json::from_str(&line?).expect("JSON");
-            if is_enough(&object) {
-                let process = Pid::from_raw(child.id().try_into().expect("a process"));
+            if is_enough(&object, process) {
                 kill(process, Signal::SIGINT).expect("it runs");
             }
             objects.push(object);
@@ -155,15 +165,87 @@ fn the_cracks_of_january_2022_are_found_quietly_and_a_receipt_is_where_the_next_
         assert!(found.summary()["met"]["liar"].as_u64() > Some(0), "{}", found.summary());
         drop(cut);
 
-        let frozen = Freeze::after(16 << 10).of(Way::In);
-        let cut = world.cut(Shutdown::new().piece(Only::tcp([443])).piece(frozen))?;
-        let arguments = ["reach", "bundle", "--only", "tcp", "--minutes", "1"];
-        let found = world.jaryq_until(&arguments, |said| said["verdict"] == "frozen")?;
+        // Whatever stops is told by where: within an answer, while much comes, and while much goes.
+        for (way, limit, told, kib) in [
+            (Way::In, 2 << 10, "down_kib", 1..=2),
+            (Way::In, 16 << 10, "down_kib", 10..=16),
+            (Way::Out, 16 << 10, "up_kib", 10..=16),
+        ] {
+            let frozen = Freeze::after(limit).of(way);
+            let cut = world.cut(Shutdown::new().piece(Only::tcp([443])).piece(frozen))?;
+            let arguments = ["reach", "bundle", "--only", "tcp", "--minutes", "1"];
+            let found = world.jaryq_until(&arguments, |said, _| said["verdict"] == "frozen")?;
+            drop(cut);
+            assert!(!found.works && found.cracks().is_empty(), "{}", found.summary());
+            let seen = found.verdicts("tcp", 443)[0];
+            let stopped = seen[told].as_u64().expect("how much");
+            assert!(seen["verdict"] == "frozen" && kib.contains(&stopped), "{limit}: {seen:#?}");
+            assert!(seen["bytes"].as_u64() <= Some(200_000), "{seen:#?}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_relay_with_the_usual_ports_is_met_where_nothing_but_names_passes() -> Result {
+    country(|lab| {
+        let world = World::with_ports(lab, "quiet")?;
+        world.trust()?;
+        let cut = world.cut(Shutdown::new().piece(Only::tcp([]).udp([53])))?;
+        let found = world.reach(&["--enough", "1", "--minutes", "1"])?;
+        assert_eq!(found.cracks(), [("udp".to_owned(), 53)], "{}", found.summary());
+
+        // Where it answers, its bundle says; of other ports nobody knows, unless its machine says no.
+        let until = |transport: &str, port: u16| {
+            let arguments = ["reach", "bundle", "--only", transport, "--receipts", "none"];
+            world.jaryq_until(&[&arguments[..], &["--enough", "0"]].concat(), |said, _| {
+                said["event"] == "candidate" && said["port"] == port
+            })
+        };
+        let found = until("tcp", 22)?;
+        let told = |port| found.verdicts("tcp", port)[0]["verdict"].as_str();
+        assert_eq!([told(443), told(22)], [Some("dropped"), Some("no-response")]);
         drop(cut);
-        assert!(!found.works && found.cracks().is_empty(), "{}", found.summary());
-        let seen = found.verdicts("tcp", 443);
-        let kib = seen[0]["down_kib"].as_u64().expect("how much");
-        assert!(seen[0]["verdict"] == "frozen" && (10..=16).contains(&kib), "{seen:#?}");
+        let found = until("udp", 123)?;
+        assert_eq!(found.verdicts("udp", 123)[0]["verdict"], "refused");
+        Ok(())
+    })
+}
+
+#[test]
+fn who_searches_as_root_has_nothing_of_it_left_while_it_reads() -> Result {
+    country(|lab| {
+        let world = World::new(lab)?;
+        world.trust()?;
+        // Past the home's router, which would forget what is so loud.
+        let world = World { laptop: world.landline.phone("phone")?, ..world };
+        world.landline.set_gate(&Gate::shut().tcp(FIVE))?;
+        let arguments = ["reach", "bundle", "--brief", "--loud", "--only", "tcp", "--minutes", "2"];
+        let mut seen = None;
+        let found = world.jaryq_until(&arguments, |said, process| {
+            if said["event"] == "candidate" && seen.is_none() {
+                let read = |file| std::fs::read_to_string(format!("/proc/{process}/{file}"));
+                seen = Some([read("status").expect("it runs"), read("net/raw").expect("it runs")]);
+            }
+            false
+        })?;
+        let [status, raw] = seen.expect("somebody answered");
+        let is = |name: &str| -> Vec<&str> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.expect("a line for it").split_whitespace().collect()
+        };
+        for name in ["Uid:", "Gid:"] {
+            assert!(is(name).iter().all(|id| *id != "0"), "{status}");
+        }
+        assert!(is("Groups:").is_empty() && is("NoNewPrivs:") == ["1"], "{status}");
+        for name in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+            assert_eq!(is(name), ["0000000000000000"], "{name}");
+        }
+        // What it took from root it still has: a raw socket, and a file for receipts.
+        assert_eq!(raw.lines().count(), 2, "{raw}");
+        assert_eq!(found.cracks(), FIVE.map(tcp), "{}", found.summary());
+        let receipts = std::fs::read_to_string(world.folder.join("bundle.receipts"))?;
+        assert!(receipts.contains("jaryq-receipt"), "{receipts}");
         Ok(())
     })
 }

@@ -1,4 +1,4 @@
-//! Giving root up, once the sockets are there and before the first stranger's byte is read.
+//! Giving root up, once the sockets and files are there and before the first stranger's byte is read.
 
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
@@ -36,8 +36,7 @@ const FIRST: [&str; 2] = [FILES[0], FILES[3]];
 /// its capabilities as a service does, gives those up.
 pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
     if !geteuid().is_root() {
-        ports::give_up_capabilities().context("cannot give up capabilities")?;
-        prctl::set_no_new_privs().context("cannot forbid new privileges")?;
+        give_up_capabilities()?;
         return Ok(None);
     }
     make(state)?;
@@ -50,6 +49,22 @@ pub(crate) fn give_up(state: &Path) -> anyhow::Result<Option<Uid>> {
     }
     become_user(user)?;
     Ok(Some(Uid::from_raw(user)))
+}
+
+/// Becomes, for good, a user that owns nothing and has no name on this machine. Where root is only
+/// called so and there is no such user, as in some containers, it keeps its name, and none of what root
+/// may do. Whoever is not root gives up what capabilities there are.
+pub(crate) fn become_nobody() -> anyhow::Result<()> {
+    if geteuid().is_root() && become_user(unclaimed()).is_ok() {
+        return Ok(());
+    }
+    give_up_capabilities()
+}
+
+fn give_up_capabilities() -> anyhow::Result<()> {
+    ports::give_up_capabilities().context("cannot give up capabilities")?;
+    prctl::set_no_new_privs().context("cannot forbid new privileges")?;
+    Ok(())
 }
 
 /// Becomes the user that owns the state, if there is one: what a relay has in its directory is not

@@ -6,7 +6,7 @@
 
 use std::time::SystemTime;
 
-use reach::{Event, Mode, Options, Search, Targets};
+use reach::{Event, Mode, Options, RawSocket, Search, Targets};
 use wire::bundle::Bundle;
 
 #[expect(clippy::print_stdout, reason = "an example")]
@@ -17,7 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let signer = arg(1).ok_or("whose?")?.parse()?;
     let now = SystemTime::UNIX_EPOCH.elapsed()?.as_secs();
     let mut options = match arg(2) {
-        Some("loud") => Options { is_enrolled: true, ..Options::loud() },
+        Some("loud") => {
+            Options { is_enrolled: true, raw: RawSocket::open().ok(), ..Options::loud() }
+        }
         _ => Options::default(),
     };
     if let Some(transport) = arg(3).and_then(|it| it.parse().ok()) {
@@ -28,9 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (search, events) = Search::start(Targets::new(&bundle), options)?;
     for event in events {
         match event {
-            Event::Finding(it)
-                if it.verdict.name() != "dropped" && it.verdict.name() != "refused" =>
-            {
+            Event::Finding(it) if !it.verdict.is_silence() && it.verdict.name() != "refused" => {
                 println!("{:?} {:?} {}: {}", it.at, it.spot, it.shape, it.verdict);
             }
             Event::Confirmed(it) => println!("{:?} {:?}: {}", it.at, it.spot, it.verdict),

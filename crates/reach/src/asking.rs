@@ -4,6 +4,12 @@
 //! questions are dated back, once the relay's clock is known from an answer, and are worthless within a
 //! minute. A relay that has not answered gets a few with the time as our clock has it; if others have
 //! answered by then, it is taken to be right as far as some minutes.
+//!
+//! And they name our network ([`Near`]), once the relay has told it, so that they are worth nothing
+//! elsewhere. But a question that names the wrong one is silence, as behind a translator that gives one
+//! person several addresses: datagrams all leave from one port, so that one word is enough for them; of
+//! connections it takes a few that agree. What was told is forgotten when nobody repeats it, since whoever
+//! moves to another network would ask in vain.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wire::ctr::Ctr;
 use wire::echo::question::NONCE;
-use wire::echo::{Question, SKEW, Shape, Wanted};
+use wire::echo::{Answer, Near, Question, SKEW, Shape, Transport, Wanted};
 
 use crate::Spot;
 
@@ -25,6 +31,19 @@ const LIFE_BY_OTHERS: u32 = 360;
 const STRAY: i64 = 10;
 /// How many questions a relay that has not answered gets with the time as it is.
 const KNOCKS: u32 = 8;
+
+/// How many answers must agree on our network before questions name it.
+const AGREE_UDP: u32 = 1;
+const AGREE_TCP: u32 = 3;
+/// And for how long they do after the last one, in seconds.
+const NAMED: u32 = 60;
+
+/// When a question is asked, as it says itself, and from where, if it does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Moment {
+    time: u32,
+    near: Option<Near>,
+}
 
 /// What a search asks.
 pub(crate) struct Questions {
@@ -46,6 +65,18 @@ struct Clocks {
     strayed: i64,
     /// How many questions went to each that has not answered.
     knocks: HashMap<u16, u32>,
+    /// Where each address of a relay's saw us, by each transport.
+    seen: HashMap<(u16, Transport), Seen>,
+}
+
+/// Where a relay saw us.
+struct Seen {
+    near: Near,
+    /// How often, and when last.
+    times: u32,
+    at: u32,
+    /// Whether it has seen us elsewhere too.
+    is_torn: bool,
 }
 
 impl Questions {
@@ -65,57 +96,96 @@ impl Questions {
         unix.saturating_sub(i64::from(self.now()))
     }
 
-    /// The time that a question to this spot bears, if it goes out now.
-    pub(crate) fn time(&self, spot: &Spot) -> u32 {
+    /// What a question to this spot says, if it goes out now.
+    pub(crate) fn moment(&self, spot: &Spot) -> Moment {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
         clocks.look(self.strayed());
-        clocks.date(spot.relay(), self.now())
+        let now = self.now();
+        Moment { time: clocks.date(spot.relay(), now), near: clocks.near(spot, now) }
     }
 
-    /// Times that questions may bear whose answers come now from there.
-    pub(crate) fn times(&self, spot: &Spot) -> Vec<u32> {
+    /// What questions may have said whose answers come now from there.
+    pub(crate) fn moments(&self, spot: &Spot) -> Vec<Moment> {
         let clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = clocks.seen.get(&place(spot)).map(|seen| Some(seen.near));
+        let nears = || seen.into_iter().chain([None]);
         let bases = clocks.dates(spot.relay(), self.now());
         let both = |time: u32| [time, time.saturating_sub(STRETCH)];
-        bases.into_iter().flatten().flat_map(both).collect()
+        let times = bases.into_iter().flatten().flat_map(both);
+        times.flat_map(|time| nears().map(move |near| Moment { time, near })).collect()
     }
 
-    /// A relay's answer tells its time.
-    pub(crate) fn learn(&self, spot: &Spot, time: u32) {
+    /// A relay's answer tells its time, and where it sees us.
+    pub(crate) fn learn(&self, spot: &Spot, answer: &Answer) {
         let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
-        clocks.learn(spot.relay(), i64::from(time) - i64::from(self.now()));
+        let now = self.now();
+        clocks.learn(spot.relay(), i64::from(answer.time) - i64::from(now));
+        clocks.see(place(spot), Near::of(answer.asker.ip()), now);
     }
 
     /// A question that nobody can make again: for whoever remembers it.
     pub(crate) fn fresh(&self, spot: &Spot, shape: Shape) -> Question {
-        self.ask(spot, shape, self.time(spot), wire::random())
+        self.ask(spot, shape, self.moment(spot), wire::random())
     }
 
-    /// The question of one attempt. An attempt must not be made twice in one transport and time but
+    /// The question of one attempt. An attempt must not be made twice in one transport and moment but
     /// with the same shape; its number is below 256.
-    pub(crate) fn question(&self, spot: &Spot, shape: Shape, attempt: u8, time: u32) -> Question {
-        self.ask(spot, shape, time, self.nonce(spot, shape, attempt, time))
+    pub(crate) fn question(
+        &self,
+        spot: &Spot,
+        shape: Shape,
+        attempt: u8,
+        moment: Moment,
+    ) -> Question {
+        self.ask(spot, shape, moment, self.nonce(spot, shape, attempt, moment))
     }
 
-    fn ask(&self, spot: &Spot, shape: Shape, time: u32, nonce: [u8; NONCE]) -> Question {
+    fn ask(&self, spot: &Spot, shape: Shape, moment: Moment, nonce: [u8; NONCE]) -> Question {
+        let Moment { time, near } = moment;
         let wanted =
-            Wanted { transport: spot.transport(), shape, relay: spot.address(), time, near: None };
+            Wanted { transport: spot.transport(), shape, relay: spot.address(), time, near };
         spot.asker().ask(&wanted, nonce)
     }
 
-    fn nonce(&self, spot: &Spot, shape: Shape, attempt: u8, time: u32) -> [u8; NONCE] {
+    fn nonce(&self, spot: &Spot, shape: Shape, attempt: u8, moment: Moment) -> [u8; NONCE] {
         let mut block = [0; 16];
         block[..8].copy_from_slice(&spot.key().to_be_bytes());
-        block[8..12].copy_from_slice(&time.to_be_bytes());
+        block[8..12].copy_from_slice(&moment.time.to_be_bytes());
         block[12] = shape.number();
         block[13] = attempt;
+        block[14] = u8::from(moment.near.is_some());
         let mut noise = [0; 16];
         Ctr::new(&self.key, &block).apply(&mut noise);
         *noise.first_chunk().expect("12 of 16")
     }
 }
 
+/// Who sees us from there.
+fn place(spot: &Spot) -> (u16, Transport) {
+    (spot.road.place, spot.transport())
+}
+
 impl Clocks {
+    fn see(&mut self, place: (u16, Transport), near: Near, now: u32) {
+        let fresh = || Seen { near, times: 0, at: now, is_torn: false };
+        let seen = self.seen.entry(place).or_insert_with(fresh);
+        seen.is_torn |= seen.near != near;
+        seen.times = seen.times.saturating_add(1);
+        seen.at = now;
+    }
+
+    /// Where a question to this spot says that it is from.
+    fn near(&self, spot: &Spot, now: u32) -> Option<Near> {
+        let agree = match spot.transport() {
+            Transport::Tcp => AGREE_TCP,
+            Transport::Udp => AGREE_UDP,
+        };
+        let is_good = |seen: &&Seen| {
+            !seen.is_torn && seen.times >= agree && now.saturating_sub(seen.at) <= NAMED
+        };
+        self.seen.get(&place(spot)).filter(is_good).map(|seen| seen.near)
+    }
+
     fn learn(&mut self, relay: u16, ahead: i64) {
         // Within a few seconds it is the same: questions that are out must be made again as they were.
         let known = self.known.entry(relay).or_insert(ahead);
@@ -186,10 +256,12 @@ mod tests {
             };
             let before = questions.fresh(&spot, Shape::Random);
             assert_eq!(takes(&before, 0), ahead == 0, "our clock's time");
-            questions.learn(&spot, theirs(0));
+            let asker = (ip, 50_000).into();
+            let answer = Answer { relay: spot.address(), asker, time: theirs(0), reserved: [0; 8] };
+            questions.learn(&spot, &answer);
             let question = questions.fresh(&spot, Shape::Random);
             assert!(takes(&question, 0) && takes(&question, 30) && !takes(&question, 62));
-            assert!(questions.times(&spot).contains(&questions.time(&spot)));
+            assert!(questions.moments(&spot).contains(&questions.moment(&spot)));
         }
     }
 
@@ -214,5 +286,58 @@ mod tests {
         assert!((LIFE - STRETCH..=LIFE).contains(&life), "{life}");
         clocks.look(3_600);
         assert_eq!(clocks.date(3, NOW), plain, "the machine has slept");
+    }
+
+    #[test]
+    fn questions_name_our_network_as_long_as_the_relay_sees_us_there_and_nowhere_else() {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let targets = Targets::untrusted(&[peer::endpoint(ip, &[])]);
+        let spot = |transport| targets.spot((ip, 443).into(), transport).expect("a port");
+        let [tcp, udp] = Transport::ALL.map(spot);
+        let near = |text: &str| Near::of(text.parse().expect("an address"));
+        let (here, elsewhere) = (near("198.51.100.7"), near("203.0.113.7"));
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.near(&udp, NOW), None, "nobody has told it");
+
+        clocks.see(place(&udp), here, NOW);
+        assert_eq!(clocks.near(&udp, NOW), Some(here));
+        assert_eq!(clocks.near(&udp, NOW + NAMED), Some(here));
+        assert_eq!(clocks.near(&udp, NOW + NAMED + 1), None, "we may have moved");
+        clocks.see(place(&udp), here, NOW + 100);
+        assert_eq!(clocks.near(&udp, NOW + 101), Some(here));
+
+        for agreed in 1..=AGREE_TCP {
+            assert_eq!(clocks.near(&tcp, NOW), None, "{agreed}");
+            clocks.see(place(&tcp), near("198.51.100.99"), NOW);
+        }
+        assert_eq!(clocks.near(&tcp, NOW), Some(here));
+        clocks.see(place(&tcp), elsewhere, NOW);
+        clocks.see(place(&tcp), here, NOW);
+        assert_eq!(clocks.near(&tcp, NOW), None, "one person has several addresses");
+        clocks.look(3_600);
+        assert_eq!(clocks.near(&udp, NOW + 101), None, "the machine has slept");
+    }
+
+    #[test]
+    fn a_question_that_names_our_network_is_worth_nothing_elsewhere() {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let endpoint = peer::endpoint(ip, &[]);
+        let (echo, mask): (EchoKey, MaskKey) = (endpoint.echo_key, endpoint.mask_key);
+        let targets = Targets::untrusted(&[endpoint]);
+        let spot = targets.spot((ip, 443).into(), Transport::Udp).expect("a port");
+        let questions = Questions::new();
+        let comes_from = |address: &str| {
+            let now = questions.now();
+            let question = questions.question(&spot, Shape::Random, 0, questions.moment(&spot));
+            let table = Table::new(&mask, [(BundleId([1; 16]), echo)], now);
+            let found = table.open(&question, now).expect("a question of now");
+            found.may_come_from(address.parse().expect("an address"))
+        };
+        assert!(comes_from("198.51.100.7") && comes_from("203.0.113.7"));
+        let asker = ([198, 51, 100, 7], 50_000).into();
+        let time = questions.now();
+        questions.learn(&spot, &Answer { relay: spot.address(), asker, time, reserved: [0; 8] });
+        assert!(comes_from("198.51.100.99") && !comes_from("203.0.113.7"));
+        assert!(questions.moments(&spot).contains(&questions.moment(&spot)));
     }
 }

@@ -5,11 +5,20 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc::{sock_extended_err, sockaddr_in6};
+use nix::sys::socket::{
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, recvmsg, sendmmsg,
+};
 use socket2::Socket;
 
 /// How many packets one call sends or receives.
 pub(crate) const BATCH: usize = 64;
+/// How often a call is made again that failed by no fault of its own.
+const PATIENCE: u32 = 50;
+/// How many refusals are read at a time.
+const MOST_REFUSALS: usize = 1024;
 /// As long as one may be that comes, in bytes.
 const LONGEST: usize = 1500;
 
@@ -20,7 +29,7 @@ pub(crate) fn send_all(socket: &Socket, batch: &[(SocketAddr, &[u8])]) -> usize 
     let addresses: Vec<Option<SockaddrStorage>> =
         batch.iter().map(|(to, _)| Some((*to).into())).collect();
     let mut sent = 0;
-    let mut patience = 50;
+    let mut patience = PATIENCE;
     while sent < batch.len() {
         let mut headers = MultiHeaders::preallocate(batch.len() - sent, None);
         let (fd, flags) = (socket.as_raw_fd(), MsgFlags::empty());
@@ -32,12 +41,53 @@ pub(crate) fn send_all(socket: &Socket, batch: &[(SocketAddr, &[u8])]) -> usize 
                 patience -= 1;
                 std::thread::sleep(Duration::from_millis(1));
             }
-            // An old word of a router's about another datagram.
-            Err(nix::Error::ECONNREFUSED) if patience > 0 => patience -= 1,
+            Err(error) if is_about_another(error) && patience > 0 => patience -= 1,
             Err(_) => return sent,
         }
     }
     sent
+}
+
+/// Whether it is a router's word about an earlier datagram, which the next call is told, whatever it is:
+/// [`refusals`] has it too.
+fn is_about_another(error: Errno) -> bool {
+    let words = [
+        Errno::ECONNREFUSED,
+        Errno::EHOSTUNREACH,
+        Errno::ENETUNREACH,
+        Errno::EHOSTDOWN,
+        Errno::ENONET,
+        Errno::ENOPROTOOPT,
+        Errno::EACCES,
+        Errno::EPROTO,
+        Errno::EMSGSIZE,
+    ];
+    words.contains(&error)
+}
+
+/// What routers, or somebody in their name, have said of datagrams that were sent (ICMP): to where, and
+/// why not. The socket must have been told to keep it (`IP_RECVERR`).
+pub(crate) fn refusals(socket: &Socket) -> Vec<(SocketAddr, Errno)> {
+    let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
+    let mut space = cmsg_space!(sock_extended_err, sockaddr_in6);
+    let mut refusals = Vec::new();
+    while refusals.len() < MOST_REFUSALS {
+        let mut nothing: [IoSliceMut<'_>; 0] = [];
+        let fd = socket.as_raw_fd();
+        let Ok(said) = recvmsg::<SockaddrStorage>(fd, &mut nothing, Some(&mut space), flags) else {
+            break;
+        };
+        let to = said.address.and_then(|it| address(&it));
+        for word in said.cmsgs().into_iter().flatten() {
+            if let ControlMessageOwned::Ipv4RecvErr(error, _)
+            | ControlMessageOwned::Ipv6RecvErr(error, _) = word
+                && let (Some(to), Ok(code)) = (to, error.ee_errno.try_into())
+            {
+                refusals.push((to, Errno::from_raw(code)));
+            }
+        }
+    }
+    refusals
 }
 
 /// What one call received.
@@ -55,6 +105,17 @@ impl Default for Incoming {
 impl Incoming {
     /// How many came.
     pub(crate) fn receive(&mut self, socket: &Socket) -> usize {
+        for _ in 0..PATIENCE {
+            match self.try_receive(socket) {
+                Ok(count) => return count,
+                Err(error) if error == Errno::EINTR || is_about_another(error) => {}
+                Err(_) => break,
+            }
+        }
+        0
+    }
+
+    fn try_receive(&mut self, socket: &Socket) -> nix::Result<usize> {
         self.came.clear();
         let mut slices: Vec<[IoSliceMut<'_>; 1]> =
             self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
@@ -62,15 +123,14 @@ impl Incoming {
         let flags = MsgFlags::MSG_DONTWAIT;
         let fd = socket.as_raw_fd();
         let mut count = 0;
-        if let Ok(results) = recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None) {
-            for (at, message) in results.enumerate() {
-                count += 1;
-                if let Some(from) = message.address.and_then(|it| address(&it)) {
-                    self.came.push((from, at, message.bytes));
-                }
+        for (at, message) in recvmmsg(fd, &mut headers, slices.iter_mut(), flags, None)?.enumerate()
+        {
+            count += 1;
+            if let Some(from) = message.address.and_then(|it| address(&it)) {
+                self.came.push((from, at, message.bytes));
             }
         }
-        count
+        Ok(count)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {

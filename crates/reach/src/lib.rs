@@ -50,6 +50,7 @@ mod udp;
 pub mod verdict;
 
 pub use order::{Claim, Order, Report, Source};
+pub use raw::RawSocket;
 pub use search::{Error, Event, Map, Mode, Options, Search};
 pub use target::{Spot, Targets};
 pub use verdict::{Finding, Rung, Verdict, Way};

@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::climb::PIECES;
 use wire::echo::{
-    Answer, BundleId, Climb, Dress, EchoKey, Kind, MaskKey, Piece, Shape, Table, Transport, Way,
-    dress,
+    Answer, BundleId, Climb, Dress, EchoKey, Found, Kind, MaskKey, Piece, Shape, Table, Transport,
+    Way, dress,
 };
 
 const ECHO: EchoKey = EchoKey([3; 16]);
@@ -37,6 +37,8 @@ pub(crate) enum Manner {
     Slow(Duration),
     /// Ends after so many pieces down.
     Reset(u16),
+    /// Lets so many bytes of an answer pass.
+    Cut(usize),
     /// Lets only this shape pass.
     Only(Shape),
 }
@@ -92,6 +94,8 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
         came.extend_from_slice(&buffer[..length]);
         Some(())
     };
+    let from = stream.peer_addr().ok()?.ip();
+    let is_near = |found: Found| found.may_come_from(from);
     let (shape, question, used) = loop {
         read(&mut came)?;
         match manner {
@@ -105,7 +109,7 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
             _ => {}
         }
         match dress::find(Transport::Tcp, &came) {
-            Some(found) if table.open(&found.1, now()).is_some() => break found,
+            Some(found) if table.open(&found.1, now()).is_some_and(is_near) => break found,
             _ => {}
         }
     };
@@ -126,7 +130,15 @@ fn connection(stream: &TcpStream, table: &Table, manner: Manner) -> Option<()> {
     while came.len() < used + dress.rest_of(&question) {
         read(&mut came)?;
     }
-    stream.write_all(&dress.answer(&came, &answer, now())).ok()?;
+    let mut said = dress.answer(&came, &answer, now());
+    if let Manner::Cut(most) = manner {
+        // Of text, the shorter answers fit.
+        while said.len() <= most && shape != Shape::Random {
+            said = dress.answer(&came, &answer, now());
+        }
+        said.truncate(most);
+    }
+    stream.write_all(&said).ok()?;
     came.drain(..used + dress.rest_of(&question));
     let mut opening = Some(dress.opening(Way::Down, now()));
     let climb = found.climb();
@@ -195,8 +207,10 @@ fn serve_udp(at: SocketAddr, manner: Manner) {
                 }
                 _ => {}
             }
-            if let Some((_, question, _)) = dress::find(Transport::Udp, came)
+            if let Some((shape, question, _)) = dress::find(Transport::Udp, came)
+                && !matches!(manner, Manner::Only(only) if only != shape)
                 && let Some(found) = table.open(&question, now())
+                && found.may_come_from(from.ip())
             {
                 let mut relay = at;
                 if let Manner::Rewritten(port) = manner {

@@ -37,7 +37,7 @@ const HEADER: usize = 24;
 /// Sends SYNs until nobody asks any more.
 pub(crate) struct Engine {
     pub(crate) mail: Mail<Ask>,
-    pub(crate) socket: Socket,
+    pub(crate) socket: Arc<Socket>,
     pub(crate) targets: Targets,
 }
 
@@ -57,13 +57,26 @@ struct Out {
     deadlines: VecDeque<(Instant, u64)>,
 }
 
-/// A raw socket, if this machine gives us one.
-pub(crate) fn open() -> io::Result<Socket> {
-    let kind = Type::RAW.nonblocking().cloexec();
-    let socket = Socket::new_raw(Domain::IPV4, kind, Some(Protocol::TCP))?;
-    let _ = socket.set_recv_buffer_size(BUFFER);
-    let _ = socket.set_send_buffer_size(BUFFER);
-    Ok(socket)
+/// A raw socket. Who opens it before a search can give up, before anything is read, what it takes.
+#[derive(Clone, Debug)]
+pub struct RawSocket(Arc<Socket>);
+
+impl RawSocket {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// Where this machine gives us none: it takes `CAP_NET_RAW`.
+    pub fn open() -> io::Result<Self> {
+        let kind = Type::RAW.nonblocking().cloexec();
+        let socket = Socket::new_raw(Domain::IPV4, kind, Some(Protocol::TCP))?;
+        let _ = socket.set_recv_buffer_size(BUFFER);
+        let _ = socket.set_send_buffer_size(BUFFER);
+        Ok(Self(Arc::new(socket)))
+    }
+
+    pub(crate) fn socket(&self) -> Arc<Socket> {
+        Arc::clone(&self.0)
+    }
 }
 
 /// What the kernel is to hand us of all segments that come: those to this port of ours. Classic BPF:
@@ -105,7 +118,7 @@ impl Engine {
                 self.send(&sender, &mut waiting, &mut out, &mut done);
             }
             let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
-            self.mail.sleep(std::iter::once(&self.socket), sleep)?;
+            self.mail.sleep(std::iter::once(&*self.socket), sleep)?;
             let before = Instant::now();
             loop {
                 let count = incoming.receive(&self.socket);

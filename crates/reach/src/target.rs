@@ -9,14 +9,19 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use wire::bundle::{Bundle, Endpoint, Ports};
+use wire::bundle::{Bundle, Datagrams, Endpoint, Ports};
 use wire::crack::Crack;
 use wire::echo::{Asker, Transport};
 use wire::receipt::RelayTag;
 use wire::trusted::Trusted;
 
+use crate::order::infrastructure;
+
 /// Ports that are never dialled, whatever a bundle says: mail servers are not ours to knock at.
 pub const NEVER: [u16; 2] = [0, 25];
+
+/// Where the ports begin that a relay's machine asks from: see [`Datagrams::Low`].
+const FIRST_OF_THE_MACHINE: u16 = 32_768;
 
 /// The relays of a bundle, as far as they may be probed.
 #[derive(Clone, Debug)]
@@ -36,7 +41,9 @@ pub(crate) struct Road {
     /// What its receipts bear.
     pub(crate) tag: RelayTag,
     serves: Ports,
-    first: Vec<u16>,
+    datagrams: Datagrams,
+    /// Where it answered when its bundle was made, if that is not everywhere, the most promising first.
+    pub(crate) first: Vec<(Transport, u16)>,
 }
 
 /// A port of a relay, over one transport.
@@ -63,12 +70,18 @@ impl Targets {
                 let asker = Asker::new(&endpoint.echo_key, &endpoint.mask_key);
                 let tag = RelayTag::of(&endpoint.mask_key);
                 let serves = endpoint.ports.clone();
-                // A list has its place in the order of evidence.
-                let first = match &serves {
-                    Ports::List(_) => Vec::new(),
-                    others => others.first().into_iter().map(NonZeroU16::get).collect(),
-                };
-                roads.push(Arc::new(Road { place, relay, ip, asker, tag, serves, first }));
+                let first = first(&serves);
+                let datagrams = endpoint.datagrams;
+                roads.push(Arc::new(Road {
+                    place,
+                    relay,
+                    ip,
+                    asker,
+                    tag,
+                    serves,
+                    datagrams,
+                    first,
+                }));
             }
         }
         Self { roads, cracks: Vec::new() }
@@ -118,12 +131,23 @@ impl Targets {
     }
 }
 
-impl Road {
-    /// Where the relay answered when the bundle was made, if that is not everywhere.
-    pub(crate) fn first(&self) -> &[u16] {
-        &self.first
+/// Where it answered when its bundle was made, by either transport: in the order of evidence, and then
+/// of the bundle. A list has its place among all others.
+fn first(serves: &Ports) -> Vec<(Transport, u16)> {
+    if matches!(serves, Ports::List(_)) {
+        return Vec::new();
     }
+    let by = |transport| move |port: &NonZeroU16| (transport, port.get());
+    let ports = serves.first();
+    let mut first: Vec<_> =
+        Transport::ALL.into_iter().flat_map(|transport| ports.iter().map(by(transport))).collect();
+    first.sort_by_key(|(transport, port)| {
+        infrastructure::place(*transport, *port).unwrap_or(usize::MAX)
+    });
+    first
+}
 
+impl Road {
     pub(crate) fn spot(self: &Arc<Self>, transport: Transport, port: u16) -> Option<Spot> {
         // Of all but a list, the operator may have opened more since the bundle was made.
         let is_served = NonZeroU16::new(port).is_some_and(|port| self.serves.may_have(port));
@@ -155,6 +179,27 @@ impl Spot {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether the relay answered there when its bundle was made.
+    pub(crate) fn was_served(&self) -> bool {
+        let is_first = match self.road.serves {
+            Ports::All | Ports::List(_) => true,
+            Ports::Quiet | Ports::First(_) => {
+                self.road.first.contains(&(self.transport, self.port))
+            }
+        };
+        is_first && self.is_likely()
+    }
+
+    /// Whether what it is carried by was answered when the bundle was made, where the port was.
+    pub(crate) fn is_likely(&self) -> bool {
+        self.transport == Transport::Tcp
+            || match self.road.datagrams {
+                Datagrams::Everywhere => true,
+                Datagrams::Low => self.port < FIRST_OF_THE_MACHINE,
+                Datagrams::Nowhere => false,
+            }
     }
 
     pub(crate) fn asker(&self) -> &Asker {

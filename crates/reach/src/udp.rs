@@ -7,16 +7,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{Ipv4RecvErr, Ipv6RecvErr};
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::echo::{Question, Shape, Transport};
 
-use crate::Targets;
 use crate::asking::Questions;
-use crate::batch::{BATCH, Incoming, send_all};
+use crate::batch::{BATCH, Incoming, refusals, send_all};
 use crate::mail::Mail;
 use crate::probe::{Answered, Ask, Met, Outcome, name};
 use crate::target::Road;
+use crate::tcp::refusal;
 use crate::verdict::Verdict;
+use crate::{Spot, Targets};
 
 /// How many calls send before answers are looked at.
 const A_TURN: usize = 4;
@@ -51,8 +54,9 @@ struct Waiting {
     ask: Ask,
     sent: Instant,
     length: usize,
-    /// Whether somebody else has answered.
-    is_lie: bool,
+    /// What was met there but for an answer, which may still come: somebody else's, or a router's word,
+    /// which anybody can say in its name.
+    met: Verdict,
 }
 
 impl Engine {
@@ -84,6 +88,13 @@ impl Engine {
                     self.read(&incoming, &roads, &mut out, &mut done);
                 }
                 self.read(&incoming, &roads, &mut out, &mut done);
+                for (to, error) in refusals(socket) {
+                    let road = roads.get(&to.ip().to_canonical());
+                    let spot = road.and_then(|road| road.spot(Transport::Udp, to.port()));
+                    if let (Some(spot), Some(verdict)) = (spot, refusal(&error.into())) {
+                        out.meets(&spot, verdict);
+                    }
+                }
             }
             out.expire(before, &mut done);
             if !self.mail.tell(&mut done) {
@@ -139,7 +150,7 @@ impl Engine {
                 continue;
             };
             let waiting = out.attempts(spot.key());
-            let times = self.questions.times(&spot);
+            let moments = self.questions.moments(&spot);
             let answered = waiting.iter().find_map(|&(shape, attempt)| {
                 let sealed = spot
                     .asker()
@@ -147,12 +158,12 @@ impl Engine {
                     .read_answer(came)
                     .ok()??
                     .0;
-                let asked = |time| -> (Question, _) {
-                    let question = self.questions.question(&spot, shape, attempt, time);
+                let asked = |moment| -> (Question, _) {
+                    let question = self.questions.question(&spot, shape, attempt, moment);
                     let answer = spot.asker().read(&question, &sealed);
                     (question, answer)
                 };
-                let found = times.iter().copied().map(asked);
+                let found = moments.iter().copied().map(asked);
                 let (question, answer) =
                     found.into_iter().find_map(|(question, it)| Some((question, it?)))?;
                 Some((
@@ -168,13 +179,7 @@ impl Engine {
                         done.push(outcome(it.ask, it.sent, rtt, it.length + came.len(), met));
                     }
                 }
-                None => {
-                    for (shape, attempt) in waiting {
-                        if let Some(it) = out.asked.get_mut(&(spot.key(), shape, attempt)) {
-                            it.is_lie = true;
-                        }
-                    }
-                }
+                None => out.meets(&spot, Verdict::Liar),
             }
         }
     }
@@ -184,7 +189,7 @@ impl Out {
     fn put(&mut self, ask: Ask, sent: Instant, length: usize) {
         let (key, hold) = ((ask.spot.key(), ask.shape, ask.attempt), ask.hold);
         self.deadlines.entry(hold).or_default().push_back((sent + hold, key));
-        self.asked.insert(key, Waiting { ask, sent, length, is_lie: false });
+        self.asked.insert(key, Waiting { ask, sent, length, met: Verdict::Dropped });
     }
 
     /// What is waited for from there.
@@ -194,6 +199,17 @@ impl Out {
         all.filter(|(shape, it)| self.asked.contains_key(&(key, *shape, *it))).collect()
     }
 
+    /// This was met there; a lie says more than a refusal.
+    fn meets(&mut self, spot: &Spot, verdict: Verdict) {
+        for (shape, attempt) in self.attempts(spot.key()) {
+            if let Some(it) = self.asked.get_mut(&(spot.key(), shape, attempt))
+                && it.met != Verdict::Liar
+            {
+                it.met = verdict;
+            }
+        }
+    }
+
     fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
         for queue in self.deadlines.values_mut() {
             while let Some((deadline, key)) = queue.front() {
@@ -201,8 +217,7 @@ impl Out {
                     break;
                 }
                 if let Some(it) = self.asked.remove(key) {
-                    let verdict = if it.is_lie { Verdict::Liar } else { Verdict::Dropped };
-                    done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(verdict)));
+                    done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(it.met)));
                 }
                 queue.pop_front();
             }
@@ -231,6 +246,11 @@ fn open(domain: Domain) -> Option<(Domain, Socket)> {
         }
     };
     socket.bind(&any.into()).ok()?;
+    // Who refuses is heard.
+    let _ = match domain {
+        Domain::IPV4 => setsockopt(&socket, Ipv4RecvErr, &true),
+        _ => setsockopt(&socket, Ipv6RecvErr, &true),
+    };
     // As much of it as the machine allows.
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);

@@ -26,8 +26,12 @@ pub use wire::echo::Way;
 pub enum Verdict {
     /// A crack: the relay itself answered, and this much passed.
     Verified(Rung),
-    /// Nothing came back at all.
+    /// Nothing came back at all, from where the relay answered when its bundle was made, or has since:
+    /// dropped on the way there or back, unless the relay's machine is off by now.
     Dropped,
+    /// Nothing came back at all, and whether the relay answers there is not known: its operator may
+    /// have closed the port, or the network drops it.
+    NoResponse,
     /// The dial was refused: by the machine, or by somebody in its name.
     Refused,
     /// A router said that the way is closed (ICMP).
@@ -103,7 +107,7 @@ impl Verdict {
     /// Whether it says nothing of the port that another word would not say better: silence, or no try.
     #[must_use]
     pub fn is_silence(self) -> bool {
-        matches!(self, Self::Dropped | Self::Untried)
+        matches!(self, Self::Dropped | Self::NoResponse | Self::Untried)
     }
 
     /// One word, the same in all outputs.
@@ -112,6 +116,7 @@ impl Verdict {
         match self {
             Self::Verified(_) => "verified",
             Self::Dropped => "dropped",
+            Self::NoResponse => "no-response",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::HandshakeOnly => "handshake-only",
@@ -130,9 +135,14 @@ impl Verdict {
     /// Whether another shape could fare better: the port was reached by something.
     #[must_use]
     pub(crate) fn may_be_shape(self) -> bool {
-        use Verdict::{HandshakeOnly, Mute, OneWay, Reset};
-        matches!(self, HandshakeOnly | Mute | OneWay(_) | Reset { .. })
+        use Verdict::{Frozen, HandshakeOnly, Mute, OneWay, Reset};
+        matches!(self, Frozen { .. } | HandshakeOnly | Mute | OneWay(_) | Reset { .. })
     }
+}
+
+/// In whole KiB.
+pub(crate) fn kib(bytes: usize) -> u16 {
+    u16::try_from(bytes / 1024).unwrap_or(u16::MAX)
 }
 
 impl Rung {

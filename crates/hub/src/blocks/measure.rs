@@ -16,7 +16,9 @@ const MEMORY: (f64, f64, f64) = (519.0, 64.0, 17_280.0);
 /// Ticks in a week.
 const WEEK: f64 = 60_480.0;
 /// How many times rarer a false alarm is to be than once a week, as traffic is no such urn as is assumed.
-const MARGIN: f64 = 4.0;
+const MARGIN: f64 = 2.0;
+/// The least likelihood ratio that is believed.
+const LEAST: f64 = 4_000.0;
 /// What is believed of an endpoint's swings before it has shown any: their variance, and how many
 /// expected counts, squared, that is worth.
 const SWING: (f64, f64) = (0.1, 50.0);
@@ -209,9 +211,9 @@ impl Swing {
         ((self.clumps - swings + WORTH) / (self.expected + WORTH)).clamp(1.0, CLUMP)
     }
 
-    /// The logarithm of the likelihood ratio that chance alone reaches once in four weeks, at most.
+    /// The logarithm of the likelihood ratio that chance alone reaches once in two weeks, at most.
     pub fn threshold(&self) -> f64 {
         let share = (self.starts + 36.0) / (self.ticks + 360.0);
-        (MARGIN * (WEEK * share).max(1_000.0)).ln()
+        (MARGIN * WEEK * share).max(LEAST).ln()
     }
 }

@@ -16,9 +16,9 @@
 //! Höhle and Paul, "Count data regression charts", 2008; counts are negative binomial as in Lambert and
 //! Liu, "Adaptive thresholds", JASA 2006): how much this endpoint's own traffic swings and comes in
 //! clumps is learned, and what is not known well (a young level, few others) speaks less loudly.
-//! A verdict takes a ratio of 4,000, and more where an endpoint falls behind by chance more than 1,000
-//! times a week: by Ville's inequality, then, chance alone brings about a false alarm in four weeks. Real
-//! traffic is no such urn, so the measured rate is what counts (`bench -- blocks`: below one a week).
+//! A verdict takes a ratio of 4,000, and more where an endpoint falls behind by chance more than 2,000
+//! times a week: by Ville's inequality, chance alone then brings about a false alarm in two weeks at most.
+//! Real traffic is no such urn, so what counts is the measured rate (`bench -- blocks`: below one a week).
 //!
 //! | what went dark | and | verdict |
 //! |---|---|---|
@@ -33,16 +33,17 @@
 //! **A relay's lone word marks nobody.** What a relay counts can only retire its own endpoints. People
 //! are to blame for a block ([`Verdict::is_confirmed`]) only if the hub has seen it at its own doors
 //! (people seated there come around another way, [`Door::Around`]; two at least, each counts once), or
-//! relays of two owners in a prefix say so. A verdict does not wait for that: it may come again within a
-//! minute, confirmed, so an endpoint is best left open and not forgotten ([`Blocks::gone`]) until then. One who runs a relay and has two people on it can have these
-//! endpoints' people suspected, as by a real block; a relay that hides a block hides it until people
-//! come around and are seated elsewhere one by one.
+//! relays of two owners in a prefix say so. A verdict does not wait for that; it may come again,
+//! confirmed, within a minute, so until then an endpoint is best left open and not [`Blocks::gone`]. One
+//! who runs a relay and has two people on it can have the people of its endpoints suspected, as by a real
+//! block; a relay that hides a block hides it until people come around and are seated elsewhere one by
+//! one.
 //!
 //! Nothing here asks for the time or touches a network: counts come in with their time, verdicts come
 //! out, the same for the same. An endpoint takes about half a KiB a network.
 //!
-//! What cannot be told: with one relay alone, a block from a country's cut; where less than a third of
-//! the people of an endpoint are cut off, anything; blocks of most endpoints of all owners at once from
+//! What cannot be told: with one relay alone, a block from a country's cut; where less than two thirds
+//! of an endpoint's people are cut off, and they are not one network's, anything; blocks of most endpoints of all owners at once from
 //! a cut.
 //!
 //! | module | what is in it |

@@ -2,7 +2,7 @@
 //! often what is none.
 //!
 //! People sleep at night and more come on weekends; now and then news makes everybody connect at once;
-//! each endpoint has its own busy and quiet minutes; some apps open two connections; all grows by 1 % a
+//! each endpoint has its own busy and quiet minutes; a few come by twos; all grows by 1 % a
 //! day. Where somebody cannot connect, one of ten comes around another way within ten seconds.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,7 +16,7 @@ pub const NETWORKS: [(u32, f64); 3] = [(9198, 0.45), (21_299, 0.3), (29_355, 0.1
 /// How much an endpoint's own traffic swings (the deviation of its logarithm), and over how many ticks.
 const SWING: (f64, f64) = (0.2, 18.0);
 /// The share of connections that bring another.
-const TWICE: f64 = 0.15;
+const TWICE: f64 = 0.05;
 /// The share of connections after which links are refreshed, and of people who come around for no
 /// reason.
 const REFRESHES: f64 = 0.05;

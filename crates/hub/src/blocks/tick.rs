@@ -6,6 +6,7 @@ use super::measure::{Pair, Seen, Trail};
 use super::state::{Blocks, STREAMS, Span, Unit, Visitor};
 use super::verdict::{Prefix, Verdict};
 use super::{Seconds, TICK};
+use crate::seats::EndpointId;
 
 /// What speaks against somebody is not learned as usual, from so much on.
 const DOUBTFUL: f64 = 3.0;
@@ -29,6 +30,19 @@ impl Blocks {
         let verdicts = self.judge(now);
         self.relays.values_mut().for_each(|relay| relay.counted = 0);
         verdicts
+    }
+
+    /// How many connections a minute are expected at an endpoint now; `None` while too little is known, and
+    /// once there is a verdict.
+    #[must_use]
+    pub fn expected(&self, id: EndpointId) -> Option<f64> {
+        let endpoint = self.endpoints.get(&id).filter(|endpoint| !endpoint.is_over())?;
+        let group = self.relays.get(&endpoint.relay)?.group;
+        let expected = endpoint.lanes.iter().filter_map(|lane| {
+            let (index, stream) = (&self.fields[lane.field].streams[0], &lane.streams[0]);
+            Some(stream.level.mean()? * index.busy(group, stream.smooth)?)
+        });
+        expected.reduce(|a, b| a + b).map(|expected| expected * 60.0 / TICK as f64)
     }
 
     /// How busy each network is.

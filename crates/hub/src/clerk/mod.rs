@@ -307,7 +307,7 @@ impl Clerk {
 /// What somebody or something is called.
 fn named(name: &str) -> Result<String, Refused> {
     if name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(Refused::Bad("a name has at most 100 bytes, on one line"));
+        return Err(Refused::Bad("a name has at most 200 bytes, on one line"));
     }
     Ok(name.to_owned())
 }

@@ -115,7 +115,7 @@ impl Map {
             let order = rank(a).cmp(&rank(b)).then(b.weight.total_cmp(&a.weight));
             order.then_with(|| (usual(a), a.shape).cmp(&(usual(b), b.shape)))
         });
-        take_turns(choices)
+        take_turns(&choices)
     }
 
     /// The cracks for a bundle, in one network or in all: as many as it has room for, the best first,
@@ -154,7 +154,7 @@ impl Map {
 
 /// What people tell of this network and what passes in others take turns: a flood of the former costs
 /// the latter half of its places, and the other way round.
-fn take_turns(sorted: Vec<Choice>) -> Vec<Choice> {
+fn take_turns(sorted: &[Choice]) -> Vec<Choice> {
     let of = |standing| sorted.iter().filter(move |choice| choice.standing == standing).copied();
     let first = sorted.iter().filter(|choice| choice.standing < Standing::Told).copied();
     let (mut told, mut elsewhere) = (of(Standing::Told), of(Standing::Elsewhere));

@@ -28,7 +28,7 @@ pub const LONGEST_BATCH: usize = 8 * 1024 * 1024;
 /// How many endpoints are blocked in one event, and how many keys used abroad.
 pub const MOST_LISTED: usize = 60_000;
 /// The longest name of an owner or a door, and the longest reason, in bytes.
-pub const LONGEST_NAME: usize = 100;
+pub const LONGEST_NAME: usize = 200;
 
 const VERSION: u8 = 1;
 

@@ -2,7 +2,7 @@
 
 use super::Hours;
 use super::people::raised;
-use super::risk::{blamed, cleared};
+use super::risk::{LATE, blamed, cleared};
 use super::state::{Endpoint, EndpointId, NOWHERE, PersonId, RelayId, Seats, Use, single};
 
 /// More is never believed of anybody, so that time can clear them.
@@ -77,11 +77,7 @@ impl Seats {
 
     fn spoke(&self, id: PersonId, now: Hours) -> (f64, f64) {
         let person = &self.people[id as usize];
-        if person.at == NOWHERE && !person.is_known {
-            (1.0, 1.0)
-        } else {
-            self.learned.spoke(now - person.since)
-        }
+        if person.at == NOWHERE { (1.0, LATE) } else { self.learned.spoke(now - person.since) }
     }
 
     /// What a block teaches of the censor's pace, and of the relay.

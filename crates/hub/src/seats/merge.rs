@@ -68,7 +68,9 @@ impl Seats {
                 groups.pop();
             }
             let fits = |to: &mut Group| {
-                self.relay_at(to.id).space() >= people && self.weigh(to, now) + dose <= limit
+                !self.is_foul(self.endpoints[&to.id].place.relay)
+                    && self.relay_at(to.id).space() >= people
+                    && self.weigh(to, now) + dose <= limit
             };
             let Some(to) = groups[from..].iter_mut().rev().take(TRIES).find_map(|to| {
                 fits(to).then(|| {

@@ -10,6 +10,8 @@ const FORGOTTEN: Hours = 7.0 * 24.0;
 /// How many times the odds that somebody informs are multiplied, once, if two owners of relays say
 /// that they log in from abroad. Travellers, VPNs and relatives do so too.
 const ABROAD: f64 = 2.0;
+/// Of how many steps each 2.7-fold of the odds is made, in which people differ.
+const ALIKE: f64 = 50.0;
 /// How many endpoints are looked at for a second link.
 const TRIES: usize = 8;
 /// How long after its first person a group of newcomers takes others.
@@ -165,6 +167,18 @@ impl Seats {
             }
         }
         None
+    }
+}
+
+impl Seats {
+    /// In what order people are tested: by risk, where that somebody logs in from abroad does not
+    /// count, so that a traveller waits no longer than others. Who differs by little is alike.
+    #[allow(clippy::cast_possible_truncation)]
+    pub(super) fn rank(&self, id: PersonId) -> i32 {
+        let person = &self.people[id as usize];
+        let risk: f64 = person.risk.into();
+        let odds = risk / (1.0 - risk) / if person.is_abroad { ABROAD } else { 1.0 };
+        (odds.max(1e-12).ln() * ALIKE).round() as i32
     }
 }
 

@@ -108,11 +108,6 @@ impl Relay {
         }
     }
 
-    /// Whether it could open more endpoints, had it slots for them.
-    pub fn is_full(&self) -> bool {
-        self.space() > 0 && self.fresh > 0 && self.live >= self.slots
-    }
-
     /// How probable it is that it is the censor's, where the middle one of all relays is as foul as
     /// this.
     pub fn risk(&self, middle: f64) -> f64 {

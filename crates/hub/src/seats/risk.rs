@@ -19,7 +19,7 @@ const PEOPLE: f64 = 500.0;
 /// Between what bounds the share of informers is believed.
 const SHARES: (f64, f64) = (1e-5, 0.3);
 /// The least that somebody who has long kept quiet is suspected of having spoken just now.
-const LATE: f64 = 0.02;
+pub(super) const LATE: f64 = 0.02;
 
 /// How common informers are, and how soon one has an endpoint blocked.
 ///
@@ -74,10 +74,8 @@ impl Learned {
             spoken[bin + 1] = spoken[bin] + rate(bin) / total.max(1e-9);
         }
         let quiet = |step: usize| {
-            let place = place(step as Hours * STEP);
-            let here = spoken[place as usize];
-            let next = spoken.get(place as usize + 1).copied().unwrap_or(here);
-            single(1.0 - (1.0 - self.sleepers) * (here + (next - here) * place.fract()).min(1.0))
+            let spoken = between(&spoken, place(step as Hours * STEP)).min(1.0);
+            single(1.0 - (1.0 - self.sleepers) * spoken)
         };
         self.quiet = (0..=STEPS).map(quiet).collect();
     }
@@ -85,7 +83,7 @@ impl Learned {
     /// A group with so much risk has come from one age to another, and was not blocked.
     pub fn lived(&mut self, risk: f64, from: Hours, to: Hours) {
         let (from, to) = (place(from), place(to));
-        for bin in from as usize..BINS.min(to.ceil() as usize) {
+        for bin in index(from)..BINS.min(index(to.ceil())) {
             let here = bin as f64;
             self.tested[bin] += risk * (to.min(here + 1.0) - from.max(here));
         }
@@ -97,7 +95,7 @@ impl Learned {
         if f64::from(age) > edge(BINS) {
             return;
         }
-        let at = (place(age).ceil().max(1.0) as usize - 1).min(BINS - 1);
+        let at = index((place(age).ceil() - 1.0).max(0.0)).min(BINS - 1);
         self.blocks[at.saturating_sub(1)] += 0.25;
         self.blocks[at] += 0.5;
         self.blocks[(at + 1).min(BINS - 1)] += 0.25;
@@ -115,10 +113,7 @@ impl Learned {
 
     /// The probability that an informer has kept quiet for so long.
     pub fn quiet(&self, hours: Hours) -> f64 {
-        let place = (hours / STEP).clamp(0.0, STEPS as f32);
-        let here = self.quiet[place as usize];
-        let next = self.quiet.get(place as usize + 1).copied().unwrap_or(here);
-        (here + (next - here) * place.fract()).into()
+        between(&self.quiet, f64::from(hours / STEP).clamp(0.0, STEPS as f64))
     }
 
     /// Of an informer who has sat for so long and was quiet until lately: the probability to be so
@@ -135,6 +130,20 @@ impl Learned {
         let step = self.quiet.iter().position(|&quiet| f64::from(quiet) <= left).unwrap_or(STEPS);
         step as Hours * STEP
     }
+}
+
+/// A place in a list, of a number that is none below 0 and has no fraction that counts.
+#[allow(clippy::cast_possible_truncation)]
+fn index(place: f64) -> usize {
+    place as usize
+}
+
+/// What a list says at a place between two of its entries.
+fn between<T: Copy + Into<f64>>(list: &[T], place: f64) -> f64 {
+    let at = index(place).min(list.len() - 1);
+    let here: f64 = list[at].into();
+    let next = list.get(at + 1).map_or(here, |&next| next.into());
+    here + (next - here) * place.fract()
 }
 
 /// Where a bin begins, in hours.

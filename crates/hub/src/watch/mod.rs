@@ -14,11 +14,11 @@ mod book;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 use wire::fleet::Heartbeat;
 
 use crate::blocks::{Cause, Seconds, TICK, Verdict};
-use crate::clerk::{Clerk, Refused};
+use crate::clerk::{Clerk, Clock, Refused};
 use crate::office::Scope;
 use crate::seats::EndpointId;
 use book::Book;
@@ -26,18 +26,28 @@ use book::Book;
 /// The watch begins at this second of its own clock: zero stands for "never" there.
 const BEGINNING: Seconds = 1000;
 
+/// For so many seconds people may bear out what only a relay says. Whoever sat there is suspected only if
+/// they do; so it is not done at once, which would leave nobody there who could.
+const BORNE_OUT: Seconds = 60;
+
 /// Watches.
 pub struct Watch {
     clerk: Clerk,
     book: Mutex<Book>,
-    began: Instant,
+    /// Verdicts that wait for people to bear them out.
+    unconfirmed: Mutex<Vec<Verdict>>,
+    clock: Clock,
+    /// By that clock, in milliseconds.
+    began: u64,
 }
 
 impl Watch {
     /// Over the endpoints of this clerk.
     #[must_use]
-    pub fn new(clerk: Clerk) -> Arc<Self> {
-        Arc::new(Self { clerk, book: Mutex::default(), began: Instant::now() })
+    pub fn new(clerk: Clerk, clock: Clock) -> Arc<Self> {
+        let began = clock();
+        let (book, unconfirmed) = Default::default();
+        Arc::new(Self { clerk, book, unconfirmed, clock, began })
     }
 
     /// A relay has told what it has counted.
@@ -58,16 +68,24 @@ impl Watch {
         self.book().blocks.suspects(now)
     }
 
-    /// Judges every ten seconds, for as long as it is not dropped.
+    /// Judges every [`TICK`] seconds, for as long as it is not dropped.
     pub async fn run(self: Arc<Self>) {
         let mut ticks = interval(Duration::from_secs(TICK));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for verdict in self.judge() {
-                // A clerk that has stopped follows nobody.
-                let _ = self.follow(&verdict).await;
-            }
+            self.tick().await;
+        }
+    }
+
+    /// Judges what has come in the last [`TICK`] seconds, and has done what follows.
+    pub async fn tick(&self) {
+        for verdict in self.judge() {
+            // A clerk that has stopped follows nobody.
+            let _ = self.follow(verdict).await;
+        }
+        for verdict in self.overdue() {
+            let _ = self.cut(&verdict).await;
         }
     }
 
@@ -81,26 +99,48 @@ impl Watch {
         book.blocks.tick(now)
     }
 
-    async fn follow(&self, verdict: &Verdict) -> Result<(), Refused> {
-        let scope = match verdict.cause {
-            Cause::Endpoint(_) => Scope::Ports,
-            Cause::Address(_) | Cause::Prefix(_) => Scope::Addresses,
+    async fn follow(&self, verdict: Verdict) -> Result<(), Refused> {
+        match verdict.cause {
+            Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_) => {}
             Cause::Died(relay) => {
                 let relay = self.book().id(relay);
                 if let Some(relay) = relay {
+                    self.clerk.tell(relay, verdict.for_volunteer());
                     self.clerk.gone(relay).await?;
                 }
                 return Ok(());
             }
             // No other seat would help.
             Cause::Provider(_) | Cause::Country | Cause::Hub => return Ok(()),
-        };
-        // A relay's lone word marks nobody: the verdict comes again once people say so.
-        if verdict.is_block() {
-            let words = self.words(verdict);
-            self.clerk.blocked(&verdict.endpoints, scope, true, &words).await?;
         }
-        Ok(())
+        if !verdict.is_confirmed {
+            self.unconfirmed().push(verdict);
+            return Ok(());
+        }
+        self.unconfirmed().retain_mut(|other| {
+            other.endpoints.retain(|id| !verdict.endpoints.contains(id));
+            !other.endpoints.is_empty()
+        });
+        self.cut(&verdict).await
+    }
+
+    /// Verdicts that rest on a relay's word alone, and that nobody has borne out in time.
+    fn overdue(&self) -> Vec<Verdict> {
+        let now = self.now();
+        self.unconfirmed().extract_if(.., |verdict| now >= verdict.noticed + BORNE_OUT).collect()
+    }
+
+    /// Has everybody seated elsewhere.
+    async fn cut(&self, verdict: &Verdict) -> Result<(), Refused> {
+        let scope = match verdict.cause {
+            Cause::Address(_) | Cause::Prefix(_) => Scope::Addresses,
+            _ => Scope::Ports,
+        };
+        for relay in self.book().relays(&verdict.endpoints) {
+            self.clerk.tell(relay, verdict.for_volunteer());
+        }
+        let (words, is_confirmed) = (self.words(verdict), verdict.is_confirmed);
+        self.clerk.blocked(&verdict.endpoints, scope, is_confirmed, &words).await.map(drop)
     }
 
     /// A verdict's words with an endpoint's address, and not its number, in them.
@@ -112,7 +152,11 @@ impl Watch {
     }
 
     fn now(&self) -> Seconds {
-        BEGINNING + self.began.elapsed().as_secs()
+        BEGINNING + (self.clock)().saturating_sub(self.began) / 1000
+    }
+
+    fn unconfirmed(&self) -> MutexGuard<'_, Vec<Verdict>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -61,14 +61,14 @@ fn face() -> Face {
 
 /// A relay joins, and is reached.
 pub async fn join(clerk: &Clerk, number: u8) -> Member {
+    join_with(clerk, number, capacity()).await
+}
+
+/// The same with less room, say.
+pub async fn join_with(clerk: &Clerk, number: u8, capacity: Capacity) -> Member {
     let token = clerk.invite(None).await.expect("an invite");
-    let wants = Enrolment {
-        token,
-        attempt: [number; 16],
-        capacity: capacity(),
-        face: face(),
-        version: "1".into(),
-    };
+    let wants =
+        Enrolment { token, attempt: [number; 16], capacity, face: face(), version: "1".into() };
     let given = clerk.enrol(&wants, address(number)).await.expect("joins");
     let again = clerk.enrol(&wants, address(number)).await.expect("the answer was lost");
     assert_eq!(again.id, given.id, "it joined twice");

@@ -4,3 +4,4 @@ mod api;
 mod clerk;
 mod hub;
 mod killed;
+mod watch;

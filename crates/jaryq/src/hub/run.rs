@@ -76,7 +76,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let mut desk = tokio::spawn(desk.run());
         let room = fleet.room();
         let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(64);
-        let watch = Watch::new(clerk.clone());
+        let watch = Watch::new(clerk.clone(), system_clock());
         tokio::spawn(Arc::clone(&watch).run());
         let of_relays = Fleet::new(clerk.clone(), Arc::clone(&watch));
         let program = File::open("/proc/self/exe").context("cannot read this program")?;

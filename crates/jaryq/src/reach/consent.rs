@@ -15,11 +15,13 @@ pub(super) struct Plan {
     pub enough: Option<usize>,
     /// How many receipts it begins with.
     pub receipts: usize,
+    /// How many relays have an IPv6 address, where packets of our own making go to the IPv4 ones.
+    pub dialled: usize,
 }
 
 /// Lines for people: what is done, what can be seen of it, and how to end it.
 pub(super) fn lines(plan: &Plan) -> Vec<String> {
-    let Plan { relays, ports, loud, minutes, enough, receipts } = *plan;
+    let Plan { relays, ports, loud, minutes, enough, receipts, dialled } = *plan;
     let (servers, them, it) = match relays {
         1 => ("1 server".to_owned(), "it", "that server is"),
         many => (format!("{many} servers"), "them", "those servers are"),
@@ -58,6 +60,12 @@ pub(super) fn lines(plan: &Plan) -> Vec<String> {
         "  - When a port works, up to 200 KB pass there, and a little more for a minute.".to_owned(),
         "Nobody else is asked.".to_owned(),
     ]);
+    if dialled > 0 {
+        lines.push(format!(
+            "As root it knocks by bare packets, which is quickest, but over IPv4 alone: over IPv6 (relays \
+             that have it: {dialled}) it dials, as without root."
+        ));
+    }
     if receipts > 0 {
         lines.push(format!("It begins with what {} say.", many(receipts as u64, "receipt")));
     }
@@ -82,8 +90,15 @@ fn many(count: u64, what: &str) -> String {
 mod tests {
     use super::*;
 
-    const QUIET: Plan =
-        Plan { relays: 4, ports: 524_280, loud: false, minutes: 10, enough: Some(3), receipts: 0 };
+    const QUIET: Plan = Plan {
+        relays: 4,
+        ports: 524_280,
+        loud: false,
+        minutes: 10,
+        enough: Some(3),
+        receipts: 0,
+        dialled: 0,
+    };
 
     #[test]
     fn a_quiet_search_says_how_many_ports_of_how_many_servers_and_how_fast() {
@@ -105,5 +120,12 @@ mod tests {
         for fact in ["131,068 ports of 1 server", "port scan", "home router", "your address"] {
             assert!(text.contains(fact), "{fact}: {text}");
         }
+        assert!(!text.contains("IPv6"), "{text}");
+    }
+
+    #[test]
+    fn that_bare_packets_go_by_ipv4_alone_is_said_where_there_is_more() {
+        let text = lines(&Plan { loud: true, dialled: 2, ..QUIET }).join("\n");
+        assert!(text.contains("over IPv6 (relays that have it: 2) it dials"), "{text}");
     }
 }

@@ -22,7 +22,8 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use anyhow::Context;
-use reach::{Event, Finding, Map, Mode, Options, Search, Spot, Targets, Verdict};
+use nix::unistd::geteuid;
+use reach::{Event, Finding, Map, Mode, Options, RawSocket, Search, Spot, Targets, Verdict};
 use serde_json::{Value, json};
 use wire::bundle::{Bundle, Ports};
 use wire::echo::Transport;
@@ -33,6 +34,7 @@ use wire::trusted::Trusted;
 use crate::args::ReachArgs;
 use crate::ledger::unix;
 use crate::print::Printer;
+use crate::root;
 use crate::trust;
 
 use consent::Plan;
@@ -45,17 +47,27 @@ pub(crate) fn run(arguments: &ReachArgs, printer: &Printer) -> anyhow::Result<bo
     let pinned = trust::pinned()?;
     let bundle = Bundle::open(&trust::read(&arguments.bundle)?, &pinned, unix())?;
     let mut receipts = receipts_of(arguments)?;
-    let options = options(arguments, &bundle, receipts.as_ref(), &pinned);
+    let mut options = options(arguments, &bundle, receipts.as_ref(), &pinned);
+    if options.mode == Mode::Loud {
+        options.raw = RawSocket::open().ok();
+    }
     let targets = Targets::new(&bundle);
     let plan = plan(&bundle, &options);
     say(&plan, &options, printer);
 
+    if geteuid().is_root()
+        && let Some(receipts) = &mut receipts
+    {
+        receipts.open();
+    }
+    // From here on strangers' bytes are read, and nothing is done as root.
+    root::become_nobody()?;
     let (search, events) = Search::start(targets, options)?;
     end_when_interrupted(&search)?;
     let told = Told::listen(&events, &plan, arguments, printer, receipts.as_mut());
     let map = search.join();
     let found: Vec<Seen> = last(&map.findings).into_iter().map(Seen::from).collect();
-    let written = receipts.as_ref().map(Receipts::write).transpose();
+    let written = receipts.as_mut().map(Receipts::write).transpose();
     if printer.is_json() {
         printer.object(&summary(&map, &found, &told, arguments.addresses));
     } else {
@@ -118,6 +130,7 @@ fn plan(bundle: &Bundle, options: &Options) -> Plan {
         Ports::List(list) => list.len(),
     };
     let ports: usize = bundle.endpoints.iter().map(|endpoint| each(&endpoint.ports)).sum();
+    let sixes = bundle.endpoints.iter().filter(|endpoint| endpoint.v6.is_some()).count();
     Plan {
         relays: bundle.endpoints.len(),
         ports: (ports * options.transports.len()) as u64,
@@ -125,6 +138,7 @@ fn plan(bundle: &Bundle, options: &Options) -> Plan {
         minutes: options.at_most.as_secs() / 60,
         enough: options.enough,
         receipts: options.receipts.len(),
+        dialled: if options.raw.is_some() { sixes } else { 0 },
     }
 }
 

@@ -24,6 +24,8 @@ const HEAD: &str = "\
 #[derive(Debug)]
 pub(super) struct Receipts {
     file: PathBuf,
+    /// Opened for writing ahead of time, or why it was not.
+    opened: Option<io::Result<File>>,
     all: Vec<Vec<u8>>,
     new: Vec<Vec<u8>>,
 }
@@ -55,7 +57,7 @@ impl Receipts {
                 Receipt::find(&text, MOST)
             }
         };
-        Ok(Self { file, all, new: Vec::new() })
+        Ok(Self { file, opened: None, all, new: Vec::new() })
     }
 
     /// What was in the file.
@@ -72,19 +74,25 @@ impl Receipts {
         }
     }
 
+    /// Opens the file for [`Self::write`], which may not be allowed to later; it is made if it is not
+    /// there.
+    pub(super) fn open(&mut self) {
+        self.opened = Some(open(&self.file));
+    }
+
     /// Adds what is new to the file; how many those are, and where.
-    pub(super) fn write(&self) -> anyhow::Result<(usize, &Path)> {
-        let Self { file, new, .. } = self;
+    pub(super) fn write(&mut self) -> anyhow::Result<(usize, &Path)> {
+        let Self { file, opened, new, .. } = self;
         if new.is_empty() {
             return Ok((0, file));
         }
-        let written = || {
-            let mut open = OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
+        let mut written = || {
+            let mut open = opened.take().unwrap_or_else(|| open(file))?;
             let mut text = String::new();
             if open.metadata()?.len() == 0 {
                 text.push_str(HEAD);
             }
-            for receipt in new {
+            for receipt in &*new {
                 text.push_str(&Receipt::text(receipt));
                 text.push('\n');
             }
@@ -93,6 +101,10 @@ impl Receipts {
         written().with_context(|| format!("cannot write {}", file.display()))?;
         Ok((new.len(), file))
     }
+}
+
+fn open(file: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(file)
 }
 
 #[cfg(test)]
@@ -119,6 +131,21 @@ mod tests {
         assert!(text.starts_with("# Receipts") && text.is_ascii());
         let mode = std::fs::metadata(&file).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_was_opened_ahead_is_written_where_nothing_may_be_opened_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("receipts");
+        let mut receipts = Receipts::read(file.clone()).expect("no file");
+        receipts.open();
+        // As if it had become somebody else's.
+        let moved = folder.path().join("moved");
+        std::fs::rename(&file, &moved).expect("it is there");
+        std::fs::create_dir(&file).expect("nothing has this name");
+        receipts.add(&[1; 150]);
+        receipts.write().expect("written");
+        assert_eq!(Receipts::read(moved).expect("a file").all(), [vec![1; 150]]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn met(found: &[Seen], asked: u64) -> Vec<String> {
     let mut kinds: Vec<(u64, String)> = kinds
         .into_iter()
         .map(|(sentence, all)| {
-            let is_plain = all.iter().all(|seen| seen.verdict == Verdict::Dropped);
+            let is_plain = all.iter().all(|seen| seen.verdict.is_silence());
             let named = if is_plain { String::new() } else { format!(": {}", names(&all)) };
             (all.len() as u64, format!("{sentence}{named}"))
         })
@@ -145,7 +145,8 @@ mod tests {
             seen(Tcp, 443, 1, Verdict::Frozen { up: None, down: Some(16) }),
         ];
         found.extend((1000..1036).map(|port| seen(Tcp, port, 1, Verdict::Dropped)));
-        let text = lines(&found, 40, false).join("\n");
+        found.extend((1036..1040).map(|port| seen(Tcp, port, 1, Verdict::NoResponse)));
+        let text = lines(&found, 44, false).join("\n");
         let wanted = "
 Works from here (2):
 
@@ -153,9 +154,10 @@ Works from here (2):
   tcp 179  noise       1, 2   200 ms      64 KiB each way, and still after a minute
   udp 53   DNS         1      200 ms      64 KiB each way
 
-Elsewhere (37 tried):
+Elsewhere (41 tried):
 
   36  nothing came back: dropped on the way, or on the way back
+   4  nothing came back, and nobody knows whether the relay answers there at all
    1  began to work, and stopped for good: only so much passes: tcp 443 (after 16 KiB down)";
         assert_eq!(text, wanted, "{text}");
     }

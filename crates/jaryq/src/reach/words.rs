@@ -9,6 +9,9 @@ pub(super) fn sentence(verdict: Verdict) -> &'static str {
         Verdict::Verified(Rung::Echo) => "the relay answered; whether more passes is not known",
         Verdict::Verified(_) => "works",
         Verdict::Dropped => "nothing came back: dropped on the way, or on the way back",
+        Verdict::NoResponse => {
+            "nothing came back, and nobody knows whether the relay answers there at all"
+        }
         Verdict::Refused => {
             "refused: somebody on the way, or the relay's machine, says it is closed"
         }

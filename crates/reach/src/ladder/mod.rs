@@ -1,6 +1,7 @@
 //! How much passes at a candidate that the relay has answered: 64 KiB each way, then a receipt, and
 //! whether it still lives after a minute. What stops on its way says where.
 
+mod acknowledged;
 mod tcp;
 mod udp;
 

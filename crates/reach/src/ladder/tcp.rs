@@ -10,12 +10,13 @@ use socket2::SockRef;
 use wire::echo::climb::PIECES;
 use wire::echo::{Climb, Dress, Kind, Piece, Question, Transport, Way};
 
+use super::acknowledged::acknowledged;
 use super::{
     Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
 };
 use crate::probe::name;
 use crate::tcp::broken;
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, kib};
 
 /// How much the kernel takes of ours before any of it is acknowledged, in bytes.
 const IN_FLIGHT: usize = 32 * 1024;
@@ -39,7 +40,7 @@ pub(super) struct Rope<'a> {
     bytes: usize,
     /// How many bytes the line has brought, with the answer and all noise.
     line_down: usize,
-    /// How many it has been given, and had when each piece of load ended.
+    /// How many it has been given, with the question, and had when each piece of load ended.
     written: usize,
     line_up: Vec<usize>,
     receipt: Option<Vec<u8>>,
@@ -55,8 +56,10 @@ impl<'a> Rope<'a> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(&stream);
         let _ = socket.set_send_buffer_size(IN_FLIGHT);
-        // Who stops acknowledging is told by it from who stops sending.
-        socket.set_tcp_user_timeout(Some(patience(route.rtt, route.is_lossy) * 3 / 4))?;
+        // From here on silence is for us to judge.
+        socket.set_tcp_user_timeout(None)?;
+        // The relay has answered, so that all of the question has been acknowledged.
+        let asked = acknowledged(&stream)?;
         let climb = route.spot.asker().climb(question);
         let asker = route.spot.asker();
         let dress = asker.dress(Transport::Tcp, route.shape, name(&route.spot));
@@ -72,7 +75,7 @@ impl<'a> Rope<'a> {
             height,
             bytes: 0,
             line_down: 0,
-            written: 0,
+            written: asked,
             line_up: Vec::new(),
             receipt: None,
         })
@@ -85,16 +88,7 @@ impl<'a> Rope<'a> {
 
     pub(super) fn climb(&mut self) -> Climbed {
         let began = Instant::now();
-        let verdict = match self.all(began) {
-            Ok(verdict) => verdict,
-            Err(error) => match broken(&error, self.kib_down()) {
-                Verdict::HandshakeOnly => judge_stop(self.height, false),
-                other => other,
-            },
-        };
-        let verdict = self.on_the_line(verdict);
-        // From here on silence is no crime.
-        let _ = SockRef::from(&self.stream).set_tcp_user_timeout(None);
+        let verdict = self.all(began).unwrap_or_else(|error| broken(&error, kib(self.line_down)));
         let bytes = u32::try_from(self.bytes).unwrap_or(u32::MAX);
         Climbed { verdict, bytes, receipt: self.receipt.take(), lost: None }
     }
@@ -102,7 +96,7 @@ impl<'a> Rope<'a> {
     fn all(&mut self, began: Instant) -> io::Result<Verdict> {
         let patience = patience(self.route.rtt, self.route.is_lossy);
         (0..FIRST).for_each(|number| self.say(Kind::Load, number, Vec::new()));
-        let (mut is_all_said, mut is_patient) = (false, false);
+        let mut is_all_said = false;
         let mut moved = Instant::now();
         let mut is_through = false;
         while !(is_through && self.height.down >= PIECES) {
@@ -128,18 +122,12 @@ impl<'a> Rope<'a> {
             // The last piece is kept back for a second, if ours are missing: it says how many.
             let is_kept = self.height.down + 1 >= PIECES;
             let patience = patience + if is_kept { KEPT } else { Duration::ZERO };
-            if is_kept && !std::mem::replace(&mut is_patient, true) {
-                SockRef::from(&self.stream).set_tcp_user_timeout(Some(patience))?;
-            }
             // All of theirs are here, and one of them said that ours are not all there.
             let patience = if self.height.down == PIECES { patience / 2 } else { patience };
             if has_moved {
                 moved = Instant::now();
             } else if moved.elapsed() > patience {
-                // Whatever the kernel could not hand on would have ended the connection by now; the
-                // relay's own word, where there is one, is better.
-                let has_all_up = is_all_said && self.going.is_empty() && self.height.down < PIECES;
-                return Ok(judge_stop(self.height, has_all_up));
+                return self.stopped(is_all_said);
             } else if began.elapsed() > LONGEST || self.route.stop.is_set() {
                 return Ok(judge_slow(self.height, began.elapsed()));
             } else {
@@ -173,19 +161,31 @@ impl<'a> Rope<'a> {
         is_alive.then_some(None)
     }
 
-    fn kib_down(&self) -> u16 {
-        kib(self.line_down)
-    }
-
-    /// Whoever lets only so much through counts what is on the line, and not what it is worth to us.
-    fn on_the_line(&self, verdict: Verdict) -> Verdict {
-        let Verdict::Frozen { up, down } = verdict else { return verdict };
-        let pieces = usize::from(self.height.up);
-        let said = pieces.checked_sub(1).and_then(|last| self.line_up.get(last)).copied();
-        Verdict::Frozen {
-            up: up.map(|_| kib(said.unwrap_or(0))),
-            down: down.map(|_| self.kib_down()),
+    /// Nothing moves any more. Whoever lets only so much through counts what is on the line, and not
+    /// what it is worth to us: that is what is told.
+    ///
+    /// How much went up, the relay says with each piece, and last with one that it may be unable to send
+    /// where our acknowledgements do not arrive. The machine knows what was acknowledged.
+    fn stopped(&self, is_all_said: bool) -> io::Result<Verdict> {
+        let acknowledged = acknowledged(&self.stream)?;
+        let is_all_taken = is_all_said && acknowledged >= self.written + self.going.len();
+        let mut height = self.height;
+        let has_all_up = is_all_taken && height.down < PIECES;
+        let mut up = self.line_up.get(usize::from(height.up).wrapping_sub(1)).copied().unwrap_or(0);
+        if height.down < PIECES {
+            up = up.max(acknowledged);
         }
+        if height.down + 1 == PIECES && !has_all_up {
+            // It is ours that their last one waits for.
+            height.down = PIECES;
+        }
+        Ok(match judge_stop(height, has_all_up) {
+            Verdict::Frozen { up: stops_up, down } => Verdict::Frozen {
+                up: stops_up.map(|_| kib(up)),
+                down: down.map(|_| kib(self.line_down)),
+            },
+            other => other,
+        })
     }
 
     fn say(&mut self, kind: Kind, number: u16, body: Vec<u8>) {
@@ -248,8 +248,4 @@ impl<'a> Rope<'a> {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-fn kib(bytes: usize) -> u16 {
-    u16::try_from(bytes / 1024).unwrap_or(u16::MAX)
 }

@@ -132,8 +132,12 @@ pub const PORTS: &[Port] = &[
 
 /// What is said first at a port.
 pub(crate) fn shape(transport: Transport, port: u16) -> Shape {
-    let known = PORTS.iter().find(|known| known.transport == transport && known.port == port);
-    known.map_or(Random, |known| known.shape)
+    place(transport, port).map_or(Random, |place| PORTS[place].shape)
+}
+
+/// Where it is on the list, from 0 on, if it is there.
+pub(crate) fn place(transport: Transport, port: u16) -> Option<usize> {
+    PORTS.iter().position(|known| known.transport == transport && known.port == port)
 }
 
 #[cfg(test)]

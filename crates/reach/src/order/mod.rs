@@ -1,8 +1,10 @@
 //! What is tried when. Pure: what came of it is told by the caller.
 //!
-//! First what others proved or say, best first; then, at a relay that the bundle calls quiet, the nine
-//! ports which that means; then the ports of [`infrastructure`], once at each relay; then all others, in an order of this person's own. Relays take turns, so that a port which
-//! is shut and a relay which is blocked are told apart at no cost.
+//! First what others proved or say, best first; then, at a relay that the bundle calls quiet, the ports
+//! which that means; then the ports of [`infrastructure`], once at each relay; then all others, in an
+//! order of this person's own; and at last datagrams to relays that took none there when the bundle was
+//! made. Relays take turns, so that a port which is shut and a relay which is blocked are told apart at
+//! no cost.
 
 pub mod infrastructure;
 pub mod reports;
@@ -49,6 +51,9 @@ pub struct Order {
     shuffle: LazyCell<Shuffle, Box<dyn FnOnce() -> Shuffle + Send>>,
     /// Where we are in list and shuffle, and in which round over the roads.
     stage: Stage,
+    /// Whether it is the turn of what is unlikely, and whether there was any.
+    is_late: bool,
+    has_unlikely: bool,
     given: Given,
     turn: usize,
 }
@@ -103,6 +108,8 @@ impl Order {
             believed: HashMap::new(),
             shuffle: LazyCell::new(Box::new(move || Shuffle::new(&key, epoch))),
             stage: Stage::List { round: 0, at: 0 },
+            is_late: false,
+            has_unlikely: false,
             given: Given(Vec::new()),
             turn: 0,
         }
@@ -241,6 +248,11 @@ impl Order {
                     (*round, *at) = (*round + 1, 0);
                     Some((0, None))
                 }
+                None if self.has_unlikely && !self.is_late => {
+                    self.is_late = true;
+                    self.stage = Stage::List { round: 0, at: 0 };
+                    Some((0, None))
+                }
                 None => {
                     self.stage = Stage::End;
                     None
@@ -263,7 +275,10 @@ impl Order {
         let tries = if self.everywhere { 1 } else { many };
         for more in 0..tries {
             let road = &self.roads[(turn + more) % many];
-            if let Some(spot) = road.spot(transport, port).filter(|spot| self.given.take(spot)) {
+            let Some(spot) = road.spot(transport, port) else { continue };
+            if !self.is_late && !spot.is_likely() {
+                self.has_unlikely = true;
+            } else if self.given.take(&spot) {
                 return Some(spot);
             }
         }
@@ -298,19 +313,16 @@ impl Order {
 /// was made goes before the rest. `None` at the end of the longest list, `Some(None)` behind a shorter.
 fn listed(roads: &[Arc<Road>], turn: usize, at: usize) -> Option<Option<Entry>> {
     let all = infrastructure::PORTS.len();
-    let before = |road: &Arc<Road>| Transport::ALL.len() * road.first().len();
-    let longest = roads.iter().map(before).max().unwrap_or(0) + all;
+    let longest = roads.iter().map(|road| road.first.len()).max().unwrap_or(0) + all;
     if at >= longest {
         return None;
     }
     let road = &roads[turn.checked_rem(roads.len())?];
-    let first = road.first();
-    if let Some(past) = at.checked_sub(before(road)) {
-        let entry = infrastructure::PORTS.get(past);
-        return Some(entry.map(|port| (port.transport, port.port, port.shape)));
+    if let Some((transport, port)) = road.first.get(at).copied() {
+        return Some(Some((transport, port, infrastructure::shape(transport, port))));
     }
-    let (transport, port) = (Transport::ALL[at / first.len()], first[at % first.len()]);
-    Some(Some((transport, port, infrastructure::shape(transport, port))))
+    let entry = infrastructure::PORTS.get(at - road.first.len());
+    Some(entry.map(|port| (port.transport, port.port, port.shape)))
 }
 
 impl Given {

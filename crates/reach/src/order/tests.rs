@@ -26,8 +26,8 @@ fn endpoint(number: u8, ports: Ports) -> Endpoint {
     Endpoint { v4, v6: None, ports, datagrams, echo_key, mask_key, secret: None }
 }
 
-/// Nine ports and never another.
-fn nine() -> Ports {
+/// Ten ports and never another.
+fn ten() -> Ports {
     Ports::List(Ports::Quiet.first())
 }
 
@@ -262,14 +262,14 @@ fn without_receipts_nine_liars_in_ten_cost_a_few_probes() {
 
 #[test]
 fn reports_only_change_the_order() {
-    let targets = targets(vec![endpoint(1, nine())]);
+    let targets = targets(vec![endpoint(1, ten())]);
     let claim = told(4784);
     let mut order = Order::new(&targets, [claim], &Transport::ALL, &[5; 32], 1);
     let (first, _) = order.next().expect("one");
     assert_eq!(first.port(), 4784);
     order.failed(&first);
     let rest = all(&mut order);
-    assert_eq!(rest.len(), 18, "nine ports by two transports, one of them a second time");
+    assert_eq!(rest.len(), 20, "ten ports by two transports, one of them a second time");
     let again = rest.iter().filter(|(spot, _)| *spot == first).count();
     assert_eq!(again, 1, "a claim is believed twice");
 }
@@ -346,8 +346,11 @@ fn where_a_quiet_relay_answered_goes_first_and_everything_else_follows() {
     let quiet = targets(vec![endpoint(1, Ports::Quiet), endpoint(2, Ports::Quiet)]);
     let mut order = Order::new(&quiet, [], &Transport::ALL, &[5; 32], 1);
     let all = all(&mut order);
-    let first: Vec<u16> = all.iter().take(9).map(|(spot, _)| spot.port()).collect();
-    assert_eq!(first, QUIET_PORTS);
+    let first: Vec<_> =
+        all.iter().take(20).map(|(spot, _)| (spot.transport(), spot.port())).collect();
+    assert_eq!(first[..2], [(Transport::Udp, 53), (Transport::Tcp, 443)], "by evidence");
+    let quiet = QUIET_PORTS.into_iter().flat_map(|port| Transport::ALL.map(|it| (it, port)));
+    assert_eq!(first.into_iter().collect::<HashSet<_>>(), quiet.collect());
     assert_eq!(all.len(), 4 * 65_534);
 
     // Beside one that answers everywhere neither waits for the other.
@@ -355,7 +358,29 @@ fn where_a_quiet_relay_answered_goes_first_and_everything_else_follows() {
     let mut order = Order::new(&both, [], &Transport::ALL, &[5; 32], 1);
     let mut few: Vec<Spot> = (0..20).filter_map(|_| order.next()).map(|it| it.0).collect();
     few.retain(|spot| spot.relay() == 1);
-    assert!(few.len() >= 9 && few.iter().all(|spot| QUIET_PORTS.contains(&spot.port())));
+    assert!(few.len() >= 10 && few.iter().all(|spot| QUIET_PORTS.contains(&spot.port())));
     let rest = self::all(&mut order);
     assert_eq!(rest.len() + 20, 4 * 65_534);
+}
+
+#[test]
+fn datagrams_come_last_where_the_relay_took_none_and_are_never_left_out() {
+    let takes = |datagrams| Endpoint { datagrams, ..endpoint(1, Ports::All) };
+    for (datagrams, likely) in [(Datagrams::Nowhere, 0), (Datagrams::Low, 32_766)] {
+        let targets = targets(vec![takes(datagrams)]);
+        let mut order = Order::new(&targets, [], &Transport::ALL, &[5; 32], 1);
+        let all = all(&mut order);
+        assert_eq!(all.len(), 2 * 65_534, "{datagrams:?}");
+        let (soon, late) = all.split_at(65_534 + likely);
+        let is_udp = |(spot, _): &&(Spot, Shape)| spot.transport() == Transport::Udp;
+        assert_eq!(soon.iter().filter(is_udp).count(), likely, "{datagrams:?}");
+        assert!(late.iter().all(|it| is_udp(&it)), "{datagrams:?}");
+    }
+    // The same port at a relay that took them goes before.
+    let both = targets(vec![
+        Endpoint { datagrams: Datagrams::Nowhere, ..endpoint(1, Ports::All) },
+        endpoint(2, Ports::All),
+    ]);
+    let mut order = Order::new(&both, [], &[Transport::Udp], &[5; 32], 1).once();
+    assert!(all(&mut order).iter().all(|(spot, _)| spot.relay() == 2));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
-use wire::echo::Transport;
+use wire::echo::{Answer, Transport};
 
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
@@ -21,7 +21,7 @@ const MOST_SOCKETS: u64 = 19_800;
 pub(super) struct Engines {
     tcp: Engine<Ask>,
     udp: Engine<Datagram>,
-    /// Where the machine lets us.
+    /// Where there is a raw socket.
     raw: Option<Engine<Ask>>,
     questions: Arc<Questions>,
     /// How many sockets may be open at a time.
@@ -54,12 +54,11 @@ impl Engines {
         let work = udp::Engine { mail, questions: its_questions, targets: its_targets };
         spawn("datagrams", tells_its_end(teller.clone(), move || work.run()))?;
         let mut raw = None;
-        if options.raw
-            && options.mode == Mode::Loud
-            && let Ok(socket) = raw::open()
+        if options.mode == Mode::Loud
+            && let Some(socket) = &options.raw
         {
             let (engine, mail) = Engine::new(teller)?;
-            let work = raw::Engine { mail, socket, targets: targets.clone() };
+            let work = raw::Engine { mail, socket: socket.socket(), targets: targets.clone() };
             spawn("syns", tells_its_end(teller.clone(), move || work.run()))?;
             raw = Some(engine);
         }
@@ -87,8 +86,8 @@ impl Engines {
             (What::Syn, Some(raw), _) => raw.put(ask),
             (_, _, Transport::Tcp) => self.tcp.put(ask),
             (_, _, Transport::Udp) => {
-                let time = self.questions.time(&ask.spot);
-                let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, time);
+                let moment = self.questions.moment(&ask.spot);
+                let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, moment);
                 let asker = ask.spot.asker();
                 let dress = asker.dress(Transport::Udp, ask.shape, name(&ask.spot));
                 let bytes = dress.question(&question);
@@ -97,9 +96,9 @@ impl Engines {
         }
     }
 
-    /// The relay there has told its time.
-    pub(super) fn learn(&self, spot: &Spot, time: u32) {
-        self.questions.learn(spot, time);
+    /// The relay there has told its time, and where it sees us.
+    pub(super) fn learn(&self, spot: &Spot, answer: &Answer) {
+        self.questions.learn(spot, answer);
     }
 
     /// Hands over what is to be asked.

@@ -10,6 +10,7 @@ use super::heart::Heart;
 use super::lane::Next;
 use super::{ATTEMPTS, Event, Mode};
 use crate::ladder::{self, Climbed, Route};
+use crate::order::infrastructure;
 use crate::probe::{Answered, Ask, Met, News, Outcome, What};
 use crate::verdict::{Finding, Rung, Verdict};
 
@@ -105,7 +106,7 @@ impl Heart {
 
     /// The relay itself has answered.
     fn answered(&mut self, mut finding: Finding, answered: Answered) {
-        self.engines.learn(&finding.spot, answered.answer.time);
+        self.engines.learn(&finding.spot, &answered.answer);
         let saw = answered.answer.relay.port();
         if saw != finding.spot.port() {
             finding.verdict = Verdict::Rewritten { saw };
@@ -119,6 +120,9 @@ impl Heart {
         }
         if self.vouched.insert(place) {
             self.open_loud();
+        }
+        if !finding.spot.was_served() {
+            self.opened.insert((place, finding.spot.transport()));
         }
         self.survey(&finding);
         if self.climbing.len() + self.answered.len() >= CLIMBS {
@@ -135,13 +139,16 @@ impl Heart {
             lane.order().failed(&finding.spot);
         }
         let verdict = finding.verdict;
-        let may_be_loss =
-            matches!(verdict, Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly);
-        if verdict.may_be_shape() {
+        let may_be_loss = matches!(
+            verdict,
+            Verdict::Dropped | Verdict::Mute | Verdict::HandshakeOnly | Verdict::Frozen { .. }
+        );
+        let is_unheard = is_unheard_datagram(&finding);
+        if verdict.may_be_shape() || is_unheard {
             let tried = self.shapes.entry(finding.spot.key()).or_default();
             if !tried.contains(&finding.shape) {
                 tried.push(finding.shape);
-                lane.other_shape(&finding.spot, tried);
+                lane.other_shape(&finding.spot, tried, is_unheard);
             }
         }
         if lane.mode == Mode::Loud && may_be_loss {
@@ -238,7 +245,12 @@ impl Heart {
         }
     }
 
-    pub(super) fn conclude(&mut self, finding: Finding) {
+    pub(super) fn conclude(&mut self, mut finding: Finding) {
+        let here = (finding.spot.road.place, finding.spot.transport());
+        let is_served = finding.spot.was_served() || self.opened.contains(&here);
+        if finding.verdict == Verdict::Dropped && !is_served {
+            finding.verdict = Verdict::NoResponse;
+        }
         self.tell(Event::Finding(finding.clone()));
         self.map.findings.push(finding);
     }
@@ -252,4 +264,15 @@ impl Heart {
         }
         self.tell(Event::Confirmed(finding));
     }
+}
+
+/// Whether a datagram may have met silence, or a refusal that anybody can forge, because of what it said:
+/// there is no acceptance that would show it. Only where the relay answered once, and something is known
+/// to have passed in a cut or may.
+fn is_unheard_datagram(finding: &Finding) -> bool {
+    let Finding { spot, verdict, .. } = finding;
+    spot.transport() == Transport::Udp
+        && matches!(verdict, Verdict::Dropped | Verdict::Refused | Verdict::Unreachable)
+        && spot.was_served()
+        && infrastructure::place(Transport::Udp, spot.port()).is_some()
 }

@@ -37,6 +37,9 @@ pub(super) struct Heart {
     pub(super) lanes: Vec<Lane>,
     /// Roads whose relay has answered an echo, now or earlier.
     pub(super) vouched: HashSet<u16>,
+    /// Roads on which more is served, by this, than when the bundle was made: the relay has answered
+    /// where it did not then.
+    pub(super) opened: HashSet<(u16, Transport)>,
     pub(super) rtts: HashMap<u16, Duration>,
     /// Shapes that were tried where one did not pass.
     pub(super) shapes: HashMap<u64, Vec<Shape>>,
@@ -82,6 +85,7 @@ impl Heart {
             engines,
             lanes: Vec::new(),
             vouched: HashSet::new(),
+            opened: HashSet::new(),
             rtts: HashMap::new(),
             shapes: HashMap::new(),
             asked: HashMap::new(),

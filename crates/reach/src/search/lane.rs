@@ -131,10 +131,13 @@ impl Lane {
     }
 
     /// Tries a spot in another shape, if there is one left; in a loud search, which has no time for one
-    /// after the other, in all of them.
-    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &mut Vec<Shape>) {
+    /// after the other, in all of them. Where nobody was heard, in one other.
+    pub(super) fn other_shape(&mut self, spot: &Spot, tried: &mut Vec<Shape>, is_unheard: bool) {
         const ORDER: [Shape; 4] = [Shape::Tls, Shape::Random, Shape::Printable, Shape::Dns];
         for shape in ORDER {
+            if is_unheard && tried.len() > 1 {
+                return;
+            }
             if tried.contains(&shape) {
                 continue;
             }
@@ -292,10 +295,10 @@ mod tests {
         let mut lane = lane();
         let spot = lane.next(false).expect("the port").spot;
         let mut tried = vec![Shape::Random];
-        lane.other_shape(&spot, &mut tried);
+        lane.other_shape(&spot, &mut tried, false);
         assert_eq!(std::iter::from_fn(|| lane.next(false)).count(), 3);
-        lane.other_shape(&spot, &mut tried);
-        (0..1_000).for_each(|_| lane.other_shape(&spot, &mut vec![Shape::Random]));
+        lane.other_shape(&spot, &mut tried, false);
+        (0..1_000).for_each(|_| lane.other_shape(&spot, &mut vec![Shape::Random], false));
         assert_eq!(std::iter::from_fn(|| lane.next(false)).count(), OTHER_SHAPES - 3);
     }
 
@@ -320,7 +323,7 @@ mod tests {
         lane.keep(finding(spot.clone(), Verdict::Dropped));
         assert!(lane.pass(true, true).is_empty());
         lane.hear(&spot, Shape::Random);
-        lane.other_shape(&spot, &mut vec![Shape::Tls, Shape::Printable, Shape::Dns]);
+        lane.other_shape(&spot, &mut vec![Shape::Tls, Shape::Printable, Shape::Dns], false);
         assert!(lane.next(false).is_none());
         assert!(lane.pass(true, true).is_empty() && lane.is_over);
     }

@@ -16,6 +16,7 @@ use wire::echo::Transport;
 use wire::receipt::Receipt;
 use wire::trusted::Trusted;
 
+use crate::raw::RawSocket;
 use crate::stop::Stop;
 use crate::verdict::Finding;
 use crate::{Report, Targets};
@@ -63,9 +64,9 @@ pub struct Options {
     pub loud_tcp: u32,
     /// How many datagrams a second when it is loud.
     pub loud_udp: u32,
-    /// Whether to send SYNs of our own making where the machine lets us (CAP_NET_RAW), when it is
-    /// loud; what answers them is then dialled.
-    pub raw: bool,
+    /// With what to send SYNs of our own making to IPv4 addresses, when it is loud; what answers them is
+    /// then dialled, as all is without it.
+    pub raw: Option<RawSocket>,
     /// How many of those a second.
     pub loud_raw: u32,
     /// What makes this person's order another one than the next person's.
@@ -86,7 +87,7 @@ impl Default for Options {
             is_enrolled: false,
             loud_tcp: 60_000,
             loud_udp: 200_000,
-            raw: true,
+            raw: None,
             loud_raw: 200_000,
             key: wire::random(),
         }

@@ -2,6 +2,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use wire::bundle::{Datagrams, Endpoint, Ports};
 use wire::echo::{Shape, Transport};
 
 use super::*;
@@ -77,16 +78,42 @@ fn what_is_met_is_told_apart() {
     assert!(matches!(at(&map, Tcp, 20_008)[0].1, Verdict::Reset { after: 1..=14 }));
     is(Tcp, 20_009, Verdict::Mute);
     assert!(at(&map, Tcp, 20_009).contains(&(Shape::Tls, Verdict::Verified(Rung::Load))));
-    assert!(matches!(at(&map, Tcp, 20_010)[0].1, Verdict::Throttled { rate: 10..=14 }));
+    assert!(matches!(at(&map, Tcp, 20_010)[0].1, Verdict::Throttled { rate: 1..=14 }));
     is(Tcp, 20_011, Verdict::Refused);
     is(Udp, 20_011, Verdict::Verified(Rung::Load));
     is(Udp, 20_012, Verdict::Dropped);
+    // Nobody listens there, and the machine says so.
+    is(Udp, 20_001, Verdict::Refused);
     is(Udp, 20_013, Verdict::Liar);
     assert!(matches!(at(&map, Udp, 20_014)[0].1, Verdict::Frozen { .. }));
-    let most = map.findings.iter().map(|finding| finding.bytes).max();
+    // Datagrams that are late on a busy machine are sent again, and count twice.
+    let over_tcp = map.findings.iter().filter(|finding| finding.spot.transport() == Tcp);
+    let most = over_tcp.map(|finding| finding.bytes).max();
     assert!(most.is_some_and(|bytes| bytes <= 200_000), "{most:?}");
     let picky: Vec<u16> = map.picky().iter().map(|(crack, _)| crack.spot.port()).collect();
     assert_eq!(picky, [20_009]);
+}
+
+/// Somebody says that this passes: it is asked in that shape.
+fn report(transport: Transport, port: u16, shape: Shape) -> Report {
+    let port = port.try_into().expect("not 0");
+    let passage = wire::crack::Passage { network: Network::Unknown, transport, port, shape };
+    Report { passage, hour: wire::crack::Hour(0), source: crate::Source::Word(1) }
+}
+
+#[test]
+fn a_freeze_upwards_is_told_in_every_shape() {
+    for (net, shape) in (20..).zip(Shape::ALL) {
+        let reports = vec![report(Tcp, 20_001, shape)];
+        let met = [(Tcp, 20_001, Manner::FrozenUp(40))];
+        let map = verdicts(net, &met, Options { reports, transports: vec![Tcp], ..at_once() });
+        // Text has 8 letters for 5 bytes.
+        let [(_, Verdict::Frozen { up: Some(30..=56), down: None })] = at(&map, Tcp, 20_001)[..]
+        else {
+            panic!("{shape}: {:?}", map.findings);
+        };
+        assert!(map.findings[0].bytes <= 200_000, "{shape}: {:?}", map.findings);
+    }
 }
 
 #[test]
@@ -94,14 +121,7 @@ fn every_shape_climbs_over_both_transports() {
     for (net, shape) in (2..).zip(Shape::ALL) {
         let met = [(Tcp, 20_001, Manner::Honest), (Udp, 20_001, Manner::Honest)];
         let ip = IpAddr::from([127, 77, net, 1]);
-        let report = |transport| {
-            let port = 20_001.try_into().expect("not 0");
-            let passage =
-                wire::crack::Passage { network: Network::Unknown, transport, port, shape };
-            let hour = wire::crack::Hour(0);
-            Report { passage, hour, source: crate::Source::Word(1) }
-        };
-        let reports = vec![report(Tcp), report(Udp)];
+        let reports = Transport::ALL.map(|transport| report(transport, 20_001, shape)).to_vec();
         let map = verdicts(net, &met, Options { reports, ..at_once() });
         for transport in Transport::ALL {
             let found = at(&map, transport, 20_001);
@@ -133,6 +153,71 @@ fn all_ports_of_a_machine_are_swept_and_what_passes_is_found() {
     // All but the mail servers' port.
     let spots = map.findings.iter().map(|finding| finding.spot.key());
     assert_eq!(spots.collect::<HashSet<_>>().len(), 2 * 65_534);
+}
+
+#[test]
+fn silence_is_called_dropped_only_where_the_relay_is_known_to_answer() {
+    let met = [
+        (Tcp, 20_001, Manner::Honest),
+        (Udp, 20_001, Manner::Mute),
+        (Udp, 20_002, Manner::Mute),
+        (Udp, 40_001, Manner::Mute),
+    ];
+    let ask = |net, datagrams| {
+        let ip = IpAddr::from([127, 77, net, 1]);
+        for (transport, port, manner) in met {
+            serve((ip, port).into(), transport, manner);
+        }
+        let ports = [20_001, 40_001].map(|port| port.try_into().expect("not 0")).to_vec();
+        let endpoint = Endpoint { ports: Ports::First(ports), datagrams, ..endpoint(ip, &[]) };
+        let reports = met.map(|(transport, port, _)| report(transport, port, Shape::Tls)).to_vec();
+        let at_most = Duration::from_secs(5);
+        let options = Options { reports, at_most, stays: false, ..Options::default() };
+        let targets = Targets::untrusted(&[endpoint]);
+        let (search, _) = Search::start(targets, options).expect("a search");
+        let map = search.join();
+        let met = met.map(|(transport, port, _)| at(&map, transport, port)[0].1);
+        assert_eq!(met[0], Verdict::Verified(Rung::Load));
+        [met[1], met[2], met[3]]
+    };
+    let (dropped, none) = (Verdict::Dropped, Verdict::NoResponse);
+    assert_eq!(ask(30, Datagrams::Everywhere), [dropped, none, dropped]);
+    assert_eq!(ask(31, Datagrams::Low), [dropped, none, none]);
+    assert_eq!(ask(32, Datagrams::Nowhere), [none; 3]);
+}
+
+#[test]
+fn an_answer_that_is_cut_is_told_as_frozen_and_one_that_is_none_as_a_lie() {
+    let met = [
+        (Tcp, 20_001, Manner::Cut(1_500)),
+        (Tcp, 20_002, Manner::Cut(1_500)),
+        (Tcp, 20_003, Manner::Cut(40)),
+        (Tcp, 20_004, Manner::Page),
+    ];
+    let shapes = [Shape::Tls, Shape::Printable, Shape::Random, Shape::Printable];
+    let reports = met.iter().zip(shapes).map(|(met, shape)| report(Tcp, met.1, shape)).collect();
+    let map = verdicts(33, &met, Options { reports, ..at_once() });
+    let cut = Verdict::Frozen { up: None, down: Some(1) };
+    assert!(at(&map, Tcp, 20_001).contains(&(Shape::Tls, cut)), "{:?}", map.findings);
+    assert!(at(&map, Tcp, 20_002).contains(&(Shape::Printable, cut)), "{:?}", map.findings);
+    // Noise so short comes whole, or not at all.
+    assert!(at(&map, Tcp, 20_003).contains(&(Shape::Random, Verdict::Liar)));
+    assert!(at(&map, Tcp, 20_004).contains(&(Shape::Printable, Verdict::Liar)));
+}
+
+#[test]
+fn datagrams_in_a_shape_that_does_not_pass_are_tried_in_another() {
+    let ip = IpAddr::from([127, 77, 34, 1]);
+    serve((ip, 3_784).into(), Udp, Manner::Only(Shape::Tls));
+    let targets = Targets::untrusted(&[endpoint(ip, &[3_784])]);
+    let options = Options { transports: vec![Udp], stays: false, ..Options::default() };
+    for options in [options.clone(), Options { is_enrolled: true, mode: Mode::Loud, ..options }] {
+        let (search, _) = Search::start(targets.clone(), options).expect("a search");
+        let map = search.join();
+        let met = at(&map, Udp, 3_784);
+        assert!(met.contains(&(Shape::Random, Verdict::Dropped)), "{met:?}");
+        assert!(met.contains(&(Shape::Tls, Verdict::Verified(Rung::Load))), "{met:?}");
+    }
 }
 
 #[test]

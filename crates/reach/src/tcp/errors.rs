@@ -19,8 +19,8 @@ pub(super) fn is_full(error: &std::io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| full.contains(&code) || code == libc::EAGAIN)
 }
 
-/// Why a dial was refused, if it was.
-pub(super) fn refusal(error: &std::io::Error) -> Option<Verdict> {
+/// Why a dial, or a datagram, was refused, if it was.
+pub(crate) fn refusal(error: &std::io::Error) -> Option<Verdict> {
     match error.raw_os_error()? {
         libc::ECONNREFUSED | libc::ECONNRESET => Some(Verdict::Refused),
         libc::ETIMEDOUT => Some(Verdict::Dropped),

@@ -17,15 +17,15 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use wire::echo::{LENGTH, Transport, dress};
+use wire::echo::{LENGTH, Shape, Transport, dress};
 
 use crate::asking::Questions;
 use crate::mail::Mail;
 use crate::probe::{Answered, Ask, Met, Outcome, What, name};
-use crate::verdict::Verdict;
+use crate::verdict::{Verdict, kib};
 use dials::{Asked, Dial, Dials};
-pub(crate) use errors::broken;
-use errors::{is_full, open, refusal};
+pub(crate) use errors::{broken, refusal};
+use errors::{is_full, open};
 
 /// How many dials are made between two looks at what has come.
 const A_TURN: usize = 200;
@@ -228,8 +228,11 @@ impl Engine {
                 }
             }
             Err(dress::Unlike) => Some(Ended::Other(Verdict::Liar)),
-            // Whoever says something else, and too little of it, and ends.
-            Ok(None) if end.is_some() => Some(Ended::Other(Verdict::Liar)),
+            // Too little, and then an end.
+            Ok(None) if end.is_some() => {
+                let after = kib(asked.came.len());
+                Some(Ended::Other(cut_short(*shape, Verdict::Reset { after })))
+            }
             Ok(None) => None,
         }
     }
@@ -244,7 +247,6 @@ impl Engine {
                 continue;
             };
             // An answer has a deadline of its own.
-            let is_asked = dial.asked.is_some();
             let is_due = if let Some(asked) = &dial.asked {
                 dial.dialled + asked.rtt + dial.ask.patience <= drained
             } else {
@@ -254,15 +256,26 @@ impl Engine {
                 continue;
             }
             if let Some(dial) = dials.end(place) {
-                let said = dial.asked.as_ref().is_some_and(|asked| !asked.came.is_empty());
-                let verdict = match (is_asked, said) {
-                    (false, _) => Verdict::Dropped,
-                    (true, true) => Verdict::Liar,
-                    (true, false) => Verdict::Mute,
+                let verdict = match &dial.asked {
+                    None => Verdict::Dropped,
+                    Some(asked) if asked.came.is_empty() => Verdict::Mute,
+                    Some(asked) => {
+                        let down = Some(kib(asked.came.len()));
+                        cut_short(dial.ask.shape, Verdict::Frozen { up: None, down })
+                    }
                 };
                 done.push(close(dial, Met::Other(verdict)));
             }
         }
+    }
+}
+
+/// Too little of an answer came: as far as it goes it is one, and `verdict` says how it ended. What fits
+/// into one packet comes whole or not at all: less of that is somebody else's word.
+fn cut_short(shape: Shape, verdict: Verdict) -> Verdict {
+    match shape {
+        Shape::Printable | Shape::Tls => verdict,
+        Shape::Random | Shape::Dns => Verdict::Liar,
     }
 }
 

@@ -12,11 +12,12 @@ use crate::echo::{EchoKey, MaskKey};
 pub const MOST_PORTS: usize = 16;
 
 /// Where a relay answers unless it is told otherwise. 443, 8443 and 80 are everybody's; in the
-/// shutdown of January 2022 the ports of routers among themselves stayed open: BGP (179), LDP (646)
-/// and BFD (3784, 3785, 4784). Those above 1023 need no root.
+/// shutdown of January 2022 the ports of routers among themselves stayed open, BGP (179), LDP (646)
+/// and BFD (3784, 3785, 4784), and that of names (53), by datagrams. Those above 1023 need no root.
 ///
-/// Bundles mean these by "quiet", so that they must never change; others need a number of their own.
-pub const QUIET_PORTS: [u16; 9] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646];
+/// Bundles mean these by "quiet", so that they must not change from the first release on; others need a
+/// number of their own.
+pub const QUIET_PORTS: [u16; 10] = [443, 8443, 80, 3785, 3784, 4784, 5222, 179, 646, 53];
 
 /// On which ports a relay answered when its bundle was made. In a cut its operator has it answer on all,
 /// and bundles are out there by then: only a list is kept to, since at an address that it shares, the
