@@ -1,8 +1,8 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
 //! for one key among very many, `-- reach` for finding what still passes a border, `-- blocks` for noticing
-//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor. The
-//! folder's README says what it needs.
+//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor,
+//! `-- hub` for what a hub can do. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -17,6 +17,7 @@
 //! | [`blocks`] | how soon a hub notices a block: a simulation |
 //! | [`share`] | who stays online while informers tell a censor: a simulation |
 //! | [`keys`] | how long it takes to find one key of very many |
+//! | [`hub`] | what a hub can do, in hand-outs, memory and time |
 //! | [`visit`] | what is measured of one proxy in one way |
 //! | [`accept`] | what it costs to accept connections on all ports |
 //! | [`subject`] | a proxy that can be started: ours, and each rival as its own documents configure it |
@@ -31,6 +32,7 @@ mod accept;
 mod blocks;
 mod certificate;
 mod figures;
+mod hub;
 mod keys;
 mod load;
 mod machine;
@@ -78,6 +80,8 @@ enum What {
     Reach(reach::Options),
     /// How soon a block is noticed, and how often what is none: a simulation
     Blocks(blocks::Options),
+    /// What a hub can do: hand-outs, refreshes, memory of a million people
+    Hub(hub::Options),
     /// Handing out endpoints while informers tell a censor: a simulation, beside other ways
     Share(share::Options),
 }
@@ -90,6 +94,11 @@ fn main() -> anyhow::Result<()> {
         What::Keys(options) => (keys::run(&options)?, options.write),
         What::Reach(options) => (reach::run(&options)?, options.write),
         What::Blocks(options) => (blocks::run(&options)?, options.write),
+        What::Hub(options) => {
+            // The hub's own process has no page to write.
+            let write = options.write.clone().filter(|_| !options.is_server());
+            (hub::run(&options)?, write)
+        }
         What::Share(options) => (share::run(&options)?, options.page()),
     };
     if let Some(file) = &write {

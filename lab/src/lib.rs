@@ -26,6 +26,7 @@
 //! | [`website`] | what a relay hides behind |
 //! | `authority` | who vouches for a certificate |
 //! | [`relay`] | the real `jaryq`: start it, make and revoke keys, signal it, kill it |
+//! | [`hub`] | the real `jaryq hub`: start it, ask it, kill it |
 //! | [`tdlib`] | the real client, which takes links as they were printed |
 //! | [`browser`] | Chromium and Firefox, which take a proxy as it was printed, or by a PAC file |
 //! | [`scrape`] | what a relay tells Prometheus |
@@ -61,6 +62,7 @@ pub mod flood;
 pub mod forwarder;
 mod host;
 pub mod http;
+pub mod hub;
 mod lab;
 mod message;
 pub mod names;
@@ -92,6 +94,7 @@ pub use clock::Clock;
 pub use error::{Error, Result};
 pub use forwarder::Forwarder;
 pub use host::{Host, Task};
+pub use hub::Hub;
 pub use lab::{Lab, country};
 pub use names::NameServer;
 pub use network::Network;

@@ -39,14 +39,14 @@ impl House {
             },
         );
         let (before, start) = (process::own_memory()?, Instant::now());
-        relay.set_keys(Keys { telegram: &ids, web: &[], cleartext: &[] });
+        relay.set_keys(Keys { telegram: &ids, ..Keys::default() });
         let filled_in = start.elapsed();
         let memory = process::own_memory()? - before;
         Ok(Self { relay, buckets: Buckets::new(&key, EPOCH), ids, filled_in, memory, key })
     }
 
     pub(crate) fn set_keys(&self, ids: &[KeyId]) {
-        self.relay.set_keys(Keys { telegram: ids, web: &[], cleartext: &[] });
+        self.relay.set_keys(Keys { telegram: ids, ..Keys::default() });
     }
 
     pub(crate) fn secret(&self, id: KeyId) -> Secret {

@@ -2,7 +2,7 @@
 //!
 //! A server that owns a certificate and a site needs no pretending: the mask is itself. One acceptor,
 //! on every port that answers, serves everything that speaks TLS, and whoever has no key sees an
-//! ordinary website. A relay wears it now, a hub will.
+//! ordinary website. A relay wears it, and so does a hub.
 //!
 //! ```text
 //! stream ─> TLS ─> HTTP/1.1, HTTP/2 ─> Rooms: shows a key? ─> the wearer's answer, or a tunnel
@@ -52,6 +52,7 @@
 //! | [`pages`] | what a person is shown to set up their apps, as pure functions |
 //! | [`look`] | what somebody who comes is shown |
 //! | `outgoing` | requests of our own |
+//! | `peer` | those to another server of ours |
 //! | `neighbours` | what of a message does not go on |
 //! | `kept` | what survives a restart |
 
@@ -72,6 +73,7 @@ mod neighbours;
 mod notices;
 mod outgoing;
 pub mod pages;
+mod peer;
 mod rewound;
 mod rooms;
 mod site;
@@ -93,6 +95,7 @@ pub use forward::forward;
 pub use limits::Limits;
 pub use name::{BadName, Name};
 pub use notices::{Notice, NoticeReceiver};
+pub use peer::{Peer, Trust};
 pub use rooms::{NoRooms, Rooms, Tunnel};
 pub use site::Site;
 /// What keys for updates of a zone look like.

@@ -69,7 +69,16 @@ impl Origin {
         };
         let port = url.port_u16().unwrap_or(if tls.is_some() { 443 } else { 80 });
         let host = url.host()?.trim_matches(['[', ']']).to_owned();
-        Some(Self { host, port, tls, patience, waiting: Mutex::default() })
+        Some(Self::new(host, port, tls, patience))
+    }
+
+    pub(crate) fn new(
+        host: String,
+        port: u16,
+        tls: Option<Arc<ClientConfig>>,
+        patience: Duration,
+    ) -> Self {
+        Self { host, port, tls, patience, waiting: Mutex::default() }
     }
 
     /// Sends a request in HTTP/1.1 form and waits for the head of its answer, on a connection that

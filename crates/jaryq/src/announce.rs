@@ -10,6 +10,7 @@ use crate::address;
 use crate::cleartext::InClear;
 use crate::config::Config;
 use crate::face::{HouseFace, LinkMaker, Links, Udp};
+use crate::fleet::{self, Member};
 use crate::house::Vouched;
 use crate::key::PageLink;
 use crate::metrics;
@@ -27,6 +28,8 @@ pub(crate) struct Start<'a> {
     pub page: Option<PageLink>,
     /// On which port there is something for Prometheus, if any.
     pub metrics: Result<&'a Option<u16>, &'a metrics::CannotOpen>,
+    /// Its place in a fleet, if it has joined one.
+    pub member: Option<&'a Member>,
 }
 
 impl Start<'_> {
@@ -108,6 +111,7 @@ fn ready(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>) -> Value {
         "metrics_port": start.metrics.ok(),
         "metrics_not_open": start.metrics.err().map(ToString::to_string),
         "house": face.house,
+        "fleet": start.member.map(|it| fleet::object(&it.membership, it.seated.len())),
         "key": key,
     })
 }
@@ -182,11 +186,14 @@ fn summary(start: &Start<'_>) -> Vec<String> {
     if let Some(house) = &face.house {
         lines.extend(certificate(house, face.mask.as_deref()));
     }
-    lines.push(format!(
-        "  keys        {} valid, in {}",
-        start.valid_keys(),
-        start.config.state.display()
-    ));
+    match start.member {
+        Some(member) => lines.extend(fleet::at_start(&member.membership, member.seated.len())),
+        None => lines.push(format!(
+            "  keys        {} valid, in {}",
+            start.valid_keys(),
+            start.config.state.display()
+        )),
+    }
     match &face.in_clear {
         InClear::Closed => {}
         InClear::Open => lines.push(format!(
@@ -231,6 +238,13 @@ fn certificate(house: &HouseFace, mask: Option<&str>) -> Vec<String> {
 }
 
 fn greet(start: &Start<'_>, key: Option<&Key>, links: Option<&Links>, printer: &Printer) {
+    if start.member.is_some() {
+        printer.line(
+            "The hub gives people their links; there is nothing else to do. For a while: jaryq pause. \
+             For good: jaryq leave. Stop: Ctrl-C.",
+        );
+        return;
+    }
     match (key, links) {
         (Some(key), Some(_)) if !printer.may_show_links() => printer.line(format!(
             "Links are not printed here, since this is no terminal. See them with: jaryq key show {}",

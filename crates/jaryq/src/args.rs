@@ -12,9 +12,12 @@ use wire::bundle::LONGEST_LIFE;
 use wire::crack::Network;
 use wire::derive::Form;
 use wire::echo::Transport;
+use wire::fleet::Invite;
 
 use crate::config::{Address, CleartextPort, DatacentreTable, MetricsPort};
+use crate::fleet::{Money, Traffic};
 use crate::house::HouseFlags;
+use crate::hub::HubArgs;
 
 /// Puts this server to work: people who are cut off from the internet get through it to Telegram,
 /// with the app they already have.
@@ -35,11 +38,13 @@ pub(crate) struct Args {
 /// Where things are; every verb needs to know.
 #[derive(clap::Args, Clone, Default)]
 pub(crate) struct Place {
-    /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq]
+    /// Where the relay keeps its keys [default: /var/lib/jaryq as root, else ~/.local/state/jaryq; a hub's:
+    /// jaryq-hub there]
     #[arg(long, global = true, value_name = "DIR", env = "JARYQ_STATE")]
     pub state: Option<PathBuf>,
 
-    /// A file with settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml]
+    /// A file with settings [default: /etc/jaryq.toml as root, else ~/.config/jaryq.toml; a hub's:
+    /// jaryq-hub.toml there]
     #[arg(long, global = true, value_name = "FILE", env = "JARYQ_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -82,6 +87,23 @@ pub(crate) struct Service {
     #[arg(long, value_name = "FILE", env = "JARYQ_NETWORKS")]
     pub networks: Option<PathBuf>,
 
+    /// An invite: this relay joins the fleet of whoever has sent it, and follows its hub
+    #[arg(long, value_name = "INVITE", env = "JARYQ_JOIN")]
+    pub join: Option<Invite>,
+
+    /// How much people's traffic may be in a month, as in 2TB; the machine's own is about twice that,
+    /// half of it going out [default: any]
+    #[arg(long, value_name = "AMOUNT", env = "JARYQ_MONTHLY_TRAFFIC")]
+    pub monthly_traffic: Option<Traffic>,
+
+    /// How much it may cost in a month, with --price-per-tb; the smaller of both bounds counts
+    #[arg(long, value_name = "MONEY", env = "JARYQ_MONTHLY_MONEY")]
+    pub monthly_money: Option<Money>,
+
+    /// What the provider takes for a TB that goes out
+    #[arg(long, value_name = "MONEY", env = "JARYQ_PRICE_PER_TB")]
+    pub price_per_tb: Option<Money>,
+
     #[command(flatten)]
     pub house: HouseFlags,
 
@@ -100,6 +122,12 @@ pub(crate) enum Verb {
         #[arg(value_name = "quiet|all|LIST")]
         mode: Mode,
     },
+    /// Carry nobody for a while; the hub gives its people other places
+    Pause,
+    /// Go on carrying
+    Resume,
+    /// Leave the fleet that this relay has joined, for good
+    Leave,
     /// Make, show and end access keys, one for each person and effective at once
     #[command(subcommand)]
     Key(KeyVerb),
@@ -117,6 +145,8 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=400))]
         days: u16,
     },
+    /// Run the office of a fleet: volunteers' relays join it, and it gives people their ways in
+    Hub(Box<HubArgs>),
     /// Try what an app would do, and say what is wrong, why, and what helps
     Doctor {
         /// The key to try with: its id, or enough of its beginning [default: the first valid one]

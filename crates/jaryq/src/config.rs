@@ -14,10 +14,12 @@ use relay::{EgressPorts, Mask};
 use serde::Deserialize;
 /// Where a relay answers unless it is told otherwise.
 pub(crate) use wire::bundle::QUIET_PORTS as DEFAULT_PORTS;
+use wire::fleet::Invite;
 use wire::mtproto::datacentre::Host;
 use wire::mtproto::{Datacentre, Datacentres, ServerName};
 
 use crate::args::{Place, Service};
+use crate::fleet::{Allowance, Money};
 use crate::house::HouseFlags;
 
 /// An address or a host name, as it stands in a link.
@@ -151,6 +153,10 @@ struct File {
     metrics: Option<PortText>,
     datacentres: Option<BTreeMap<String, OneOrMany<String>>>,
     networks: Option<PathBuf>,
+    join: Option<String>,
+    monthly_traffic: Option<String>,
+    monthly_money: Option<Number>,
+    price_per_tb: Option<Number>,
     domain: Option<OneOrMany<String>>,
     certificate: Option<String>,
     key: Option<PathBuf>,
@@ -167,6 +173,24 @@ struct File {
 enum OneOrMany<T> {
     Many(Vec<T>),
     One(T),
+}
+
+/// An amount, with or without a fraction.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Whole(u32),
+    Broken(f64),
+}
+
+impl Number {
+    fn money(self) -> anyhow::Result<Money> {
+        match self {
+            Self::Whole(number) => number.to_string(),
+            Self::Broken(number) => number.to_string(),
+        }
+        .parse()
+    }
 }
 
 /// A port as a number, or several as text.
@@ -234,6 +258,18 @@ impl File {
             service.datacentres = Some(table);
         }
         service.networks = service.networks.take().or(self.networks);
+        if let (None, Some(invite)) = (&service.join, self.join) {
+            service.join = Some(invite.parse().context("join")?);
+        }
+        if let (None, Some(traffic)) = (service.monthly_traffic, self.monthly_traffic) {
+            service.monthly_traffic = Some(traffic.parse().context("monthly_traffic")?);
+        }
+        if let (None, Some(money)) = (service.monthly_money, self.monthly_money) {
+            service.monthly_money = Some(money.money().context("monthly_money")?);
+        }
+        if let (None, Some(price)) = (service.price_per_tb, self.price_per_tb) {
+            service.price_per_tb = Some(price.money().context("price_per_tb")?);
+        }
         let house = &mut service.house;
         if let (None, Some(names)) = (&house.domain, self.domain) {
             let read = names.into_vec().iter().map(|text| text.parse()).collect::<Result<_, _>>();
@@ -272,6 +308,10 @@ pub(crate) struct Config {
     pub datacentres: Datacentres,
     /// A table of networks.
     pub networks: Option<PathBuf>,
+    /// The fleet that is to be joined.
+    pub join: Option<Invite>,
+    /// How much may be carried in a month.
+    pub allowance: Allowance,
     /// A website and a certificate of its own.
     pub house: HouseFlags,
     /// Where files of it are that only root can read.
@@ -298,16 +338,25 @@ pub(crate) struct Asked {
 impl Asked {
     /// To be made before root is given up: it is root's places, or those of whoever this is.
     pub(crate) fn new(place: Place, service: Service) -> Self {
+        Self::of("jaryq", place, service)
+    }
+
+    /// The same for a hub, which has places of its own.
+    pub(crate) fn of_hub(place: Place, service: Service) -> Self {
+        Self::of("jaryq-hub", place, service)
+    }
+
+    fn of(program: &str, place: Place, service: Service) -> Self {
         let home = env::home_dir().unwrap_or_else(|| PathBuf::from("."));
         let within = |variable: &str, usual: &str| {
             let set = env::var_os(variable).filter(|dir| !dir.is_empty());
             set.map_or_else(|| home.join(usual), PathBuf::from)
         };
         let (default_state, usual_file) = if geteuid().is_root() {
-            (PathBuf::from("/var/lib/jaryq"), PathBuf::from("/etc/jaryq.toml"))
+            (Path::new("/var/lib").join(program), Path::new("/etc").join(format!("{program}.toml")))
         } else {
-            let state = within("XDG_STATE_HOME", ".local/state").join("jaryq");
-            (state, within("XDG_CONFIG_HOME", ".config").join("jaryq.toml"))
+            let state = within("XDG_STATE_HOME", ".local/state").join(program);
+            (state, within("XDG_CONFIG_HOME", ".config").join(format!("{program}.toml")))
         };
         let named = place.config.is_some();
         let file = place.config.clone().unwrap_or(usual_file);
@@ -344,6 +393,12 @@ impl Asked {
             metrics: service.metrics,
             datacentres,
             networks: service.networks,
+            join: service.join,
+            allowance: Allowance::new(
+                service.monthly_traffic,
+                service.monthly_money,
+                service.price_per_tb,
+            )?,
             house: service.house,
             lent: service.lent,
         })
@@ -388,6 +443,9 @@ mod tests {
             egress_ports = ["default", 22]
             metrics = 9464
             networks = "/var/lib/networks.tsv"
+            monthly_traffic = "2TB"
+            monthly_money = 5
+            price_per_tb = 1.5
             [datacentres]
             2 = ["192.0.2.1:443", "192.0.2.2"]
             203 = "192.0.2.3"
@@ -400,6 +458,11 @@ mod tests {
         assert_eq!(service.egress_ports, "default,22".parse().ok());
         assert_eq!(service.metrics, Some(MetricsPort(9464)));
         assert_eq!(service.networks, Some("/var/lib/networks.tsv".into()));
+        assert_eq!(service.monthly_traffic, "2TB".parse().ok());
+        assert_eq!(
+            [service.monthly_money, service.price_per_tb],
+            [5.0, 1.5].map(|n| Some(Money(n)))
+        );
         let addresses: Vec<String> =
             service.address.expect("some").iter().map(Address::to_string).collect();
         assert_eq!(addresses, ["203.0.113.5", "relay.example.org"]);

@@ -12,6 +12,7 @@ use store::Store;
 
 use crate::config::DEFAULT_PORTS;
 use crate::face::Face;
+use crate::fleet;
 use crate::key::open;
 use crate::print::Printer;
 
@@ -97,11 +98,27 @@ impl Doors {
             }
             store.set_note(BUCKETS_NOTE, "open").await?;
         }
-        self.buckets = ports.filter(|port| !DEFAULT_PORTS.contains(port)).collect();
+        self.set_buckets(ports.filter(|port| !DEFAULT_PORTS.contains(port)).collect())?;
+        Ok(true)
+    }
+
+    /// Opens the ports that seats name, and no other ports of buckets; tells whether that is new.
+    pub(crate) fn open_seats(&mut self, mut ports: Vec<u16>) -> anyhow::Result<bool> {
+        ports.retain(|port| *port != 0 && !DEFAULT_PORTS.contains(port));
+        ports.sort_unstable();
+        ports.dedup();
+        if ports == self.buckets {
+            return Ok(false);
+        }
+        self.set_buckets(ports)?;
+        Ok(true)
+    }
+
+    fn set_buckets(&mut self, ports: Vec<u16>) -> anyhow::Result<()> {
+        self.buckets = ports;
         let quiet = DEFAULT_PORTS.iter().chain(&self.buckets).copied().collect::<Vec<u16>>();
         let change = self.ports.set_quiet(PortList::from(quiet));
-        self.apply(change)?;
-        Ok(true)
+        Ok(self.apply(change)?)
     }
 
     /// Takes datagrams from now on. Until somebody has a bundle there is nobody to answer, and a port
@@ -191,6 +208,7 @@ pub(crate) fn change(mode: &Mode, state: &Path, printer: &Printer) -> anyhow::Re
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let face = runtime.block_on(async {
         let store = open(state).await?;
+        fleet::is_ours_to_say(&store).await?;
         store.set_note(NOTE, &wanted).await?;
         let end = Instant::now() + PATIENCE;
         while Instant::now() < end {

@@ -468,6 +468,20 @@ pub(crate) fn open(
     if !config.house.is_wanted() {
         return Ok(None);
     }
+    let (front, names, notices) = open_front(config, addresses, not_on_443, printer)?;
+    let host: Option<WebHost> = names.first().and_then(|name| host_of(name, buckets).parse().ok());
+    let web_host = host.filter(|_| config.house.vouched() != Vouched::Nobody);
+    Ok(Some((House { front, names, web_host, desk }, notices)))
+}
+
+/// The website itself, and what its certificate is for; one for this server's address, that nobody
+/// vouches for, where nothing was asked for.
+pub(crate) fn open_front(
+    config: &Config,
+    addresses: &[String],
+    not_on_443: Option<&str>,
+    printer: &Printer,
+) -> anyhow::Result<(Front, Vec<Name>, NoticeReceiver)> {
     let flags = match &config.lent {
         Some(folder) => &config.house.borrowing(folder),
         None => &config.house,
@@ -483,7 +497,7 @@ pub(crate) fn open(
         (&identity, not_on_443)
     {
         let why = format!(
-            "a certificate authority dials port 443, and this relay does not answer there: {who}; \
+            "a certificate authority dials port 443, and this server does not answer there: {who}; \
              free the port, or prove the name in DNS (--dns-hook)"
         );
         printer.warning("certificate-port", &why);
@@ -493,9 +507,7 @@ pub(crate) fn open(
     settings.site = flags.site();
     settings.redirect = vouched != Vouched::Nobody && not_on_443.is_none();
     let (front, notices) = Front::open(settings)?;
-    let host: Option<WebHost> = names.first().and_then(|name| host_of(name, buckets).parse().ok());
-    let web_host = host.filter(|_| vouched != Vouched::Nobody);
-    Ok(Some((House { front, names, web_host, desk }, notices)))
+    Ok((front, names, notices))
 }
 
 /// What its links say.

@@ -15,6 +15,7 @@ use wire::derive::Form;
 use crate::args::KeyVerb;
 use crate::cleartext::InClear;
 use crate::face::{Face, LinkMaker};
+use crate::fleet;
 use crate::ledger::unix;
 use crate::print::{Printer, how_it_ended, key_name, key_object};
 use crate::root;
@@ -26,6 +27,7 @@ pub(crate) fn run(verb: KeyVerb, state: &Path, printer: &Printer) -> anyhow::Res
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let store = open(state).await?;
+        fleet::is_ours_to_say(&store).await?;
         match verb {
             KeyVerb::New { label, form, cleartext, count } => {
                 let has_house = Face::load(&store).await?.is_some_and(|face| face.house.is_some());

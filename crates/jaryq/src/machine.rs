@@ -46,9 +46,46 @@ fn of_group(line: &str, root: &Path) -> Option<u64> {
     above.filter_map(|group| fs::read_to_string(group.join(file)).ok()?.trim().parse().ok()).min()
 }
 
+/// How busy the machine's processors are.
+#[derive(Default)]
+pub(crate) struct Processors {
+    /// Ticks that they were at work, and all, since the machine was started.
+    before: (u64, u64),
+}
+
+impl Processors {
+    /// Since the last time, in percent; 0 where the system does not say.
+    pub(crate) fn busy(&mut self) -> u8 {
+        let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let Some(now) = ticks(&text) else { return 0 };
+        let (worked, all) =
+            (now.0.saturating_sub(self.before.0), now.1.saturating_sub(self.before.1));
+        self.before = now;
+        u8::try_from((worked * 100).checked_div(all).unwrap_or(0).min(100)).unwrap_or(100)
+    }
+}
+
+/// Of the first line of `/proc/stat` (proc_stat(5)): the fourth and fifth number are spent doing
+/// nothing, the last two are counted among the first two.
+fn ticks(text: &str) -> Option<(u64, u64)> {
+    let line = text.lines().next()?.strip_prefix("cpu ")?;
+    let numbers: Vec<u64> = line.split_whitespace().take(8).map_while(|n| n.parse().ok()).collect();
+    let all: u64 = numbers.iter().sum();
+    let idle = numbers.get(3)? + numbers.get(4).copied().unwrap_or(0);
+    Some((all - idle, all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processors_are_busy_while_they_are_not_idle() {
+        assert_eq!(ticks("cpu  10 0 20 60 10 0 0 0 5 0\ncpu0 1"), Some((30, 100)));
+        assert_eq!(ticks("cpu0 1 2"), None);
+        let mut processors = Processors::default();
+        assert!(processors.busy() <= 100 && processors.busy() <= 100);
+    }
 
     #[test]
     fn the_least_of_a_group_and_those_above_it_counts() {

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
+//! | [`hub`] | the office of a fleet, and its verbs |
 //! | `announce` | what `up` says at the start |
+//! | `fleet` | a relay that has joined a hub's fleet, and `jaryq pause`, `resume`, `leave` |
 //! | `reload` | settings that change while a relay runs |
 //! | `watch` | what a relay does while it runs, besides carrying |
 //! | `doors` | the ports on which a relay answers while it runs, and `jaryq ports` |
@@ -38,7 +40,9 @@ mod doctor;
 mod doors;
 mod echoes;
 mod face;
+mod fleet;
 mod house;
+mod hub;
 mod install;
 mod key;
 mod ledger;
@@ -93,10 +97,14 @@ fn run(args: Args, printer: &Printer) -> anyhow::Result<bool> {
     match args.verb {
         Verb::Up(service) => up::run(&Asked::new(args.place, service), printer)?,
         Verb::Ports { mode } => doors::change(&mode, &state(args.place)?, printer)?,
+        Verb::Pause => fleet::pause(true, &state(args.place)?, printer)?,
+        Verb::Resume => fleet::pause(false, &state(args.place)?, printer)?,
+        Verb::Leave => fleet::leave(&state(args.place)?, printer)?,
         Verb::Key(verb) => key::run(verb, &state(args.place)?, printer)?,
         Verb::Bundle(verb) => bundle::run(verb, || state(args.place), printer)?,
         Verb::Trust(arguments) => trust::run(arguments, printer)?,
         Verb::Reach(arguments) => return reach::run(&arguments, printer),
+        Verb::Hub(asked) => hub::run(args.place, *asked, printer)?,
         Verb::Doctor { key, from } => {
             let config = Config::gather(args.place, Service::default())?;
             return doctor::run(&config, key.as_deref(), from.as_ref(), printer);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use ports::Refused;
-use relay::{CourseSettings, Egress, Networks};
+use relay::{CourseSettings, Egress, Fleet, Networks};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -18,6 +18,7 @@ use crate::address;
 use crate::announce::explain;
 use crate::cleartext::InClear;
 use crate::config::{Address, Asked, Config};
+use crate::fleet;
 use crate::watch::{Watch, tell};
 
 /// What tells one version of a file from another: when it was written, how long it is, which it is.
@@ -81,7 +82,10 @@ pub(crate) async fn networks(config: &Config) -> anyhow::Result<Option<Arc<Netwo
 }
 
 /// What the relay itself is told of the settings.
-pub(crate) async fn course(config: &Config) -> anyhow::Result<CourseSettings> {
+pub(crate) async fn course(
+    config: &Config,
+    fleet: Option<Arc<Fleet>>,
+) -> anyhow::Result<CourseSettings> {
     // What nobody is to be taken to, because it is this server.
     let found = address::own().into_iter().map(Address::from);
     let own = config.addresses.iter().cloned().chain(found).map(|address| address.to_string());
@@ -90,6 +94,7 @@ pub(crate) async fn course(config: &Config) -> anyhow::Result<CourseSettings> {
         mask: config.mask.clone(),
         datacentres: config.datacentres.clone(),
         egress: Egress { ports: config.egress_ports.clone(), own: own.collect() },
+        fleet,
     })
 }
 
@@ -135,7 +140,9 @@ impl Watch<'_> {
     async fn take_over(&mut self, new: Config) -> anyhow::Result<Outcome> {
         new.house.check(&new.mode).context("the settings stay as they were")?;
         let mut outcome = Outcome::default();
-        let course = course(&new).await.context("the settings stay as they were")?;
+        let course = course(&new, self.course.fleet.clone())
+            .await
+            .context("the settings stay as they were")?;
         // The old one stays what it is called, where that is the same: it knows where it is.
         let text = |config: &Config| config.mask.as_ref().map(ToString::to_string);
         let mask = if text(&new) == text(&self.config) { &self.config.mask } else { &new.mask };
@@ -154,6 +161,7 @@ impl Watch<'_> {
         note("datacentres", new.datacentres != old.datacentres);
         note("cleartext_port", new.cleartext_port != old.cleartext_port);
         let mode_differs = note("ports", new.mode != old.mode);
+        note("monthly", new.allowance != old.allowance);
         let (state, metrics, house) = (old.state.clone(), old.metrics, old.house.clone());
         if new.metrics != metrics {
             outcome.needs_restart.push("metrics: another port needs a restart".to_owned());
@@ -173,9 +181,12 @@ impl Watch<'_> {
 
         // First what can fail.
         if mode_differs {
-            self.doors.set_mode(new.mode.clone(), &self.store).await?;
+            let membership = self.member.as_ref().map(|member| &member.membership);
+            let mode = fleet::mode(&new, membership);
+            self.doors.set_mode(mode, &self.store).await?;
         }
-        self.relay.change(CourseSettings { mask: new.mask.clone(), ..course });
+        self.course = CourseSettings { mask: new.mask.clone(), ..course };
+        self.relay.change(self.course.clone());
         let answers = self.doors.answers().usual;
         if self.cleartext.move_to(new.cleartext_port, &answers.ports)
             && let InClear::Refused(why) = self.cleartext.stands()
@@ -196,8 +207,11 @@ impl Watch<'_> {
             }
         }
         self.save_face().await?;
-        let keys = self.store.keys().await?;
-        self.inform_desk(&keys).await?;
+        if self.member.is_none() {
+            let keys = self.store.keys().await?;
+            self.inform_desk(&keys).await?;
+        }
+        self.stand().await?;
         Ok(outcome)
     }
 }

@@ -18,7 +18,18 @@ const UNCLAIMED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 
 /// The files of the state, and those whose names begin with [`relay::SEEN`]; nothing else in the
 /// directory is ever touched, but the folder of certificates.
-const FILES: [&str; 3] = ["jaryq.db", "jaryq.db-wal", "jaryq.db-shm"];
+const FILES: [&str; 8] = [
+    "jaryq.db",
+    "jaryq.db-wal",
+    "jaryq.db-shm",
+    crate::hub::KEY_FILE,
+    "hub.db",
+    "hub.db-wal",
+    "hub.db-shm",
+    crate::hub::SOCKET,
+];
+/// Of those, what a relay and a hub have from their first start on.
+const FIRST: [&str; 2] = [FILES[0], FILES[3]];
 
 /// Becomes, for good, a user that owns the state directory and nothing else; tells which one. The
 /// first time it is one that has no name on this machine. Whoever is not root, but came with some of
@@ -106,7 +117,7 @@ fn within_reach(state: &Path, user: u32) -> anyhow::Result<()> {
         let needed = if found.uid() == user { 0o100 } else { 0o001 };
         if found.mode() & needed == 0 {
             bail!(
-                "{} is closed to others, so the relay could not reach {} once it has given up root; \
+                "{} is closed to others, so it could not reach {} once it has given up root; \
                  use a directory below /var/lib, as in --state /var/lib/jaryq",
                 above.display(),
                 state.display()
@@ -120,9 +131,9 @@ fn within_reach(state: &Path, user: u32) -> anyhow::Result<()> {
 fn hand_over(state: &Path, dir: &File, user: u32) -> anyhow::Result<()> {
     let entries = fs::read_dir(state)?.collect::<io::Result<Vec<_>>>()?;
     let names: Vec<_> = entries.iter().map(fs::DirEntry::file_name).collect();
-    if !names.is_empty() && !names.iter().any(|name| name == FILES[0]) {
+    if !names.is_empty() && !names.iter().any(|name| FIRST.iter().any(|first| name == first)) {
         bail!(
-            "{} holds other things than a relay's state; give a directory that is empty or new",
+            "{} holds other things than a relay's or a hub's state; give a directory that is empty or new",
             state.display()
         );
     }

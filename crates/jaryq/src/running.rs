@@ -19,6 +19,16 @@ impl Running {
         Ok(Self { _lock: dir })
     }
 
+    /// Says that a hub runs, unless one does: there is one at most.
+    pub(crate) fn alone(state: &Path) -> io::Result<Option<Self>> {
+        let dir = File::open(state)?;
+        match dir.try_lock() {
+            Ok(()) => Ok(Some(Self { _lock: dir })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Whether some relay has said so.
     pub(crate) fn is_marked(state: &Path) -> io::Result<bool> {
         match File::open(state)?.try_lock() {
@@ -40,7 +50,10 @@ mod tests {
         assert!(!seen());
         let relays = [Running::mark(dir.path()), Running::mark(dir.path())];
         assert!(seen() && seen());
+        assert!(Running::alone(dir.path()).expect("it can be told").is_none());
         drop(relays);
         assert!(!seen());
+        let hub = Running::alone(dir.path()).expect("it can be told");
+        assert!(hub.is_some() && seen());
     }
 }

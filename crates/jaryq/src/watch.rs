@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use front::Front;
-use relay::{Keys, NoticeReceiver, Relay};
+use relay::{CourseSettings, Keys, NoticeReceiver, Relay};
 use serde_json::json;
-use store::{Identity, Key, Store};
+use store::{Identity, Key, Seated, Store};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::warn;
-use wire::derive::{Buckets, Form, KeyId};
+use wire::derive::{Buckets, Epoch, Form, KeyId};
+use wire::fleet::{Seat, Standing};
 
 use crate::address;
 use crate::cleartext::{Cleartext, InClear};
@@ -19,6 +20,7 @@ use crate::desk::Desk;
 use crate::doors::{Answers, Doors, as_written};
 use crate::echoes::Echoes;
 use crate::face::{Face, HouseFace, LinkMaker, Udp};
+use crate::fleet::{Member, Month};
 use crate::print::Printer;
 use crate::reload::Reload;
 use crate::supervisor::Supervisor;
@@ -26,6 +28,8 @@ use crate::supervisor::Supervisor;
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
 const TICKS_A_SECOND: u64 = 4;
+/// Every how many seconds it looks how much it has carried.
+const STAND: u64 = 2;
 /// How long it waits for the store, which may be busy with something else on a slow disk.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -53,29 +57,79 @@ pub(crate) struct Watch<'a> {
     pub front: Option<Front>,
     pub identity: Identity,
     pub echoes: Echoes,
+    /// What the relay itself was told of the settings.
+    pub course: CourseSettings,
+    /// How many connections it can have at the same time.
+    pub connections: usize,
+    /// What it has carried in this month.
+    pub month: Month,
+    /// What it did when that was last looked at.
+    pub stood: Standing,
+    /// Its place in a fleet, if it has joined one.
+    pub member: Option<Member>,
 }
 
-/// The valid keys, by what they open.
-pub(crate) struct Valid {
-    telegram: Vec<KeyId>,
-    cleartext: Vec<KeyId>,
+/// Who is let in.
+pub(crate) struct Guests<'a> {
+    pub who: Who<'a>,
+    /// Whether they are, at the moment.
+    pub are_let_in: bool,
 }
 
-/// Has a relay know these keys and no others. In a house, those for the web open Telegram too.
-pub(crate) fn set_keys(relay: &Relay, keys: &[Key], has_house: bool) -> Valid {
-    let (mut telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
-    if has_house {
-        telegram.extend(&web);
+pub(crate) enum Who<'a> {
+    /// Those with keys of the relay's own.
+    Keys(&'a [Key]),
+    /// Those whom the hub has given seats, in this epoch.
+    Seats(&'a Seated, Epoch),
+}
+
+/// What they need.
+pub(crate) struct Needs {
+    ports: PortsOf,
+    cleartext: bool,
+}
+
+enum PortsOf {
+    /// So many keys, each found where its bucket is.
+    Keys(usize),
+    Seats(Vec<u16>),
+}
+
+/// Has a relay know these guests and no others. In a house, keys for the web open Telegram too, and
+/// seats open both.
+pub(crate) fn set_keys(relay: &Relay, guests: &Guests<'_>, has_house: bool) -> Needs {
+    let let_in = |keys: Keys<'_>| {
+        let nobody = Keys { epoch: keys.epoch, ..Keys::default() };
+        relay.set_keys(if guests.are_let_in { keys } else { nobody });
+    };
+    match guests.who {
+        Who::Keys(keys) => {
+            let (mut telegram, web) = (valid(keys, Form::Telegram), valid(keys, Form::Web));
+            if has_house {
+                telegram.extend(&web);
+            }
+            let in_clear: Vec<Key> = keys.iter().filter(|key| key.cleartext).cloned().collect();
+            let cleartext = valid(&in_clear, Form::Web);
+            let (telegram, cleartext) = (&telegram[..], &cleartext[..]);
+            let_in(Keys { telegram, web: &web, cleartext, ..Keys::default() });
+            Needs { ports: PortsOf::Keys(telegram.len()), cleartext: !cleartext.is_empty() }
+        }
+        Who::Seats(seated, epoch) => {
+            let seats: Vec<Seat> = seated.seats().collect();
+            let web: Vec<KeyId> = match has_house {
+                true => seats.iter().map(|seat| seat.key).collect(),
+                false => Vec::new(),
+            };
+            let_in(Keys { epoch: Some(epoch), seats: &seats, web: &web, ..Keys::default() });
+            let ports = seats.iter().map(|seat| seat.port).collect();
+            Needs { ports: PortsOf::Seats(ports), cleartext: false }
+        }
     }
-    let in_clear: Vec<Key> = keys.iter().filter(|key| key.cleartext).cloned().collect();
-    let cleartext = valid(&in_clear, Form::Web);
-    relay.set_keys(Keys { telegram: &telegram, web: &web, cleartext: &cleartext });
-    Valid { telegram, cleartext }
 }
 
 impl Watch<'_> {
-    /// Looks every [`CHECK`] whether another process has changed something, and after the ports
-    /// every second.
+    /// Looks every [`CHECK`] whether the hub or another process has changed something, and after the
+    /// ports every second. Ends when the relay has left its fleet.
     pub(crate) async fn go_on(&mut self) {
         let mut ticks = interval(CHECK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -87,7 +141,14 @@ impl Watch<'_> {
                 Ok(revision) if self.seen == revision && !self.echoes.is_of_yesterday() => {
                     self.try_again().await
                 }
-                Ok(revision) => self.follow().await.map(|()| self.seen = revision),
+                Ok(revision) => match self.follow().await {
+                    Ok(false) => return,
+                    followed => followed.map(|_| self.seen = revision),
+                },
+                Err(error) => Err(error),
+            };
+            let followed = match followed {
+                Ok(()) => self.follow_hub().await,
                 Err(error) => Err(error),
             };
             if let Err(error) = followed {
@@ -101,11 +162,16 @@ impl Watch<'_> {
             if let Some(trouble) = self.echoes.tend(&self.store).await {
                 tell("state", &trouble, self.printer.is_json());
             }
-            if self.echoes.has_bundles() {
+            if self.has_bundles() {
                 self.doors.hear_datagrams();
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
+            }
+            if tick.is_multiple_of(TICKS_A_SECOND * STAND)
+                && let Err(error) = self.stand().await
+            {
+                tell("state", &format!("{error:#}"), self.printer.is_json());
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()
@@ -119,24 +185,55 @@ impl Watch<'_> {
         }
     }
 
-    /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
-    /// came of that.
-    pub(crate) async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
-        let valid = set_keys(&self.relay, keys, self.house.is_some());
-        self.open_for(&valid).await
+    /// Whether somebody has a bundle.
+    pub(crate) fn has_bundles(&self) -> bool {
+        self.echoes.has_bundles() || self.member.as_ref().is_some_and(Member::has_bundles)
     }
 
-    /// Opens or closes the ports that these keys need; tells what came of that.
-    pub(crate) async fn open_for(&mut self, valid: &Valid) -> anyhow::Result<News> {
-        let Valid { telegram, cleartext } = valid;
-        let in_clear = self.cleartext.want(!cleartext.is_empty());
+    /// Lets those in who may, and nobody else.
+    pub(crate) async fn let_in_guests(&mut self) -> anyhow::Result<News> {
+        if self.member.is_some() {
+            self.let_in(&[]).await
+        } else {
+            let keys = self.store.keys().await?;
+            self.let_in(&keys).await
+        }
+    }
+
+    /// Lets these keys in and no others, and opens or closes the ports that they need; tells what
+    /// came of that. In a fleet, it is those with seats.
+    async fn let_in(&mut self, keys: &[Key]) -> anyhow::Result<News> {
+        let are_let_in = self.stood == Standing::Carrying;
+        let guests = match &self.member {
+            Some(member) => member.guests(are_let_in),
+            None => Guests { who: Who::Keys(keys), are_let_in },
+        };
+        let needs = set_keys(&self.relay, &guests, self.house.is_some());
+        self.open_for(needs).await
+    }
+
+    /// Opens or closes the ports that somebody needs; tells what came of that.
+    pub(crate) async fn open_for(&mut self, needs: Needs) -> anyhow::Result<News> {
+        let in_clear = self.cleartext.want(needs.cleartext);
         let not_ours = self.config.cleartext_port.0;
-        let ports = self.buckets.ports().iter().copied().filter(|port| *port != not_ours);
-        let ports = self.doors.open_buckets(&self.store, telegram.len(), ports).await?;
+        let is_ours = |port: &u16| *port != not_ours;
+        let ports = match needs.ports {
+            PortsOf::Keys(count) => {
+                let ports = self.buckets.ports().iter().copied().filter(is_ours);
+                self.doors.open_buckets(&self.store, count, ports).await?
+            }
+            PortsOf::Seats(ports) => {
+                self.doors.open_seats(ports.into_iter().filter(is_ours).collect())?
+            }
+        };
         Ok(News { in_clear, ports })
     }
 
-    async fn follow(&mut self) -> anyhow::Result<()> {
+    /// Whether the relay is to go on.
+    async fn follow(&mut self) -> anyhow::Result<bool> {
+        if self.member.is_some() {
+            return self.follow_volunteer().await;
+        }
         // First of all: it ends whose keys were revoked.
         let keys = self.store.keys().await?;
         let News { in_clear, ports } = self.let_in(&keys).await?;
@@ -151,7 +248,8 @@ impl Watch<'_> {
                 self.printer.object(&face.as_event());
             }
         }
-        self.inform_desk(&keys).await
+        self.inform_desk(&keys).await?;
+        Ok(true)
     }
 
     /// What could not be had may be free by now, or have come.

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use wire::classify::{Shape, classify};
 use wire::derive::{KeyId, Secret};
+use wire::mtproto::Datacentre;
 use wire::mtproto::faketls::{self, ClientTime};
 use wire::mtproto::obfuscated::{self, Opened, Tag};
 use wire::tally::{Cell, Protocol};
@@ -22,7 +23,7 @@ use crate::keyring::Entry;
 use crate::mask::likeness::{Manner, Pace};
 use crate::search::{Found, Hints, Lock, Look};
 use crate::tally::Counter;
-use crate::{Notice, Shared, decoy, knock, pump, waiting};
+use crate::{Notice, Shared, decoy, inside, knock, pump, waiting};
 
 /// The longest hello on which keys are tried, in bytes: twice what any app sends. A trial takes as long
 /// as its hello.
@@ -58,10 +59,19 @@ pub(crate) async fn serve(
         Caller::Lost => return,
     };
     let key = guest.key;
-    let meter = shared.tally.open(guest.cell(dialled.port()), arrival.source);
+    let meter = shared.meter(guest.cell(dialled.port()), arrival.source);
     drop(arrival.place);
     // A task of its own, on the list from the start. What comes before the pump is boxed, because a
     // future keeps the size of all that it ever did and of all that it was given.
+    if guest.opened.dc.datacentre() == Datacentre::Hub {
+        let opening = Box::pin(inside::open(Arc::clone(&shared), arrival.stream, guest, meter));
+        return shared.start(key, async move {
+            if let Some(mut way) = opening.await {
+                Box::pin(way.run()).await;
+            }
+            drop(room);
+        });
+    }
     let knocking = Box::pin(knock::knock(Arc::clone(&shared), arrival.stream, guest, meter));
     shared.start(key, async move {
         let telegram = knocking.await;

@@ -11,6 +11,7 @@ use wire::mtproto::faketls::Look;
 use wire::mtproto::{Datacentre, Datacentres};
 
 use crate::egress::{Egress, Gate};
+use crate::fleet::Fleet;
 use crate::house::House;
 use crate::mask::Mask;
 use crate::mask::likeness::Likeness;
@@ -28,6 +29,8 @@ pub struct CourseSettings {
     pub egress: Egress,
     /// Whose addresses are, for receipts.
     pub networks: Option<Arc<Networks>>,
+    /// What its hub says, if it has one.
+    pub fleet: Option<Arc<Fleet>>,
 }
 
 /// The same at work. Who has begun under one course may end under it.
@@ -40,6 +43,7 @@ pub(crate) struct Course {
     pub gate: Arc<Gate>,
     datacentres: Datacentres,
     networks: Option<Arc<Networks>>,
+    pub fleet: Option<Arc<Fleet>>,
 }
 
 impl Course {
@@ -49,7 +53,7 @@ impl Course {
         names: &Arc<Names>,
         house: Option<&House>,
     ) -> Self {
-        let CourseSettings { mask, datacentres, egress, networks } = settings;
+        let CourseSettings { mask, datacentres, egress, networks, fleet } = settings;
         let usual = Look::usual(2400 + key.constant("certificate", 2200));
         Self {
             hello_name: match (&mask, house) {
@@ -59,9 +63,10 @@ impl Course {
             },
             mask,
             likeness: Arc::new(Likeness::new(usual)),
-            gate: Arc::new(Gate::new(egress, Arc::clone(names))),
+            gate: Arc::new(Gate::new(egress, fleet.clone(), Arc::clone(names))),
             datacentres,
             networks,
+            fleet,
         }
     }
 
@@ -75,9 +80,13 @@ impl Course {
         is_same
     }
 
+    pub(crate) fn network_number(&self, address: IpAddr) -> Option<u32> {
+        self.networks.as_ref()?.of(address)
+    }
+
     /// The network that an address is of, if that is known.
     pub(crate) fn network(&self, address: IpAddr) -> Option<Network> {
-        self.networks.as_ref()?.of(address).map(Network::As)
+        self.network_number(address).map(Network::As)
     }
 
     /// Where to dial for a datacentre.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wire::account::Password;
 use wire::derive::{BUCKETS, Bucket, Buckets, Epoch, Form, KeyId, RelayKey, Secret};
 use wire::doorway::Doorway;
+use wire::fleet::Seat;
 use wire::socks5::Login;
 use wire::webproxy::{Capability, WebAddress, WebSecret};
 
@@ -32,8 +33,13 @@ pub(crate) struct Keyring {
 /// The keys that are to be valid, by what they open.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Keys<'a> {
+    /// From which epoch on; `None` if it has not changed. Whoever is connected with a key that is still
+    /// there goes on; links of the epoch before open nothing.
+    pub epoch: Option<Epoch>,
     /// Telegram, on every port.
     pub telegram: &'a [KeyId],
+    /// The same, each found where the port leads that stands in its links.
+    pub seats: &'a [Seat],
     /// Browsers and other apps.
     pub web: &'a [KeyId],
     /// Those of them that open SOCKS5 and HTTP on the port that speaks in clear too.
@@ -109,10 +115,16 @@ impl Keyring {
     /// A ring with these keys and no others. What is on this one already is copied and not derived
     /// again: of 100,000 keys, one more costs some milliseconds.
     pub(crate) fn with(&self, keys: Keys<'_>) -> Self {
-        let mut ring = self.clone();
-        keys.telegram.iter().for_each(|id| ring.add(*id));
-        if ring.len() != keys.telegram.len() {
-            let wanted: HashSet<&KeyId> = keys.telegram.iter().collect();
+        let is_other = |epoch: &Epoch| *epoch != self.epoch();
+        let mut ring = match keys.epoch.filter(is_other) {
+            Some(epoch) => Self::new(&self.origin.key, epoch).at(self.origin.web_address.clone()),
+            None => self.clone(),
+        };
+        keys.telegram.iter().for_each(|id| ring.add(*id, 0));
+        keys.seats.iter().for_each(|seat| ring.add(seat.key, seat.port));
+        if ring.len() != keys.telegram.len() + keys.seats.len() {
+            let seated = keys.seats.iter().map(|seat| &seat.key);
+            let wanted: HashSet<&KeyId> = keys.telegram.iter().chain(seated).collect();
             let gone = self.places.keys().filter(|id| !wanted.contains(id));
             gone.for_each(|id| ring.remove(*id));
         }
@@ -136,12 +148,16 @@ impl Keyring {
         self.doorways.open(id, key, *epoch);
     }
 
-    fn add(&mut self, id: KeyId) {
-        if self.places.contains_key(&id) {
-            return;
+    /// To the bucket of a port, or else to the key's own.
+    fn add(&mut self, id: KeyId, port: u16) {
+        let buckets = &self.origin.buckets;
+        let bucket = buckets.at_port(port).unwrap_or_else(|| buckets.of(id));
+        match self.places.get(&id) {
+            Some(place) if place.bucket == bucket => return,
+            Some(_) => self.remove(id),
+            None => {}
         }
-        let Origin { key, epoch, buckets, .. } = &*self.origin;
-        let bucket = buckets.of(id);
+        let Origin { key, epoch, .. } = &*self.origin;
         let secret = key.secret(Form::Telegram, id, *epoch);
         let entries = &mut self.buckets[bucket.index()];
         self.places.insert(id, Place { bucket, at: entries.len() });
@@ -167,6 +183,10 @@ impl Keyring {
         if let Some(moved) = entries.get(at) {
             self.places.insert(moved.id, Place { bucket, at });
         }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.origin.epoch
     }
 
     /// How many keys can be tried.
@@ -351,8 +371,12 @@ mod tests {
     fn a_key_for_the_web_opens_by_its_own_password_and_nothing_else() {
         let house = house(2);
         let [telegram, web] = [house.ids[0], house.ids[1]];
-        let keyring =
-            house.keyring.with(Keys { telegram: &[telegram], web: &[web], cleartext: &[web] });
+        let keyring = house.keyring.with(Keys {
+            telegram: &[telegram],
+            web: &[web],
+            cleartext: &[web],
+            ..Keys::default()
+        });
         let login = |id: KeyId, form| Login {
             user: id.to_string().into_bytes(),
             password: Password(house.key.secret(form, id, EPOCH)).to_string().into_bytes(),
@@ -381,5 +405,45 @@ mod tests {
         }
         let pac = Doorway::Pac.token(&key, ids[250], EPOCH);
         assert_eq!(changed.behind(Doorway::Dns, &pac), None);
+    }
+
+    #[test]
+    fn a_seat_is_found_where_the_port_in_its_links_leads_and_moves_with_it() {
+        let (fleet, relay) = (FleetKey::from_bytes([1; 32]), RelayId([2; 16]));
+        let key = fleet.relay_key(&relay);
+        let id = fleet.pseudonym(&relay, Person(1));
+        let ports = Buckets::new(&key, EPOCH);
+        let other = |port: u16| ports.at_port(port) != Some(ports.of(id));
+        let mut elsewhere = (1024..32_768).filter(|port| ports.at_port(*port).is_some());
+        let port = elsewhere.find(|port| other(*port)).expect("one of the others");
+        let seat = |port| [Seat { key: id, port }];
+        let has = |ring: &Keyring, port| {
+            ring.at_port(port).expect("a bucket").iter().any(|entry| entry.id == id)
+        };
+        let seats = seat(port);
+        let ring = Keyring::new(&key, EPOCH).with(Keys { seats: &seats, ..Keys::default() });
+        let own = ports.port(ports.of(id));
+        assert!(has(&ring, port) && !has(&ring, own));
+        for anywhere in [0, 443] {
+            let seats = seat(anywhere);
+            let moved = ring.with(Keys { seats: &seats, ..Keys::default() });
+            assert!(has(&moved, own) && !has(&moved, port) && moved.len() == 1);
+        }
+        assert!(!ring.with(Keys::default()).has(id));
+    }
+
+    #[test]
+    fn in_another_epoch_the_same_keys_have_other_secrets() {
+        let key = FleetKey::from_bytes([1; 32]).relay_key(&RelayId([2; 16]));
+        let id = KeyId([5; 8]);
+        let seats = [Seat { key: id, port: 0 }];
+        let keys = |epoch| Keys { epoch: Some(epoch), seats: &seats, ..Keys::default() };
+        let first = Keyring::new(&key, EPOCH).with(keys(EPOCH));
+        let next = first.with(keys(Epoch(2)));
+        for (ring, epoch) in [(&first, EPOCH), (&next, Epoch(2))] {
+            let secret = key.secret(Form::Telegram, id, epoch);
+            assert_eq!(ring.entry(id).map(|entry| entry.secret), Some(secret));
+            assert_eq!((ring.epoch(), ring.len()), (epoch, 1));
+        }
     }
 }

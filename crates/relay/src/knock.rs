@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
 use wire::ctr::Ctr;
+use wire::mtproto::Datacentre;
 use wire::mtproto::obfuscated::{Dial, Opened};
 use wire::tls::record::{BadRecord, Unframer};
 
@@ -69,6 +70,10 @@ pub(crate) async fn find<L: Line>(
     opened.from_client.apply(&mut said);
     let mut speaker = Speaker { line, opened, dress, said };
     let datacentre = speaker.opened.dc.datacentre();
+    // Not by way of here: see [`crate::inside`].
+    if datacentre == Datacentre::Hub {
+        return None;
+    }
     for left in (0..ADDRESSES).rev() {
         let Some((upstream, address)) = shared.dialer.dial(shared.endpoints(datacentre)).await
         else {

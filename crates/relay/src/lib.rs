@@ -29,6 +29,8 @@
 //! | `house` | a website of the relay's own, and what people with a key find behind it |
 //! | `web` | SOCKS5 and HTTP proxies, on a port of their own |
 //! | `egress` | where browsers and other apps are taken, and where nobody is |
+//! | `inside` | the door to the relay's hub, for people who reach nothing else |
+//! | `fleet` | what that hub says, and what is counted for it |
 //! | `pump` | bytes from one side to the other |
 //! | `tally` | what is counted: connections and bytes, people, and what happens |
 //! | `live` | who is connected now, so that a revoked key ends at once and a stop can wait |
@@ -49,8 +51,10 @@ mod decoy;
 mod dial;
 mod echo;
 mod egress;
+mod fleet;
 mod generations;
 mod house;
+mod inside;
 mod keyring;
 mod knock;
 mod live;
@@ -71,7 +75,7 @@ mod waiting;
 mod waits;
 mod web;
 
-use std::net::{SocketAddr, TcpListener as BoundListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as BoundListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Once, Weak};
 use std::time::Duration;
@@ -84,7 +88,7 @@ use wire::derive::{Epoch, KeyId, RelayKey};
 use wire::echo::BundleId;
 use wire::mtproto::Datacentre;
 use wire::receipt::Witness;
-use wire::tally::Day;
+use wire::tally::{Cell, Day};
 use wire::webproxy::WebAddress;
 
 use course::Course;
@@ -95,6 +99,7 @@ use dial::Dialer;
 use echo::Echoes;
 pub use egress::{BadEgressPorts, Egress, EgressPorts};
 use egress::{Gate, NoWay};
+pub use fleet::{Census, Fleet};
 use house::Bridge;
 pub use house::{Answering, Desk, House, NoDesk, refused};
 use keyring::Keyring;
@@ -109,8 +114,9 @@ use patience::Patiences;
 pub use replay::PREFIX as SEEN;
 use replay::Replays;
 use search::Finder;
+use sources::Source;
 pub use tally::{Counter, Gauge, Tallied, Totals};
-use tally::{Counters, Tally};
+use tally::{Counters, Meter, Tally};
 pub use waits::{Waited, Waits};
 
 /// What a volunteer can set.
@@ -210,7 +216,7 @@ pub struct Relay(Arc<Shared>);
 
 /// What all connections share.
 pub(crate) struct Shared {
-    key: (RelayKey, Epoch),
+    key: RelayKey,
     beginning: Once,
     finder: Arc<Finder>,
     limits: Limits,
@@ -234,11 +240,24 @@ pub(crate) struct Shared {
     room: Arc<Semaphore>,
     notices: Notices,
     tally: Tally,
+    /// What a hub wants to know.
+    counting: fleet::Counting,
     counters: Arc<Counters>,
     patiences: Patiences,
 }
 
 impl Shared {
+    /// Counts a connection of somebody with a key; what flows through it is to be counted by what comes
+    /// back.
+    fn meter(&self, cell: Cell, source: Source) -> Arc<Meter> {
+        let course = self.course.load();
+        if let Some(fleet) = &course.fleet {
+            let network = course.network_number(IpAddr::from(source.octets()));
+            self.counting.count(fleet, &cell, network);
+        }
+        self.tally.open(cell, source)
+    }
+
     fn has_mask(&self) -> bool {
         self.course.load().mask.is_some()
     }
@@ -335,7 +354,7 @@ impl Relay {
         let web_address = web_host.map(|host| WebAddress { host, path: None });
         let keyring = Keyring::new(key, epoch).at(web_address);
         let shared = Shared {
-            key: (key.clone(), epoch),
+            key: key.clone(),
             finder: Arc::new(Finder::new(keyring, Arc::clone(&counters))),
             bridge: Bridge::new(limits.connections),
             beginning: Once::new(),
@@ -357,6 +376,7 @@ impl Relay {
             limits,
             notices,
             tally: Tally::default(),
+            counting: fleet::Counting::default(),
             counters,
         };
         (Self(Arc::new(shared)), receiver)
@@ -378,7 +398,7 @@ impl Relay {
     ///
     /// 100,000 of them take a second or two; whoever comes meanwhile does not notice.
     pub fn set_bundles(&self, bundles: &[BundleId]) {
-        self.0.echoes.set(&self.0.key.0, bundles);
+        self.0.echoes.set(&self.0.key, bundles);
     }
 
     /// From now on, receipts are signed so. Without it, there are none.
@@ -397,9 +417,9 @@ impl Relay {
     /// # Panics
     /// Outside of a runtime, once there is a listener.
     pub fn change(&self, settings: CourseSettings) {
-        let (key, epoch) = &self.0.key;
+        let epoch = self.0.finder.keyring.load().epoch();
         let house = self.0.house.as_ref();
-        let mut course = Course::new(settings, (key, *epoch), &self.0.names, house);
+        let mut course = Course::new(settings, (&self.0.key, epoch), &self.0.names, house);
         let is_known = course.learn_from(&self.0.course.load());
         self.0.course.store(Arc::new(course));
         if !is_known && self.0.beginning.is_completed() {
@@ -446,6 +466,32 @@ impl Relay {
     pub fn take_tally(&self, today: Day) -> Tallied {
         let Shared { tally, counters, .. } = &*self.0;
         Tallied { cells: tally.take(), people: tally.take_people(today), counters: counters.take() }
+    }
+
+    /// Takes who came since the last time, as the hub of a relay that has one wants to know it.
+    #[must_use]
+    pub fn take_census(&self) -> Census {
+        self.0.counting.take()
+    }
+
+    /// Takes back what the hub did not hear: it comes out again the next time.
+    pub fn put_back_census(&self, census: &Census) {
+        self.0.counting.put_back(census);
+    }
+
+    /// How many of Telegram's five main datacentres accept a connection now, of how many.
+    pub async fn reach_telegram(&self) -> (u8, u8) {
+        let mut attempts = tokio::task::JoinSet::new();
+        for id in 1..=5 {
+            let endpoints = self.0.endpoints(Datacentre::Main(id));
+            attempts.spawn(async move { race::run(endpoints).await.winner.is_some() });
+        }
+        let (mut reached, mut all) = (0, 0);
+        while let Some(attempt) = attempts.join_next().await {
+            reached += u8::from(attempt.is_ok_and(|is_reached| is_reached));
+            all += 1;
+        }
+        (reached, all)
     }
 
     /// Takes back what could not be written: it comes out again the next time.

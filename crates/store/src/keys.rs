@@ -131,13 +131,12 @@ impl Store {
         let made = |number: u16| {
             let person = Person::generate();
             let label = if count.get() == 1 { label.clone() } else { label.numbered(number)? };
-            let id = identity.fleet_key.pseudonym(&identity.relay_id, person);
+            let id = identity.pseudonym(person)?;
             let (revoked, ends) = (None, None);
             let key = Key { id, label, form, created: now(), revoked, ends, cleartext };
             Ok((person, key))
         };
-        let made: Vec<(Person, Key)> =
-            (1..=count.get()).map(made).collect::<Result<_, BadLabel>>()?;
+        let made: Vec<(Person, Key)> = (1..=count.get()).map(made).collect::<Result<_, Error>>()?;
         let mut connection = self.begin().await?;
         let mut done = Ok(());
         for (person, key) in &made {

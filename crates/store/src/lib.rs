@@ -1,10 +1,11 @@
-//! What must survive: who this relay is, which keys and bundles it has handed out, and what was
+//! What must survive: who this relay is, in which fleet, which keys and bundles it has handed out, what was
 //! counted.
 //!
-//! One SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
-//! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
-//! nothing acknowledged is lost and nothing needs repair. No secret is written down except the one
-//! that all others are derived from, and no address of a person, ever.
+//! A relay has one SQLite file, `jaryq.db`, in the state directory; both are readable by their owner
+//! alone. Every change is on the disk before it is acknowledged, so a process may be killed at any
+//! moment: nothing acknowledged is lost and nothing needs repair. No secret is written down except the
+//! one that all others are derived from, and no address of a person, ever. A hub has its [`Journal`] in
+//! files of its own.
 //!
 //! Any number of processes may have the file open; [`Store::revision`] tells one that another has
 //! changed something.
@@ -12,7 +13,9 @@
 #![forbid(unsafe_code)]
 
 mod bundles;
+mod journal;
 mod keys;
+mod membership;
 mod pages;
 mod sums;
 mod tally;
@@ -28,13 +31,15 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Row, Sqlite};
-use wire::derive::{Epoch, FleetKey, RelayId, RelayKey};
+use wire::derive::{Epoch, FleetKey, KeyId, Person, RelayId, RelayKey};
 use wire::receipt::{Certificate, Witness};
 use wire::signer::Signer;
 use wire::tally::Day;
 
 pub use bundles::{Good, Handout, Issued, TooManyBundles};
+pub use journal::{Journal, Snapshot};
 pub use keys::{BadLabel, Key, Label, NoKey};
+pub use membership::{HasHub, Membership, Seated};
 pub use pages::Page;
 pub use sums::{By, Group, Line};
 pub use tally::{Counted, Unwritten};
@@ -44,8 +49,15 @@ const FILE: &str = "jaryq.db";
 
 /// What each layout of the file has more than the one before it; the last one is what this version
 /// reads and writes.
-const LAYOUTS: [&str; 6] =
-    [FIRST, SECOND, tally::SCHEMA, pages::SCHEMA, bundles::SCHEMA, bundles::SECOND];
+const LAYOUTS: [&str; 7] = [
+    FIRST,
+    SECOND,
+    tally::SCHEMA,
+    pages::SCHEMA,
+    bundles::SCHEMA,
+    bundles::SECOND,
+    membership::SCHEMA,
+];
 
 const FIRST: &str = "
     CREATE TABLE identity (
@@ -86,10 +98,9 @@ pub enum Error {
     Absent(PathBuf),
     /// A newer version has written the file.
     #[error(
-        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {newest}",
-        newest = LAYOUTS.len()
+        "the state was written by a newer version of jaryq (layout {0}); this one reads layout {1}"
     )]
-    Newer(i64),
+    Newer(i64, usize),
     /// The file's content is not what this program wrote.
     #[error("the state is damaged: {0}")]
     Damaged(&'static str),
@@ -105,47 +116,74 @@ pub enum Error {
     /// A key cannot be called that.
     #[error(transparent)]
     BadLabel(#[from] BadLabel),
+    /// Its hub does that.
+    #[error(transparent)]
+    HasHub(#[from] HasHub),
 }
 
 /// Who this relay is, and what its keys follow from.
 #[derive(Clone)]
-pub struct Identity {
-    fleet_key: FleetKey,
-    relay_id: RelayId,
-    epoch: Epoch,
+pub struct Identity(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    /// A fleet of one, whose key it has itself.
+    Own { fleet_key: FleetKey, relay_id: RelayId, epoch: Epoch },
+    /// One of a fleet, with what its hub has given it.
+    Joined { relay_key: RelayKey, epoch: Epoch },
 }
 
 impl Identity {
     /// What the relay derives its keys' secrets from.
     #[must_use]
     pub fn relay_key(&self) -> RelayKey {
-        self.fleet_key.relay_key(&self.relay_id)
+        match &self.0 {
+            Kind::Own { fleet_key, relay_id, .. } => fleet_key.relay_key(relay_id),
+            Kind::Joined { relay_key, .. } => relay_key.clone(),
+        }
+    }
+
+    /// What a person is called on this relay.
+    fn pseudonym(&self, person: Person) -> Result<KeyId, HasHub> {
+        match &self.0 {
+            Kind::Own { fleet_key, relay_id, .. } => Ok(fleet_key.pseudonym(relay_id, person)),
+            Kind::Joined { .. } => Err(HasHub),
+        }
     }
 
     /// Who signs this relay's bundles. A relay without a hub plays the organisers' part itself: its
     /// signer follows from the fleet key, which such a relay keeps, and not from the relay's own.
-    #[must_use]
-    pub fn signer(&self) -> Signer {
-        self.fleet_key.signer()
+    ///
+    /// # Errors
+    /// When its hub does that.
+    pub fn signer(&self) -> Result<Signer, HasHub> {
+        match &self.0 {
+            Kind::Own { fleet_key, .. } => Ok(fleet_key.signer()),
+            Kind::Joined { .. } => Err(HasHub),
+        }
     }
 
     /// What this relay signs receipts as, certified by its signer until the end of a day.
     ///
+    /// # Errors
+    /// When its hub certifies it.
+    ///
     /// # Panics
     /// Never: the certificate is for the same key.
-    #[must_use]
-    pub fn witness(&self, until: Day) -> Witness {
+    pub fn witness(&self, until: Day) -> Result<Witness, HasHub> {
         let relay_key = self.relay_key();
         let key = relay_key.receipt_key();
         let mask = relay_key.mask_key();
-        let certificate = Certificate::issue(&self.signer(), key.public(), &mask, until);
-        Witness::new(key, certificate).expect("its own certificate")
+        let certificate = Certificate::issue(&self.signer()?, key.public(), &mask, until);
+        Ok(Witness::new(key, certificate).expect("its own certificate"))
     }
 
     /// The epoch whose secrets are valid now.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
-        self.epoch
+        match &self.0 {
+            Kind::Own { epoch, .. } | Kind::Joined { epoch, .. } => *epoch,
+        }
     }
 }
 
@@ -162,21 +200,7 @@ impl Store {
     /// # Errors
     /// When the directory cannot be made or used, or holds something else.
     pub async fn open(dir: &Path) -> Result<Self, Error> {
-        let error = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::File { path, source }
-        };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error(dir))?;
-        let file = dir.join(FILE);
-        // SQLite gives its journal the mode of the file, so the mode is set before it looks.
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&file)
-            .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
-            .map_err(error(&file))?;
-        Self::connect(&file).await
+        Self::connect(&private(dir, FILE)?).await
     }
 
     /// Opens the state in `dir` if there is any.
@@ -195,47 +219,19 @@ impl Store {
     }
 
     async fn connect(file: &Path) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5));
-        // For good: a fresh connection could not tell what changed before it.
-        let pool = SqlitePoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(options)
-            .await?;
-        let store = Self { pool };
-        store.lay_out().await?;
-        Ok(store)
+        Ok(Self { pool: connect(file, &LAYOUTS).await? })
     }
 
-    async fn lay_out(&self) -> Result<(), Error> {
-        // Two processes may start at once: whoever gets to write first lays out the file.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let layout: i64 =
-            sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
-        let known = usize::try_from(layout).ok().and_then(|layout| LAYOUTS.get(layout..));
-        let missing = known.ok_or(Error::Newer(layout))?;
-        for more in missing {
-            sqlx::raw_sql(*more).execute(&mut *transaction).await?;
-        }
-        // Not where nothing is missing: whoever waits for changes would be told of one.
-        if !missing.is_empty() {
-            let newest = format!("PRAGMA user_version = {}", LAYOUTS.len());
-            sqlx::raw_sql(sqlx::AssertSqlSafe(newest)).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
-
-    /// Who this relay is; made up at the first call.
+    /// Who this relay is, in the fleet that it has joined or else on its own; that is made up at the
+    /// first call.
     ///
     /// # Errors
     /// When the state cannot be read or written.
     pub async fn identity(&self) -> Result<Identity, Error> {
+        if let Some(membership) = self.membership().await? {
+            let (relay_key, epoch) = (membership.key(), membership.order.epoch);
+            return Ok(Identity(Kind::Joined { relay_key, epoch }));
+        }
         sqlx::query("INSERT OR IGNORE INTO identity VALUES (1, ?, ?, 1)")
             .bind(FleetKey::generate().as_bytes().to_vec())
             .bind(RelayId::generate().0.to_vec())
@@ -246,7 +242,7 @@ impl Store {
             .await?;
         let fleet_key = row.try_get::<Vec<u8>, _>(0)?;
         let relay_id = row.try_get::<Vec<u8>, _>(1)?;
-        Ok(Identity {
+        Ok(Identity(Kind::Own {
             fleet_key: fleet_key
                 .try_into()
                 .map(FleetKey::from_bytes)
@@ -256,7 +252,7 @@ impl Store {
                 .map(RelayId)
                 .map_err(|_| Error::Damaged("the relay id is not 16 bytes"))?,
             epoch: Epoch(row.try_get(2)?),
-        })
+        }))
     }
 
     /// A number that changes when another process has changed something.
@@ -301,6 +297,57 @@ impl Store {
     pub async fn close(self) {
         self.pool.close().await;
     }
+}
+
+/// The path of a file in `dir`, both made if they are not there, for their owner alone.
+fn private(dir: &Path, name: &str) -> Result<PathBuf, Error> {
+    let error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(error(dir))?;
+    let file = dir.join(name);
+    // SQLite gives its journal the mode of the file, so the mode is set before it looks.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(&file)
+        .and_then(|opened| opened.set_permissions(Permissions::from_mode(0o600)))
+        .map_err(error(&file))?;
+    Ok(file)
+}
+
+/// Opens a file of SQLite's and brings it to the last of these layouts.
+async fn connect(file: &Path, layouts: &[&'static str]) -> Result<SqlitePool, Error> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5));
+    // For good: a fresh connection could not tell what changed before it.
+    let pool = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options)
+        .await?;
+    // Two processes may start at once: whoever gets to write first lays out the file.
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let layout: i64 =
+        sqlx::query("PRAGMA user_version").fetch_one(&mut *transaction).await?.try_get(0)?;
+    let known = usize::try_from(layout).ok().and_then(|layout| layouts.get(layout..));
+    let missing = known.ok_or(Error::Newer(layout, layouts.len()))?;
+    for more in missing {
+        sqlx::raw_sql(*more).execute(&mut *transaction).await?;
+    }
+    // Not where nothing is missing: whoever waits for changes would be told of one.
+    if !missing.is_empty() {
+        let newest = format!("PRAGMA user_version = {}", layouts.len());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(newest)).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(pool)
 }
 
 /// Lets it happen, or, if it went wrong, not.
@@ -357,9 +404,10 @@ mod tests {
     async fn a_second_start_finds_the_same_identity() {
         let dir = tempfile::tempdir().expect("a directory");
         let first = Store::open(dir.path()).await.expect("opens");
-        let id = first.identity().await.expect("an identity").relay_id;
+        let key = first.identity().await.expect("an identity").relay_key();
         let second = Store::open_existing(dir.path()).await.expect("opens");
-        assert_eq!(second.identity().await.expect("an identity").relay_id, id);
+        let found = second.identity().await.expect("an identity").relay_key();
+        assert_eq!(found.hub_key(), key.hub_key());
     }
 
     #[tokio::test]
@@ -375,7 +423,7 @@ mod tests {
         let store = Store::open(dir.path()).await.expect("opens");
         sqlx::query("PRAGMA user_version = 99").execute(&store.pool).await.expect("written");
         store.close().await;
-        assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99))));
+        assert!(matches!(Store::open(dir.path()).await, Err(Error::Newer(99, _))));
     }
 
     #[tokio::test]
@@ -383,7 +431,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut store = Store::open(dir.path()).await.expect("opens");
         let key = store.new_key(Label::default(), Form::Telegram).await.expect("made");
-        let since_bundles = "ALTER TABLE key DROP COLUMN last_day; DROP TABLE taken_in;";
+        let since_bundles = "ALTER TABLE key DROP COLUMN last_day; DROP TABLE taken_in;
+             DROP TABLE membership; DROP TABLE seat;";
         for back in [
             "PRAGMA user_version = 5",
             "DROP TABLE bundle; PRAGMA user_version = 4",

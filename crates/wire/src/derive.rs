@@ -3,7 +3,8 @@
 //! ```text
 //! fleet key ──┬── relay key      = HKDF(fleet key, relay id)
 //!             └── pseudonym      = HKDF(fleet key, "id" ‖ relay id ‖ person)      (a [`KeyId`])
-//! fleet key ─────── signer         = HKDF(fleet key, "signer")                    (of bundles)
+//! fleet key ──┬── signer         = HKDF(fleet key, "signer")                    (of bundles)
+//!             └── room           = HKDF(fleet key, "room")                      (the hub's path)
 //! relay key ──┬── secret         = HKDF(relay key, form ‖ pseudonym ‖ epoch)
 //!             ├── echo key       = HKDF(relay key, "echo" ‖ bundle)
 //!             ├── receipt key    = HKDF(relay key, "receipts")                    (signs them)
@@ -100,7 +101,7 @@ impl FleetKey {
 
     /// As it was stored.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
@@ -126,6 +127,20 @@ impl FleetKey {
     #[must_use]
     pub fn pseudonym(&self, id: &RelayId, person: Person) -> KeyId {
         KeyId(derive(&root(&self.0), &[b"id", &id.0, &person.0.to_be_bytes()]))
+    }
+
+    /// Below which path their hub hears those who know it, see [`crate::fleet::invite::path`].
+    #[must_use]
+    pub fn room(&self) -> [u8; 16] {
+        derive(&root(&self.0), &[b"room"])
+    }
+
+    /// What the organisers' office marks people with, and what it gives them. `what` tells its uses
+    /// apart.
+    #[must_use]
+    pub fn marker(&self, what: &str) -> Marker {
+        let key: [u8; 32] = derive(&root(&self.0), &[b"marker", what.as_bytes()]);
+        Marker(hmac::Key::new(hmac::HMAC_SHA256, &key))
     }
 
     /// Who signs the bundles of these organisers, and certifies their relays' receipt keys.
@@ -345,7 +360,7 @@ impl RelayKey {
 }
 
 /// Gives what was seen a number that can be written down: it is the same each time, and says nothing
-/// to whoever does not have the relay's key.
+/// to whoever does not have the key from which this follows.
 pub struct Marker(hmac::Key);
 
 impl Marker {
@@ -353,8 +368,18 @@ impl Marker {
     /// probability of 10^-7.
     #[must_use]
     pub fn mark(&self, seen: &[u8]) -> u64 {
+        u64::from_be_bytes(self.tag(seen))
+    }
+
+    /// The first bytes of it, at most 32: 16 are enough where somebody else must not be able to make
+    /// one.
+    ///
+    /// # Panics
+    /// When more than 32 are asked for.
+    #[must_use]
+    pub fn tag<const N: usize>(&self, seen: &[u8]) -> [u8; N] {
         let tag = hmac::sign(&self.0, seen);
-        u64::from_be_bytes(*tag.as_ref().first_chunk().expect("32 bytes"))
+        *tag.as_ref().first_chunk().expect("32 bytes")
     }
 }
 

@@ -27,6 +27,7 @@
 //! | [`trusted`] | what was signed by somebody whom its reader trusts |
 //! | [`crack`] | a way that carries traffic, in a network, at an hour |
 //! | [`addresses`] | which addresses are not for the public |
+//! | [`cursor`] | bytes, read one field after another |
 //! | [`ctr`] | AES-256 in counter mode, as one endless stream |
 
 #![forbid(unsafe_code)]
@@ -38,7 +39,7 @@ pub mod bundle;
 pub mod classify;
 pub mod crack;
 pub mod ctr;
-mod cursor;
+pub mod cursor;
 pub mod derive;
 pub mod dns_update;
 pub mod doorway;

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use diagnosis::Diagnosis;
 pub use key::{Form, Key, WebKey, forged};
-use process::Process;
+pub(crate) use process::Process;
 
 use crate::error::{Doing, Error, Result};
 use crate::host::Host;
@@ -318,6 +318,18 @@ pub struct Owner {
 }
 
 impl Owner {
+    pub(crate) fn of(host: &Host, state: PathBuf) -> Self {
+        Self { host: host.clone(), state }
+    }
+
+    pub(crate) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    pub(crate) fn state(&self) -> &Path {
+        &self.state
+    }
+
     /// Starts a relay on that state again.
     ///
     /// # Errors
@@ -425,7 +437,7 @@ pub fn program() -> Result<PathBuf> {
 }
 
 /// A command with these settings and no others, whatever the machine's own relay has.
-fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command> {
+pub(crate) fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command> {
     let program = program()?;
     let mut command = if limits.is_empty() {
         Command::new(program)
@@ -443,6 +455,12 @@ fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Result<Command>
         "CLEARTEXT_PORT",
         "EGRESS_PORTS",
         "METRICS",
+        "JOIN",
+        "MONTHLY_TRAFFIC",
+        "MONTHLY_MONEY",
+        "PRICE_PER_TB",
+        "HOME",
+        "PASSPHRASE_FILE",
     ] {
         command.env_remove(format!("JARYQ_{setting}"));
     }

@@ -15,7 +15,7 @@ use crate::host::Host;
 
 /// A running program; dropped, it is killed.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     said: Arc<Said>,
     readers: Vec<JoinHandle<()>>,
@@ -36,7 +36,7 @@ struct Lines {
 }
 
 impl Process {
-    pub(super) fn start(host: &Host, mut command: Command) -> Result<Self> {
+    pub(crate) fn start(host: &Host, mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = host.spawn(command)?;
         let said = Arc::<Said>::default();
@@ -47,12 +47,12 @@ impl Process {
     }
 
     /// Waits for an event of this name; the first that was ever printed.
-    pub(super) fn event(&self, name: &str, limit: Duration) -> Result<Value> {
+    pub(crate) fn event(&self, name: &str, limit: Duration) -> Result<Value> {
         self.find(name, limit, |event| event["event"] == name)
     }
 
     /// Waits for an event of which `is_it` is true; the first that was ever printed.
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         what: &str,
         limit: Duration,
@@ -68,16 +68,16 @@ impl Process {
         })
     }
 
-    pub(super) fn events(&self, name: &str) -> Vec<Value> {
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
         let lines = self.said.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.events.iter().filter(|event| event["event"] == name).cloned().collect()
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn memory(&self) -> Result<u64> {
+    pub(crate) fn memory(&self) -> Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).doing("asking for a program's memory")?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -86,12 +86,12 @@ impl Process {
             .ok_or_else(|| Error::Unexpected("a program that has ended has no memory".to_owned()))
     }
 
-    pub(super) fn signal(&self, signal: Signal) -> Result {
+    pub(crate) fn signal(&self, signal: Signal) -> Result {
         let pid = i32::try_from(self.child.id()).expect("a process id");
         kill(Pid::from_raw(pid), signal).doing(format!("sending {signal}"))
     }
 
-    pub(super) fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
+    pub(crate) fn ended(&mut self, limit: Duration) -> Result<ExitStatus> {
         let started = Instant::now();
         while started.elapsed() < limit {
             if let Some(status) = self.child.try_wait().doing("waiting for a program")? {

@@ -104,7 +104,7 @@ async fn make(wish: &BundleWish, given: Given, store: &Store) -> anyhow::Result<
     let face = Face::load(store).await?;
     let face = face.context("a bundle can be made once the relay has been started: jaryq up")?;
     let identity = store.identity().await?;
-    let signer = identity.signer();
+    let signer = identity.signer()?;
     let reached = Reached::from(&face)?;
     let now = unix();
     let mut known = Map::new();
@@ -341,7 +341,7 @@ fn tell(wish: &BundleWish, made: &Made, printer: &Printer) {
 }
 
 /// A file that is opened before root is given up, and written at the end.
-struct Draft {
+pub(crate) struct Draft {
     path: PathBuf,
     file: File,
     is_new: bool,
@@ -350,7 +350,7 @@ struct Draft {
 
 impl Draft {
     /// One that is there already is written over, if it is empty.
-    fn open(path: PathBuf) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let is_new = fs::symlink_metadata(&path).is_err();
         let file = OpenOptions::new()
             .append(true)
@@ -376,7 +376,7 @@ impl Draft {
         Ok(Self { path, file, is_new, is_done: false })
     }
 
-    fn write(mut self, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(mut self, text: &str) -> anyhow::Result<()> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
         written.with_context(|| format!("cannot write {}", self.path.display()))?;
         self.is_done = true;

@@ -14,6 +14,7 @@ use crate::key::{day, open};
 use crate::ledger::unix;
 use crate::print::Printer;
 use crate::trust;
+pub(crate) use make::Draft;
 
 /// `state` is asked for by those alone who need a relay's state: most people have none.
 pub(crate) fn run(
@@ -58,7 +59,7 @@ fn signer(state: &Path, printer: &Printer) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let key = runtime.block_on(async {
         let store = open(state).await?;
-        anyhow::Ok(store.identity().await?.signer().public())
+        anyhow::Ok(store.identity().await?.signer()?.public())
     })?;
     if printer.is_json() {
         printer.object(&json!({ "event": "signer", "signer": trust::key_object(&key) }));

@@ -78,7 +78,8 @@ fn put(file: &mut DocumentMut, name: &str, mut item: Item) {
 /// Settings as the file has them.
 fn written(service: &Service) -> String {
     let Service { address, ports, mask, cleartext_port, egress_ports, metrics, .. } = service;
-    let Service { datacentres, networks, house, .. } = service;
+    let Service { datacentres, networks, house, join, .. } = service;
+    let Service { monthly_traffic, monthly_money, price_per_tb, .. } = service;
     let lines = [
         ("address", address.as_ref().map(|all| list(all))),
         ("ports", ports.as_ref().map(|mode| quoted(&as_written(mode)))),
@@ -87,6 +88,10 @@ fn written(service: &Service) -> String {
         ("egress_ports", egress_ports.as_ref().map(|ports| quoted(&ports.to_string()))),
         ("metrics", metrics.map(|port| port.0.to_string())),
         ("networks", networks.as_deref().map(path)),
+        ("join", join.as_ref().map(|invite| quoted(&invite.text()))),
+        ("monthly_traffic", monthly_traffic.map(|traffic| quoted(&traffic.to_string()))),
+        ("monthly_money", monthly_money.map(|money| money.to_string())),
+        ("price_per_tb", price_per_tb.map(|money| money.to_string())),
         ("domain", house.domain.as_ref().map(|all| list(all))),
         ("certificate", house.certificate.as_ref().map(|from| quoted(&from.to_string()))),
         ("key", house.key.as_deref().map(path)),
@@ -124,6 +129,14 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::fleet::{HubAddress, Invite, Pin};
+    use wire::signer::PublicKey;
+
+    fn invite() -> Invite {
+        let hub = vec![HubAddress { host: "203.0.113.9".to_owned(), port: 443 }];
+        let (signer, pin) = (PublicKey([3; 32]), Pin::Certificate([4; 32]));
+        Invite { token: [1; 16], room: [2; 16], signer, pin, hub }
+    }
 
     fn asked() -> Service {
         Service {
@@ -143,6 +156,10 @@ mod tests {
                 ..HouseFlags::default()
             },
             lent: None,
+            join: Some(invite()),
+            monthly_traffic: "1.5TB".parse().ok(),
+            monthly_money: "5".parse().ok(),
+            price_per_tb: "1.25".parse().ok(),
         }
     }
 

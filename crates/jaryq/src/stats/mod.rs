@@ -10,6 +10,7 @@ use store::{By, Group, Key, Store};
 use wire::derive::KeyId;
 use wire::tally::{Amounts, Day};
 
+use crate::fleet;
 use crate::key::open;
 use crate::ledger::{Now, unix};
 use crate::print::Printer;
@@ -21,8 +22,13 @@ pub(crate) fn run(days: u16, state: &Path, printer: &Printer) -> anyhow::Result<
         let to = Day::at(unix());
         let from = Day(to.0 - i64::from(days) + 1);
         let stats = Stats::gather(&store, from, to).await?;
+        let fleet = fleet::of_stats(&store).await?;
         if printer.is_json() {
-            printer.object(&stats.object());
+            let mut object = stats.object();
+            if let Some((_, fleet)) = fleet {
+                object["fleet"] = fleet;
+            }
+            printer.object(&object);
             // A day at a time, and a cell a line: there may be very many.
             for day in (from.0..=to.0).map(Day) {
                 for line in store.tally_lines(day).await? {
@@ -30,6 +36,7 @@ pub(crate) fn run(days: u16, state: &Path, printer: &Printer) -> anyhow::Result<
                 }
             }
         } else {
+            fleet.into_iter().flat_map(|(lines, _)| lines).for_each(|line| printer.line(line));
             stats.lines().iter().for_each(|line| printer.line(line));
         }
         store.close().await;

@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use wire::addresses::{self, Kind};
+use wire::fleet::Carries;
 use wire::http_proxy::Status;
 use wire::target::{Host, Target};
 
+use crate::fleet::Fleet;
 use crate::names::{Names, NoAddress};
 use crate::race;
 pub use ports::{BadEgressPorts, EgressPorts};
@@ -50,6 +52,10 @@ pub(crate) enum Forbidden {
     Kind(Kind),
     /// This server itself.
     Own,
+    /// Another machine of its fleet.
+    Fleet,
+    /// Anything but Telegram, where nobody vouches for the relay.
+    Unvouched,
 }
 
 impl fmt::Display for Forbidden {
@@ -58,6 +64,10 @@ impl fmt::Display for Forbidden {
             Self::Port(port) => write!(f, "this relay does not lead to port {port}"),
             Self::Kind(kind) => write!(f, "this relay does not lead to {kind}"),
             Self::Own => f.write_str("this relay does not lead to itself"),
+            Self::Fleet => f.write_str("this relay does not lead to others of its fleet"),
+            Self::Unvouched => {
+                f.write_str("this relay leads to Telegram alone until its organisers vouch for it")
+            }
         }
     }
 }
@@ -128,6 +138,9 @@ pub(crate) struct Gate {
     set: HashSet<IpAddr>,
     own: Mutex<Own>,
     resolver: Arc<Names>,
+    fleet: Option<Arc<Fleet>>,
+    /// Where its hub is.
+    hub: Vec<Target>,
 }
 
 #[derive(Default)]
@@ -141,7 +154,7 @@ struct Own {
 }
 
 impl Gate {
-    pub(crate) fn new(egress: Egress, resolver: Arc<Names>) -> Self {
+    pub(crate) fn new(egress: Egress, fleet: Option<Arc<Fleet>>, resolver: Arc<Names>) -> Self {
         let hosts = egress.own.iter().filter_map(|text| Host::read(text));
         let (mut set, mut names) = (HashSet::new(), Vec::new());
         for host in hosts {
@@ -150,15 +163,48 @@ impl Gate {
                 Host::Name(name) => names.push(name),
             }
         }
-        Self { ports: egress.ports, names, set, own: Mutex::default(), resolver }
+        let hub = fleet.iter().flat_map(|fleet| &fleet.hub);
+        let hub = hub.filter_map(|at| Some(Target { host: Host::read(&at.host)?, port: at.port }));
+        let hub = hub.collect();
+        Self { ports: egress.ports, names, set, own: Mutex::default(), resolver, fleet, hub }
+    }
+
+    /// Whether people are carried to Telegram alone.
+    pub(crate) fn is_unvouched(&self) -> bool {
+        self.fleet.as_ref().is_some_and(|fleet| fleet.carries == Carries::Telegram)
+    }
+
+    /// Connects to the relay's hub, by one of its addresses, if it has one.
+    pub(crate) async fn connect_to_hub(&self) -> Result<TcpStream, NoWay> {
+        let mut reason = NoWay::NoSuchName;
+        for target in &self.hub {
+            match self.connect(target).await {
+                Ok(stream) => return Ok(stream),
+                Err(why) => reason = why,
+            }
+        }
+        Err(reason)
     }
 
     /// Whether somebody may be taken there.
     pub(crate) fn check(&self, at: SocketAddr) -> Result<(), Forbidden> {
         let address = at.ip().to_canonical();
-        if !self.ports.has(at.port()) {
-            return Err(Forbidden::Port(at.port()));
+        self.check_port(at.port())?;
+        if self.fleet.as_ref().is_some_and(|fleet| fleet.others.contains(&address)) {
+            return Err(Forbidden::Fleet);
         }
+        self.check_address(address)
+    }
+
+    fn check_port(&self, port: u16) -> Result<(), Forbidden> {
+        if self.is_unvouched() {
+            return Err(Forbidden::Unvouched);
+        }
+        if self.ports.has(port) { Ok(()) } else { Err(Forbidden::Port(port)) }
+    }
+
+    /// What goes for every address.
+    fn check_address(&self, address: IpAddr) -> Result<(), Forbidden> {
         if let Some(kind) = addresses::forbidden(address) {
             return Err(Forbidden::Kind(kind));
         }
@@ -167,9 +213,10 @@ impl Gate {
 
     /// The addresses where the target is and may be gone to, in the order in which to try them.
     pub(crate) async fn find(&self, target: &Target) -> Result<Vec<SocketAddr>, NoWay> {
+        let is_hub = self.hub.contains(target);
         // What follows may take long, and this is certain.
-        if !self.ports.has(target.port) {
-            return Err(NoWay::Forbidden(Forbidden::Port(target.port)));
+        if !is_hub {
+            self.check_port(target.port).map_err(NoWay::Forbidden)?;
         }
         self.find_own_names().await;
         let addresses = match &target.host {
@@ -179,7 +226,8 @@ impl Gate {
         let (mut good, mut forbidden) = (Vec::new(), None);
         for address in alternating(addresses) {
             let at = SocketAddr::new(address.to_canonical(), target.port);
-            match self.check(at) {
+            let checked = if is_hub { self.check_address(at.ip()) } else { self.check(at) };
+            match checked {
                 Ok(()) => good.push(at),
                 Err(why) => forbidden = Some(why),
             }
@@ -261,10 +309,49 @@ fn interfaces() -> HashSet<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wire::fleet::HubAddress;
 
     fn gate(own: &[&str]) -> Gate {
         let own = own.iter().map(|&text| text.to_owned()).collect();
-        Gate::new(Egress { own, ..Egress::default() }, Arc::default())
+        Gate::new(Egress { own, ..Egress::default() }, None, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn of_a_fleet_the_hub_alone_is_led_to_and_else_nothing_until_somebody_vouches() {
+        let hub = HubAddress { host: "1.2.3.4".to_owned(), port: 8443 };
+        let relay = IpAddr::from([1, 2, 3, 5]);
+        let gate = |carries| {
+            let others = [relay, [1, 2, 3, 4].into()].into();
+            let fleet = Fleet { hub: vec![hub.clone()], others, carries, home: HashSet::new() };
+            let own = vec!["1.2.3.6".to_owned()];
+            Gate::new(Egress { own, ..Egress::default() }, Some(fleet.into()), Arc::default())
+        };
+        let asks = async |gate: &Gate, to: &str| {
+            let found = gate.find(&Target::read(to, None).expect("a target")).await;
+            found.map(drop).map_err(|reason| match reason {
+                NoWay::Forbidden(what) => what,
+                other => panic!("{other}"),
+            })
+        };
+        let vouched = gate(Carries::Everything);
+        for (to, expected) in [
+            ("1.2.3.4:8443", Ok(())),
+            ("1.2.3.4:443", Err(Forbidden::Fleet)),
+            ("1.2.3.5:443", Err(Forbidden::Fleet)),
+            ("1.2.3.6:443", Err(Forbidden::Own)),
+            ("1.1.1.1:443", Ok(())),
+        ] {
+            assert_eq!(asks(&vouched, to).await, expected, "{to}");
+        }
+        let unvouched = gate(Carries::Telegram);
+        for (to, expected) in [
+            ("1.2.3.4:8443", Ok(())),
+            ("1.2.3.4:443", Err(Forbidden::Unvouched)),
+            ("1.1.1.1:443", Err(Forbidden::Unvouched)),
+        ] {
+            assert_eq!(asks(&unvouched, to).await, expected, "{to}");
+        }
+        assert_eq!(unvouched.check("1.1.1.1:443".parse().expect("it")), Err(Forbidden::Unvouched));
     }
 
     #[test]

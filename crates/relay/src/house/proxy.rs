@@ -180,7 +180,7 @@ async fn exchange(
 
 fn meter(visitor: &Visitor, key: KeyId, protocol: Protocol) -> Arc<Meter> {
     let cell = Cell { key: Some(key), port: visitor.dialled.port(), protocol, datacentre: None };
-    visitor.shared.tally.open(cell, visitor.source)
+    visitor.shared.meter(cell, visitor.source)
 }
 
 /// There is no room for one more.

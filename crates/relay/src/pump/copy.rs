@@ -71,15 +71,16 @@ pub(super) fn transformed(
     })
 }
 
-/// Moves bytes into application-data records. They are read with a gap before each 16 KiB, so that
-/// the headers find their place without anything being moved. Adds to `carried` what the other side
+/// Moves bytes into application-data records, after `change` has had each one's. They are read with a
+/// gap before each 16 KiB, so that the headers find their place without anything being moved. Adds to `carried` what the other side
 /// has taken, headers excepted.
 pub(super) fn in_records(
     from: &TcpStream,
     to: &TcpStream,
     carried: &AtomicU64,
+    mut change: impl FnMut(&mut [u8]),
 ) -> impl Future<Output = io::Result<()>> {
-    turns(from, to, carried, |buffer, appetite| {
+    turns(from, to, carried, move |buffer, appetite| {
         let read = {
             let mut records = buffer.chunks_exact_mut(RECORD);
             let mut gapped: [IoSliceMut<'_>; RECORDS] = std::array::from_fn(|_| {
@@ -92,7 +93,9 @@ pub(super) fn in_records(
         while left > 0 {
             let payload = left.min(record::MAX_PAYLOAD);
             buffer[length..length + record::HEADER].copy_from_slice(&record::header(payload));
-            length += record::HEADER + payload;
+            length += record::HEADER;
+            change(&mut buffer[length..length + payload]);
+            length += payload;
             left -= payload;
         }
         let filled = read == appetite * record::MAX_PAYLOAD;

@@ -5,6 +5,7 @@
 //! | datacentre | app, plain or padded | the same bytes (fast mode): [`splice`], in the kernel |
 //! | datacentre | app in fake TLS | the same bytes in records: read with gaps for the headers, one write |
 //! | app | datacentre | decrypted and encrypted anew in a thread's buffer |
+//! | app | the relay's hub, and back | without the app's encryption, and with it, in a thread's buffer |
 //! | stranger | mask host, and back | the same bytes: [`splice`] |
 //! | browser or app | any server, and back | the same bytes: [`splice`]; over TLS in `house` |
 //!
@@ -73,11 +74,49 @@ impl Telegram {
         let up = copy::transformed(client, upstream, flow.up, |bytes| upward.change(bytes));
         // Whichever way it ends, both sockets are closed with it.
         let _ = if is_dressed {
-            let down = copy::in_records(upstream, client, flow.down);
+            let down = copy::in_records(upstream, client, flow.down, |_| {});
             tokio::pin!(up, down);
             both(up, down).await
         } else {
             let down = splice::all(upstream, client, u64::MAX, flow.down);
+            tokio::pin!(up, down);
+            both(up, down).await
+        };
+    }
+}
+
+/// A person's way to the relay's hub: what the app says is Telegram's only on the outside.
+pub(crate) struct Inside {
+    pub client: TcpStream,
+    pub hub: TcpStream,
+    /// Takes off the app's encryption.
+    pub from_client: Ctr,
+    /// Puts it on.
+    pub to_client: Ctr,
+    /// Takes off the records of fake TLS, if the app wears it.
+    pub dress: Option<Unframer>,
+    pub meter: Arc<Meter>,
+}
+
+impl Inside {
+    /// Carries bytes until both sides are done.
+    pub(crate) async fn run(&mut self) {
+        let Self { client, hub, from_client, to_client, dress, meter } = self;
+        let flow = meter.flow();
+        let is_dressed = dress.is_some();
+        let up = copy::transformed(client, hub, flow.up, |bytes| {
+            undress(dress, from_client, bytes).map_err(io::Error::other)
+        });
+        // Whichever way it ends, both sockets are closed with it.
+        let _ = if is_dressed {
+            let down = copy::in_records(hub, client, flow.down, |bytes| to_client.apply(bytes));
+            tokio::pin!(up, down);
+            both(up, down).await
+        } else {
+            let down = copy::transformed(hub, client, flow.down, |bytes| {
+                to_client.apply(bytes);
+                Ok(bytes.len())
+            });
             tokio::pin!(up, down);
             both(up, down).await
         };

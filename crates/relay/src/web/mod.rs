@@ -102,7 +102,7 @@ pub(crate) async fn serve(
     };
     let Some(guest) = welcomed else { return };
     let (key, tongue) = (guest.key, guest.tongue);
-    let meter = shared.tally.open(guest.cell(dialled.port()), caller.source);
+    let meter = shared.meter(guest.cell(dialled.port()), caller.source);
     match prepare(&shared, &mut caller, guest, &meter).await {
         Ok(mut session) => shared.start(key, async move {
             session.run(&meter).await;

@@ -39,13 +39,15 @@ pub struct Face {
 }
 
 impl Face {
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// As it is written into messages.
+    pub fn write(&self, out: &mut Vec<u8>) {
         write_text(out, &self.address, LONGEST_ADDRESS);
         out.extend(self.port.to_be_bytes());
         write_text(out, &self.name, LONGEST_NAME);
     }
 
-    pub(super) fn read(from: &mut Cursor<'_>) -> Option<Self> {
+    /// The inverse of [`Self::write`].
+    pub fn read(from: &mut Cursor<'_>) -> Option<Self> {
         let (address, port) = (text(from, LONGEST_ADDRESS)?, from.short()?);
         Some(Self { address, port, name: text(from, LONGEST_NAME)? })
     }
@@ -97,13 +99,15 @@ impl Enrolment {
 }
 
 impl Capacity {
-    pub(super) fn write(self, out: &mut Vec<u8>) {
+    /// As it is written into messages.
+    pub fn write(self, out: &mut Vec<u8>) {
         out.extend(self.people.to_be_bytes());
         out.extend(self.monthly.to_be_bytes());
         out.push(self.can_open.into());
     }
 
-    pub(super) fn read(from: &mut Cursor<'_>) -> Option<Self> {
+    /// The inverse of [`Self::write`].
+    pub fn read(from: &mut Cursor<'_>) -> Option<Self> {
         let (people, monthly) = (from.word()?, from.long()?);
         Some(Self { people, monthly, can_open: from.flag()? })
     }

@@ -32,6 +32,23 @@ pub enum Standing {
 
 impl Standing {
     const ALL: [Self; 4] = [Self::Carrying, Self::Paused, Self::Spent, Self::Leaving];
+
+    /// The number by which it is written.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Carrying => 0,
+            Self::Paused => 1,
+            Self::Spent => 2,
+            Self::Leaving => 3,
+        }
+    }
+
+    /// The inverse of [`Self::number`].
+    #[must_use]
+    pub fn of(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.number() == number)
+    }
 }
 
 /// How it fares.
@@ -98,8 +115,7 @@ impl Heartbeat {
         out.extend(self.number.to_be_bytes());
         out.extend(self.order.to_be_bytes());
         out.extend(self.seats.to_be_bytes());
-        let standing = Standing::ALL.iter().position(|each| *each == self.standing);
-        out.push(standing.and_then(|place| u8::try_from(place).ok()).unwrap_or(0));
+        out.push(self.standing.number());
         self.capacity.write(&mut out);
         self.face.write(&mut out);
         self.health.write(&mut out);
@@ -139,7 +155,7 @@ impl Heartbeat {
                 number: from.long()?,
                 order: from.long()?,
                 seats: from.long()?,
-                standing: *Standing::ALL.get(usize::from(from.byte()?))?,
+                standing: Standing::of(from.byte()?)?,
                 capacity: Capacity::read(from)?,
                 face: Face::read(from)?,
                 health: Health::read(from)?,

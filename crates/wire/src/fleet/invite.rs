@@ -11,6 +11,7 @@
 //! ```
 
 use std::fmt;
+use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 
@@ -135,6 +136,14 @@ impl Invite {
             let hub = list(from, MOST_ADDRESSES, HubAddress::read)?;
             (!hub.is_empty()).then_some(Self { token, room, signer, pin, hub })
         })
+    }
+}
+
+impl FromStr for Invite {
+    type Err = Refused;
+
+    fn from_str(pasted: &str) -> Result<Self, Refused> {
+        Self::read(pasted)
     }
 }
 

@@ -26,7 +26,7 @@ pub use heartbeat::{Counted, Health, Heartbeat, Standing};
 pub use invite::{HubAddress, Invite, Pin};
 pub use order::{Carries, Order, Posture, Seat, Seats, SignedOrder};
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, list, text, write_list, write_text};
 
 const VERSION: u8 = 1;
 
@@ -62,44 +62,6 @@ fn read<'a, T>(
     }
     let read = fields(&mut from).ok_or(Refused::Damaged(what))?;
     if from.0.is_empty() { Ok(read) } else { Err(Refused::Damaged(what)) }
-}
-
-/// A list of at most `most` things, its length before it in two bytes.
-fn list<'a, T>(
-    from: &mut Cursor<'a>,
-    most: usize,
-    mut one: impl FnMut(&mut Cursor<'a>) -> Option<T>,
-) -> Option<Vec<T>> {
-    let count = usize::from(from.short()?);
-    if count > most {
-        return None;
-    }
-    (0..count).map(|_| one(from)).collect()
-}
-
-/// As [`list`] reads it. What is beyond `most` is left out.
-fn write_list<T>(out: &mut Vec<u8>, all: &[T], most: usize, mut one: impl FnMut(&T, &mut Vec<u8>)) {
-    let all = &all[..all.len().min(most).min(usize::from(u16::MAX))];
-    out.extend(u16::try_from(all.len()).unwrap_or(0).to_be_bytes());
-    all.iter().for_each(|each| one(each, out));
-}
-
-/// Text of at most `most` bytes without control characters, its length before it in two bytes.
-fn text(from: &mut Cursor<'_>, most: usize) -> Option<String> {
-    let length = usize::from(from.short()?);
-    let bytes = from.take(length)?;
-    let text = std::str::from_utf8(bytes).ok()?;
-    (length <= most && !text.chars().any(char::is_control)).then(|| text.to_owned())
-}
-
-/// As [`text`] reads it: what it would refuse is left out.
-fn write_text(out: &mut Vec<u8>, text: &str, most: usize) {
-    let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
-    while text.len() > most {
-        text.pop();
-    }
-    out.extend(u16::try_from(text.len()).unwrap_or(0).to_be_bytes());
-    out.extend(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What a relay is to do, as its hub signs it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::{Refused, VERSION, list, read, text, write_list, write_text};
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, ip, write_ip};
 use crate::derive::{Epoch, KeyId, RelayId};
 use crate::echo::BundleId;
 use crate::receipt::Certificate;
@@ -189,7 +189,7 @@ impl Order {
             posture: if from.flag()? { Posture::All } else { Posture::Quiet },
             carries: if from.flag()? { Carries::Everything } else { Carries::Telegram },
             epoch: Epoch(from.word()?),
-            address: list(from, 1, read_ip)?.pop(),
+            address: list(from, 1, ip)?.pop(),
             is_reached: match from.byte()? {
                 0 => None,
                 1 => Some(false),
@@ -207,22 +207,9 @@ impl Order {
             },
             bundles: list(from, MOST_BUNDLES, |from| Some(BundleId(from.array()?)))?,
             home: list(from, MOST_NETWORKS, Cursor::word)?,
-            fleet: list(from, MOST_FLEET, read_ip)?,
+            fleet: list(from, MOST_FLEET, ip)?,
             helped: from.word()?,
             words: list(from, MOST_WORDS, |from| text(from, LONGEST_WORD))?,
         })
     }
-}
-
-/// 16 bytes, IPv4 as `::ffff:a.b.c.d` (RFC 4291).
-fn write_ip(ip: &IpAddr, out: &mut Vec<u8>) {
-    let six = match ip {
-        IpAddr::V4(four) => four.to_ipv6_mapped(),
-        IpAddr::V6(six) => *six,
-    };
-    out.extend(six.octets());
-}
-
-fn read_ip(from: &mut Cursor<'_>) -> Option<IpAddr> {
-    Some(Ipv6Addr::from(from.array::<16>()?).to_canonical())
 }

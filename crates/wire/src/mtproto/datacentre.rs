@@ -8,6 +8,10 @@ use std::str::FromStr;
 /// The ports on which a datacentre answers, the usual one first.
 pub const PORTS: [u16; 3] = [443, 80, 5222];
 
+/// What somebody asks for who wants the relay's hub: no datacentre of Telegram's has it, nor will one
+/// soon.
+pub const HUB: DcId = DcId(i16::from_be_bytes(*b"JQ"));
+
 /// The datacentre id in a client's first flight, as it stands there: negative for a connection
 /// that carries media, 10,000 more (or, with media, less) for the test servers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -22,12 +26,13 @@ impl DcId {
             id @ 1..=5 => Datacentre::Main(id),
             203 => Datacentre::Media,
             id @ 10_001..=10_003 => Datacentre::Test(id - 10_000),
+            _ if self == HUB => Datacentre::Hub,
             _ => Datacentre::Main(2),
         }
     }
 }
 
-/// One of Telegram's datacentres.
+/// One of Telegram's datacentres, or what stands in for one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Datacentre {
     /// One of the five where people's accounts live.
@@ -36,6 +41,9 @@ pub enum Datacentre {
     Media,
     /// One of the three for testing apps.
     Test(u16),
+    /// None of Telegram's: the office of the relay's own fleet, by HTTPS. What follows the first
+    /// flight is not framed.
+    Hub,
 }
 
 impl Datacentre {
@@ -46,6 +54,7 @@ impl Datacentre {
             Self::Main(id) => id,
             Self::Media => 203,
             Self::Test(id) => 10_000 + id,
+            Self::Hub => return HUB,
         };
         DcId(id.cast_signed())
     }
@@ -57,6 +66,7 @@ impl fmt::Display for Datacentre {
             Self::Main(id) => write!(f, "{id}"),
             Self::Media => f.write_str("203"),
             Self::Test(id) => write!(f, "test{id}"),
+            Self::Hub => f.write_str("hub"),
         }
     }
 }
@@ -76,6 +86,7 @@ impl FromStr for Datacentre {
     }
 }
 
+/// Telegram's own.
 const ALL: [Datacentre; 9] = [
     Datacentre::Main(1),
     Datacentre::Main(2),
@@ -192,6 +203,8 @@ mod tests {
             (-10_002, Datacentre::Test(2)),
             (0, Datacentre::Main(2)),
             (i16::MIN, Datacentre::Main(2)),
+            (HUB.0, Datacentre::Hub),
+            (-HUB.0, Datacentre::Main(2)),
         ] {
             assert_eq!(DcId(id).datacentre(), meant, "{id}");
         }

@@ -35,7 +35,7 @@ async fn carry(session: &Session, id: StreamId, wakes: &Wakes) -> Option<()> {
     let (source, port) = session.from;
     let datacentre = Some(opened.dc.datacentre());
     let cell = Cell { key: Some(session.key), port, protocol: Protocol::TelegramWeb, datacentre };
-    let meter = shared.tally.open(cell, source);
+    let meter = shared.meter(cell, source);
     let guest = Guest { key: session.key, opened, dress: None, early: Vec::new() };
     let found = Box::pin(knock::find(shared, speaker, Box::new(guest), &meter)).await?;
     let Way { line: speaker, upstream, mut upward } = found;

@@ -65,7 +65,7 @@ impl Questions {
         }
         let port = visitor.dialled.port();
         let cell = Cell { key: Some(key), port, protocol: Protocol::Doh, datacentre: None };
-        let meter = visitor.shared.tally.open(cell, visitor.source);
+        let meter = visitor.shared.meter(cell, visitor.source);
         *counted = Some((key, Arc::clone(&meter)));
         meter
     }

@@ -53,7 +53,8 @@ pub(super) async fn enter(
     let (token, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
     let key = visitor.keyring().behind(Doorway::Dns, token)?;
     visitor.is_known();
-    if rest != PATH {
+    // Where people are taken to Telegram alone, no name is looked up for them.
+    if rest != PATH || visitor.shared.gate().is_unvouched() {
         return Some(refused(request.method(), ""));
     }
     if !matches!(*request.method(), Method::GET | Method::POST) {

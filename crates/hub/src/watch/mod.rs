@@ -1,0 +1,165 @@
+//! The watch over endpoints: all that speaks for a block or against it is brought to [`crate::blocks`],
+//! and its verdicts to the clerk, who seats people elsewhere.
+//!
+//! ```text
+//! relays' heartbeats ──┐
+//! people at the doors ─┼─> Blocks, every ten seconds ─> verdict ─> Clerk::blocked, Clerk::gone
+//! outside checks ──────┘
+//! ```
+//!
+//! What was learned of an endpoint's traffic is in memory alone: after a restart it is learned again.
+
+mod book;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+use wire::fleet::Heartbeat;
+
+use crate::blocks::{Cause, Seconds, TICK, Verdict};
+use crate::clerk::{Clerk, Clock, Refused};
+use crate::office::Scope;
+use crate::seats::EndpointId;
+use book::Book;
+
+/// The watch begins at this second of its own clock: zero stands for "never" there.
+const BEGINNING: Seconds = 1000;
+
+/// For so many seconds people may bear out what only a relay says. Whoever sat there is suspected only if
+/// they do; so it is not done at once, which would leave nobody there who could.
+const BORNE_OUT: Seconds = 60;
+
+/// Watches.
+pub struct Watch {
+    clerk: Clerk,
+    book: Mutex<Book>,
+    /// Verdicts that wait for people to bear them out.
+    unconfirmed: Mutex<Vec<Verdict>>,
+    clock: Clock,
+    /// By that clock, in milliseconds.
+    began: u64,
+}
+
+impl Watch {
+    /// Over the endpoints of this clerk.
+    #[must_use]
+    pub fn new(clerk: Clerk, clock: Clock) -> Arc<Self> {
+        let began = clock();
+        let (book, unconfirmed) = Default::default();
+        Arc::new(Self { clerk, book, unconfirmed, clock, began })
+    }
+
+    /// A relay has told what it has counted.
+    pub fn heard(&self, heartbeat: &Heartbeat) {
+        self.book().heard(heartbeat, self.now());
+    }
+
+    /// The hub has asked an endpoint from outside.
+    pub fn asked(&self, endpoint: EndpointId, has_answered: bool) {
+        let now = self.now();
+        self.book().blocks.dialled(endpoint, has_answered, now);
+    }
+
+    /// What should be asked from outside without delay.
+    #[must_use]
+    pub fn suspects(&self) -> Vec<EndpointId> {
+        let now = self.now();
+        self.book().blocks.suspects(now)
+    }
+
+    /// Judges every [`TICK`] seconds, for as long as it is not dropped.
+    pub async fn run(self: Arc<Self>) {
+        let mut ticks = interval(Duration::from_secs(TICK));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.tick().await;
+        }
+    }
+
+    /// Judges what has come in the last [`TICK`] seconds, and has done what follows.
+    pub async fn tick(&self) {
+        for verdict in self.judge() {
+            // A clerk that has stopped follows nobody.
+            let _ = self.follow(verdict).await;
+        }
+        for verdict in self.overdue() {
+            let _ = self.cut(&verdict).await;
+        }
+    }
+
+    fn judge(&self) -> Vec<Verdict> {
+        let (relays, endpoints) = (self.clerk.relays(), self.clerk.endpoints());
+        let visits = self.clerk.visits();
+        let now = self.now();
+        let mut book = self.book();
+        book.follow(&relays, &endpoints, now);
+        visits.iter().for_each(|visit| book.met(visit, now));
+        book.blocks.tick(now)
+    }
+
+    async fn follow(&self, verdict: Verdict) -> Result<(), Refused> {
+        match verdict.cause {
+            Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_) => {}
+            Cause::Died(relay) => {
+                let relay = self.book().id(relay);
+                if let Some(relay) = relay {
+                    self.clerk.tell(relay, verdict.for_volunteer());
+                    self.clerk.gone(relay).await?;
+                }
+                return Ok(());
+            }
+            // No other seat would help.
+            Cause::Provider(_) | Cause::Country | Cause::Hub => return Ok(()),
+        }
+        if !verdict.is_confirmed {
+            self.unconfirmed().push(verdict);
+            return Ok(());
+        }
+        self.unconfirmed().retain_mut(|other| {
+            other.endpoints.retain(|id| !verdict.endpoints.contains(id));
+            !other.endpoints.is_empty()
+        });
+        self.cut(&verdict).await
+    }
+
+    /// Verdicts that rest on a relay's word alone, and that nobody has borne out in time.
+    fn overdue(&self) -> Vec<Verdict> {
+        let now = self.now();
+        self.unconfirmed().extract_if(.., |verdict| now >= verdict.noticed + BORNE_OUT).collect()
+    }
+
+    /// Has everybody seated elsewhere.
+    async fn cut(&self, verdict: &Verdict) -> Result<(), Refused> {
+        let scope = match verdict.cause {
+            Cause::Address(_) | Cause::Prefix(_) => Scope::Addresses,
+            _ => Scope::Ports,
+        };
+        for relay in self.book().relays(&verdict.endpoints) {
+            self.clerk.tell(relay, verdict.for_volunteer());
+        }
+        let (words, is_confirmed) = (self.words(verdict), verdict.is_confirmed);
+        self.clerk.blocked(&verdict.endpoints, scope, is_confirmed, &words).await.map(drop)
+    }
+
+    /// A verdict's words with an endpoint's address, and not its number, in them.
+    fn words(&self, verdict: &Verdict) -> String {
+        let said = verdict.to_string();
+        let Cause::Endpoint(id) = verdict.cause else { return said };
+        let at = self.book().address(id);
+        at.map_or(said.clone(), |at| said.replacen(&format!("endpoint {id}"), &at.to_string(), 1))
+    }
+
+    fn now(&self) -> Seconds {
+        BEGINNING + (self.clock)().saturating_sub(self.began) / 1000
+    }
+
+    fn unconfirmed(&self) -> MutexGuard<'_, Vec<Verdict>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

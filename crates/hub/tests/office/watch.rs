@@ -1,0 +1,164 @@
+//! What is done when an endpoint goes dark.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::hub::{Hub, Member, join_with};
+use ::hub::clerk::{EndpointView, Handout, Refresh};
+use ::hub::office::DoorId;
+use ::hub::seats::EndpointId;
+use ::hub::watch::Watch;
+use wire::fleet::{Capacity, Counted, Face, Health, Heartbeat, Standing};
+
+const NETWORK: u32 = 9198;
+/// So that people sit on all of them, many at one endpoint, with some room left.
+const SMALL: Capacity = Capacity { people: 15, monthly: 0, can_open: false };
+
+/// Ten seconds in which people come as ever everywhere, but at endpoints that are dark; all answer the
+/// hub itself, but those of relays that are dead.
+async fn ten_seconds(
+    hub: &Hub,
+    watch: &Watch,
+    relays: &mut [Member],
+    dark: &HashSet<EndpointId>,
+    dead: Option<usize>,
+) {
+    hub.clock.fetch_add(10_000, Ordering::Relaxed);
+    let endpoints = hub.clerk.endpoints();
+    for (place, relay) in relays.iter_mut().enumerate() {
+        let own = endpoints.iter().filter(|endpoint| endpoint.relay == relay.id);
+        let lives = dead != Some(place);
+        own.clone().for_each(|endpoint| watch.asked(endpoint.id, lives));
+        if lives {
+            let alive = own.filter(|endpoint| !dark.contains(&endpoint.id));
+            let count = |endpoint: &EndpointView| Counted {
+                port: endpoint.address.port(),
+                network: NETWORK,
+                connections: 6,
+            };
+            watch.heard(&heartbeat(relay, alive.map(count).collect()));
+        }
+    }
+    watch.tick().await;
+}
+
+fn heartbeat(relay: &mut Member, counted: Vec<Counted>) -> Heartbeat {
+    relay.number += 1;
+    Heartbeat {
+        relay: relay.id,
+        number: relay.number,
+        order: relay.order,
+        seats: relay.seats,
+        standing: Standing::Carrying,
+        capacity: SMALL,
+        face: Face::default(),
+        health: Health::default(),
+        over: 10_000,
+        counted,
+        abroad: Vec::new(),
+        version: "1".into(),
+    }
+}
+
+/// What somebody has now.
+fn now_has(hub: &Hub, given: &Handout) -> Handout {
+    match hub.clerk.refresh(&given.ticket, Some(&given.version)).expect("is known") {
+        Refresh::Same => given.clone(),
+        Refresh::Changed(handout) => handout,
+    }
+}
+
+fn is_at(given: &Handout, endpoint: &EndpointView) -> bool {
+    given.links.first().is_some_and(|link| {
+        let server = endpoint.address.ip().to_string();
+        link.server == server && link.port.get() == endpoint.address.port()
+    })
+}
+
+/// Six relays, people on them, and an hour that was as ever.
+async fn world(hub: &Hub, watch: &Arc<Watch>) -> (Vec<Member>, Vec<Handout>) {
+    let mut relays = Vec::new();
+    for number in 1..=6 {
+        relays.push(join_with(&hub.clerk, number, SMALL).await);
+    }
+    let mut given = Vec::new();
+    for person in 0..60 {
+        let given_now = hub.clerk.give(DoorId::OFFICE, [person; 16], Some(NETWORK)).await;
+        given.push(given_now.expect("a seat"));
+    }
+    for _ in 0..360 {
+        ten_seconds(hub, watch, &mut relays, &HashSet::new(), None).await;
+    }
+    assert!(hub.clerk.blocks().is_empty(), "nothing was blocked");
+    (relays, given)
+}
+
+#[tokio::test]
+async fn people_of_an_endpoint_that_goes_dark_are_seated_elsewhere_when_they_say_so() {
+    goes_dark(true).await;
+}
+
+#[tokio::test]
+async fn they_are_also_if_only_its_relay_says_so_and_nobody_is_blamed() {
+    goes_dark(false).await;
+}
+
+async fn goes_dark(people_say_so: bool) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = Hub::open(dir.path()).await;
+    let tells = hub.clock.clone();
+    let watch = Watch::new(hub.clerk.clone(), Arc::new(move || tells.load(Ordering::Relaxed)));
+    let (mut relays, given) = world(&hub, &watch).await;
+    let endpoints = hub.clerk.endpoints();
+    let dark = *endpoints.iter().max_by_key(|endpoint| endpoint.people).expect("endpoints");
+    let given: Vec<Handout> = given.iter().map(|given| now_has(&hub, given)).collect();
+    let cut_off: Vec<&Handout> = given.iter().filter(|given| is_at(given, &dark)).collect();
+    assert!(cut_off.len() >= 2, "{} people", cut_off.len());
+    for given in cut_off.iter().filter(|_| people_say_so) {
+        hub.clerk.report(&given.ticket, false).await.expect("heard");
+    }
+    let all = HashSet::from([dark.id]);
+    let mut ticks = 0;
+    while hub.clerk.blocks().is_empty() && ticks < 30 {
+        ten_seconds(&hub, &watch, &mut relays, &all, None).await;
+        ticks += 1;
+    }
+    let blocks = hub.clerk.blocks();
+    let [block] = blocks.as_slice() else { panic!("after {ticks} ticks: {blocks:?}") };
+    assert!(block.endpoints == 1 && block.people >= cut_off.len(), "{block:?}");
+    assert!(block.cause.contains(&dark.address.to_string()), "{block:?}");
+    assert_eq!(block.cause.contains("nobody is blamed"), !people_say_so, "{block:?}");
+    for given in cut_off {
+        assert!(!is_at(&now_has(&hub, given), &dark), "still there");
+    }
+    let relay = relays.iter_mut().find(|relay| relay.id == dark.relay).expect("its relay");
+    let beat = hub.clerk.heartbeat(&relay.beat(), dark.address.ip()).await.expect("heard");
+    let order = hub.clerk.order(&beat, Duration::from_secs(5)).await.expect("news");
+    let order = order.open(&hub.clerk.signer(), relay.id).expect("the fleet's");
+    assert!(order.words.iter().any(|word| word.contains("no longer reached")), "{order:?}");
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_that_answers_nobody_is_dead_and_nothing_is_called_blocked() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let hub = Hub::open(dir.path()).await;
+    let tells = hub.clock.clone();
+    let watch = Watch::new(hub.clerk.clone(), Arc::new(move || tells.load(Ordering::Relaxed)));
+    let (mut relays, given) = world(&hub, &watch).await;
+    for _ in 0..12 {
+        ten_seconds(&hub, &watch, &mut relays, &HashSet::new(), Some(0)).await;
+    }
+    let views = hub.clerk.relays();
+    let gone: Vec<bool> = views.iter().map(|report| report.view.relay.is_gone).collect();
+    assert_eq!(gone, [true, false, false, false, false, false]);
+    assert!(hub.clerk.blocks().is_empty(), "{:?}", hub.clerk.blocks());
+    let server = views[0].view.relay.address.to_string();
+    for given in &given {
+        let now = now_has(&hub, given);
+        assert!(!now.links.is_empty() && now.links.iter().all(|link| link.server != server));
+    }
+    hub.stop().await;
+}
