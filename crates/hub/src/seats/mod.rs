@@ -106,6 +106,7 @@ mod relays;
 mod risk;
 mod snapshot;
 mod state;
+mod welcome;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ use super::Hours;
 use super::relays::{Relay, Unit};
 use super::risk::cleared;
 use super::state::{Move, NOWHERE, RelayId, Seats, Use, single};
+use super::welcome::Welcome;
 
 /// How often what is believed of newcomers is worked out anew.
 const CENSUS: Hours = 1.0;
@@ -64,6 +65,7 @@ impl Seats {
                 free.swap_remove(place);
             }
         }
+        let is_ample = plan.tests >= groups.len() && plan.pools.is_empty();
         let mut rest = Vec::new();
         for (place, group) in groups.into_iter().enumerate() {
             let endpoint = (place < plan.tests)
@@ -92,12 +94,16 @@ impl Seats {
         let last = self.pool(&last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
-        self.stay(left);
+        let is_ample = is_ample && !self.stay(left);
         // Where they stay, there may be room for others.
         let waiting = std::mem::take(&mut self.waiting);
         let mut rest = &waiting[..];
         self.join(&mut rest, Use::Pool, now, &mut moves);
         self.waiting = rest.to_vec();
+        if !is_ample || !self.waiting.is_empty() {
+            free.clear();
+        }
+        self.welcome = Welcome::new(limit, free);
         moves
     }
 
