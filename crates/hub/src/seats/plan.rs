@@ -94,13 +94,13 @@ impl Seats {
         let last = self.pool(&last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
-        let is_ample = is_ample && !self.stay(left);
         // Where they stay, there may be room for others.
+        let has_stayed = self.stay(left);
         let waiting = std::mem::take(&mut self.waiting);
         let mut rest = &waiting[..];
         self.join(&mut rest, Use::Pool, now, &mut moves);
         self.waiting = rest.to_vec();
-        if !is_ample || !self.waiting.is_empty() {
+        if has_stayed || !is_ample || !self.waiting.is_empty() {
             free.clear();
         }
         self.welcome = Welcome::new(limit, free);

@@ -103,7 +103,8 @@ mod tests {
         for id in came {
             let at = seats.seat(id).expect("a seat");
             let risk: f64 = seats.members(at).iter().map(|&id| seats.risk(id)).sum();
-            assert!(risk <= limit + 1e-6, "{risk} where {limit} is the most");
+            let is_alone = seats.members(at).len() == 1;
+            assert!(is_alone || risk <= limit + 1e-6, "{risk} where {limit} is the most");
             assert!(seats.endpoints[&at].is_new);
         }
         assert!(seats.is_sound());
