@@ -159,6 +159,12 @@ pub(crate) struct Access {
     pub cleartext: bool,
 }
 
+impl From<&Key> for Access {
+    fn from(key: &Key) -> Self {
+        Self { id: key.id, form: key.form, cleartext: key.cleartext }
+    }
+}
+
 /// What a key's owner is sent.
 #[derive(Clone, Serialize, Debug)]
 #[serde(untagged)]
@@ -239,7 +245,7 @@ impl LinkMaker {
     }
 
     pub(crate) fn links(&self, key: &Key) -> anyhow::Result<Links> {
-        self.links_of(Access { id: key.id, form: key.form, cleartext: key.cleartext })
+        self.links_of(key.into())
     }
 
     pub(crate) fn links_of(&self, access: Access) -> anyhow::Result<Links> {

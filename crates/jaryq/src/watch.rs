@@ -28,6 +28,8 @@ use crate::supervisor::Supervisor;
 /// How often the relay looks whether keys were made or revoked.
 const CHECK: Duration = Duration::from_millis(250);
 const TICKS_A_SECOND: u64 = 4;
+/// Every how many seconds it looks how much it has carried.
+const STAND: u64 = 2;
 /// How long it waits for the store, which may be busy with something else on a slow disk.
 const BUSY: Duration = Duration::from_secs(1);
 
@@ -165,9 +167,11 @@ impl Watch<'_> {
             }
             if tick.is_multiple_of(TICKS_A_SECOND) {
                 self.reload_if_due().await;
-                if let Err(error) = self.stand().await {
-                    tell("state", &format!("{error:#}"), self.printer.is_json());
-                }
+            }
+            if tick.is_multiple_of(TICKS_A_SECOND * STAND)
+                && let Err(error) = self.stand().await
+            {
+                tell("state", &format!("{error:#}"), self.printer.is_json());
             }
             if tick.is_multiple_of(TICKS_A_SECOND)
                 && let Some(trouble) = self.doors.tend()

@@ -1,6 +1,8 @@
 //! A client of a relay that does what no app can be made to do: read slowly, write byte by byte,
 //! ask for gigabytes, and come two hundred times at once. It takes the same links as the apps.
 
+mod inside;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 

@@ -456,6 +456,9 @@ pub(crate) fn jaryq(limits: &[String], arguments: &[&str], state: &Path) -> Resu
         "EGRESS_PORTS",
         "METRICS",
         "JOIN",
+        "MONTHLY_TRAFFIC",
+        "MONTHLY_MONEY",
+        "PRICE_PER_TB",
         "HOME",
         "PASSPHRASE_FILE",
     ] {

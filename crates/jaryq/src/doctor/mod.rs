@@ -40,7 +40,7 @@ use wire::mtproto::{Datacentres, ProxyLink, ProxySecret, ServerName};
 
 use crate::address;
 use crate::config::Config;
-use crate::face::{Face, LinkMaker, Links};
+use crate::face::{Access, Face, LinkMaker, Links};
 use crate::key;
 use crate::print::Printer;
 use crate::running::Running;
@@ -141,8 +141,15 @@ async fn admit(
     let web = |key: &&Key| face.house.is_some() && key.form == Form::Web;
     let telegram = asked.as_ref().filter(web).or_else(|| of(Form::Telegram));
     let telegram = telegram.or_else(|| first(Form::Web).filter(web));
+    let telegram = telegram.map(Access::from);
+    // In a fleet, people have seats in place of keys.
+    let telegram = telegram.or(store.seated().await?.seats().next().map(|seat| Access {
+        id: seat.key,
+        form: Form::Telegram,
+        cleartext: false,
+    }));
     let links = match telegram.filter(|_| !face.ports.is_empty()) {
-        Some(key) => links(&maker, key)?,
+        Some(access) => links(&maker, access)?,
         None => Vec::new(),
     };
     let in_clear = of(Form::Web).filter(|key| key.cleartext).or_else(|| {
@@ -180,8 +187,8 @@ async fn admit(
 }
 
 /// A key's links, as they are printed.
-fn links(maker: &LinkMaker, key: &Key) -> anyhow::Result<Vec<Link>> {
-    let links = match maker.links(key)? {
+fn links(maker: &LinkMaker, access: Access) -> anyhow::Result<Vec<Link>> {
+    let links = match maker.links_of(access)? {
         Links::Telegram(links) => *links,
         Links::Web(links) => match links.own {
             Some(own) => own.telegram,

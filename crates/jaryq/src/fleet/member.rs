@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ports::Mode;
-use relay::{CourseSettings, Fleet, Relay};
+use relay::{CourseSettings, Fleet, Keys, Relay};
 use serde::{Deserialize, Serialize};
 use store::{Membership, Seated, Store};
 use tokio::sync::{mpsc, watch};
@@ -176,6 +176,9 @@ impl Member {
 impl Watch<'_> {
     /// What the relay does at the moment.
     pub(crate) fn standing(&mut self) -> Standing {
+        if self.member.is_none() && self.config.allowance.0.is_none() {
+            return Standing::Carrying;
+        }
         let carried = self.month.carried();
         if let Some(member) = &self.member {
             member.signs.set_carried(carried);
@@ -266,6 +269,8 @@ impl Watch<'_> {
     pub(crate) async fn follow_volunteer(&mut self) -> anyhow::Result<bool> {
         let Some(member) = &mut self.member else { return Ok(true) };
         if self.store.membership().await?.is_none_or(|it| it.relay != member.membership.relay) {
+            self.relay.set_keys(Keys::default());
+            tell("left", "this relay has left its fleet", self.printer.is_json());
             return Ok(false);
         }
         member.is_paused = is_paused(&self.store).await?;
