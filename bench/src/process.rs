@@ -37,6 +37,15 @@ impl Tree {
         self.sum(pss_of)
     }
 
+    /// The most memory that its leader had in RAM at a time, in bytes.
+    pub(crate) fn peak(self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        let none = || Error::Unexpected("a program without memory".to_owned());
+        kib.map(|kib| kib * 1024.0).ok_or_else(none)
+    }
+
     /// How many bytes the pipes that it has open can hold at most.
     pub(crate) fn pipes(self) -> Result<f64> {
         let mut all = BTreeMap::new();

@@ -30,7 +30,7 @@ pub(crate) const FAR_DOWN: u64 = 48;
 pub(crate) const FAR_UP: u64 = 16;
 /// Until what was opened or closed has come to rest.
 pub(crate) const REST: Duration = Duration::from_secs(2);
-const MIB: f64 = 1_048_576.0;
+pub(crate) const MIB: f64 = 1_048_576.0;
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]

@@ -61,7 +61,7 @@ pub(super) fn measure(scene: &Scene, rivals: &Rivals, page: &mut Page) -> Result
                 let (right, wrong) = judge(&search, name == LEADS);
                 table.add(&format!("{name}: {OURS}"), "said to be open and are", right as f64);
                 table.add(&format!("{name}: {OURS}"), FALSE, wrong as f64);
-                table.add(&format!("{name}: {OURS}"), "time: s", search.took.as_secs_f64());
+                table.add(&format!("{name}: {OURS}"), "time: s", search.spent.took.as_secs_f64());
                 all_false += wrong as f64;
             }
             Err(error) => page.failures.push(format!("{name}: {error}")),
@@ -74,7 +74,7 @@ pub(super) fn measure(scene: &Scene, rivals: &Rivals, page: &mut Page) -> Result
             let right = look.open.iter().filter(|port| TCP.contains(port)).count();
             table.add(&who, "said to be open and are", right as f64);
             table.add(&who, FALSE, (look.open.len() - right) as f64);
-            table.add(&who, "time: s", look.took.as_secs_f64());
+            table.add(&who, "time: s", look.spent.took.as_secs_f64());
         }
         drop(censor);
     }

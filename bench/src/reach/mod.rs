@@ -7,6 +7,7 @@
 //! | `sweep` | all ports, where nothing in between remembers anything |
 //! | `far` | until the first crack, over 200 ms |
 //! | `rough` | where packets are lost, and on a busy machine |
+//! | `open` | where nothing is cut, and the relay's door is narrow |
 //! | `boxes` | where something answers in a relay's name |
 //! | `told_apart` | where something begins, and is stopped |
 //! | `newcomer` | with others' reports, most of them lies: a simulation |
@@ -16,6 +17,7 @@
 mod boxes;
 mod far;
 mod newcomer;
+mod open;
 mod ours;
 mod page;
 mod rivals;
@@ -26,6 +28,8 @@ mod sweep;
 mod told_apart;
 
 use std::path::PathBuf;
+
+use clap::builder::ArgPredicate;
 
 use crate::machine;
 
@@ -73,8 +77,8 @@ pub(crate) struct Options {
     #[arg(long)]
     quick: bool,
 
-    /// Write the report to this file
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results/reach.md"), default_value_if("quick", "true", None))]
+    /// Write the report to this file; one of some parts only where a file is named
+    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/results/reach.md"), default_value_ifs([("quick", ArgPredicate::Equals("true".into()), None), ("only", ArgPredicate::IsPresent, None)]))]
     pub(crate) write: Option<PathBuf>,
 }
 
@@ -87,6 +91,8 @@ enum Part {
     Far,
     /// Loss, and a busy machine
     Rough,
+    /// Nothing is cut
+    Open,
     /// What is left in a home's router
     Router,
     /// Boxes that answer in a relay's name
@@ -147,6 +153,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     if wants(Part::Rough) {
         let seeds = if options.long { 100 } else { rounds as u64 };
         rough::measure(&scene, seeds, rounds, &mut page)?;
+    }
+    if wants(Part::Open) {
+        open::measure(&scene, &mut page)?;
     }
     if wants(Part::Boxes) {
         boxes::measure(&scene, &rivals, &mut page)?;

@@ -11,7 +11,7 @@ use lab::{Error, Host, Result};
 use serde_json::Value;
 use wire::echo::Transport;
 
-use super::rivals::{children, end};
+use super::rivals::{Spent, children, end};
 use super::scene::{NOBODY, Scene};
 
 /// Receipts: of a search, and of the day before.
@@ -23,9 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// What came of one search.
 #[derive(Debug)]
 pub(super) struct Search {
-    /// Of the whole program, from its start to its end.
-    pub(super) took: Duration,
-    pub(super) cpu: Duration,
+    pub(super) spent: Spent,
     /// From the first question until a crack was verified, as it says itself.
     pub(super) first: Option<Duration>,
     /// How many candidates had been asked then.
@@ -61,14 +59,20 @@ impl<'a> Searcher<'a> {
 
     /// Lets the relay answer once, and keeps its receipt.
     pub(super) fn introduce(scene: &Scene) -> Result {
-        Searcher::of(scene).search(&["--enough", "1"])?;
-        std::fs::copy(scene.folder.join(FRESH), scene.folder.join(KNOWN))?;
+        let searcher = Searcher::of(scene);
+        searcher.search(&["--enough", "1"])?;
+        std::fs::copy(searcher.fresh(), scene.folder.join(KNOWN))?;
         Ok(())
+    }
+
+    /// Where this one's receipts go.
+    fn fresh(&self) -> PathBuf {
+        self.scene.folder.join(format!("{FRESH}-{}", self.from.v4()))
     }
 
     /// The receipts with which a search begins, in a file of its own.
     fn receipts(&self) -> Result<PathBuf> {
-        let (file, known) = (self.scene.folder.join(FRESH), self.scene.folder.join(KNOWN));
+        let (file, known) = (self.fresh(), self.scene.folder.join(KNOWN));
         let receipts = if self.knows { std::fs::read(known)? } else { Vec::new() };
         std::fs::write(&file, receipts)?;
         chown(&file, Some(NOBODY), Some(NOBODY))?;
@@ -94,17 +98,17 @@ impl<'a> Searcher<'a> {
         let before = children()?;
         let start = Instant::now();
         let mut child = from.spawn(command)?;
-        let ended = end(&mut child, start + PATIENCE)?;
+        let (ended, peak) = end(&mut child, start + PATIENCE)?;
         let took = start.elapsed();
         let cpu = children()?.saturating_sub(before);
         if !ended {
             return Err(Error::Unexpected("the search did not end".to_owned()));
         }
-        read(&out, took, cpu)
+        read(&out, Spent { took, cpu, peak })
     }
 }
 
-fn read(out: &Path, took: Duration, cpu: Duration) -> Result<Search> {
+fn read(out: &Path, spent: Spent) -> Result<Search> {
     let printed = std::fs::read_to_string(out)?;
     let parse = |line: &str| {
         serde_json::from_str::<Value>(line)
@@ -121,8 +125,7 @@ fn read(out: &Path, took: Duration, cpu: Duration) -> Result<Search> {
     };
     let cracks = summary["cracks"].as_array().into_iter().flatten().filter_map(crack).collect();
     Ok(Search {
-        took,
-        cpu,
+        spent,
         first: summary["first_ms"].as_u64().map(Duration::from_millis),
         asked_before: summary["asked_before_first"].as_u64().unwrap_or_default(),
         cracks,

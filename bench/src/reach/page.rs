@@ -164,6 +164,9 @@ the kernel counts first packets by port before that rule. Those to the ten ports
 from its first packet on; the whole map, of the whole program.
 - Loss: of all packets, each way, by a program on the border, with another seed each time. Busy: four shells \
 that only count, on the same cores.
+- Nothing is cut: no rule at the border, and over 200 ms a program that holds packets. Each search has a bundle \
+of its own, since a relay answers 150,000 questions of one in ten minutes. Somebody else at the same provider \
+begins to search quietly 0.7 s after it.
 - Boxes: programs on the border. They answer for all ports but the ten, and are slower than a border's own \
 machines, which shows in the times; nobody's rate was changed for that.
 - Told apart: every candidate of the relay with six ports is looked at, and is right if both what happened \

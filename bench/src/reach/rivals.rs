@@ -31,11 +31,19 @@ pub(super) enum Rival {
     RustScan,
 }
 
+/// What a program took, from its start to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Spent {
+    pub(super) took: Duration,
+    pub(super) cpu: Duration,
+    /// The most memory that it had, in bytes.
+    pub(super) peak: f64,
+}
+
 /// What came of one look.
 #[derive(Debug)]
 pub(super) struct Look {
-    pub(super) took: Duration,
-    pub(super) cpu: Duration,
+    pub(super) spent: Spent,
     pub(super) ended: bool,
     /// What it says is open.
     pub(super) open: BTreeSet<u16>,
@@ -130,11 +138,11 @@ impl Rival {
         let stdout = child.stdout.take();
         let reader = thread::spawn(move || read(stdout));
         let patience = if self.is_slow() { MORE_PATIENCE } else { PATIENCE };
-        let ended = end(&mut child, start + patience)?;
+        let (ended, peak) = end(&mut child, start + patience)?;
         let took = start.elapsed();
         let printed = reader.join().map_err(|_| Error::Unexpected("no output".to_owned()))?;
         let cpu = children()?.saturating_sub(before);
-        Ok(Look { took, cpu, ended, open: self.open(&printed) })
+        Ok(Look { spent: Spent { took, cpu, peak }, ended, open: self.open(&printed) })
     }
 }
 
@@ -145,16 +153,19 @@ fn read(stdout: Option<ChildStdout>) -> String {
     String::from_utf8_lossy(&printed).into_owned()
 }
 
-/// Waits for the end of a program, or ends it; whether it ended by itself.
-pub(super) fn end(child: &mut Child, until: Instant) -> Result<bool> {
+/// Waits for the end of a program, or ends it; whether it ended by itself, and how much memory it had
+/// at most, in bytes.
+pub(super) fn end(child: &mut Child, until: Instant) -> Result<(bool, f64)> {
+    let mut peak = 0.0;
     loop {
         if child.try_wait()?.is_some() {
-            return Ok(true);
+            return Ok((true, peak));
         }
+        peak = Tree::of(child).peak().unwrap_or(peak);
         if Instant::now() > until {
             Tree::of(child).kill();
             child.wait()?;
-            return Ok(false);
+            return Ok((false, peak));
         }
         thread::sleep(Duration::from_millis(5));
     }

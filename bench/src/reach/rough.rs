@@ -13,6 +13,7 @@ use super::{TCP, UDP};
 use crate::process::Tree;
 use crate::report::Limit;
 use crate::tell;
+use crate::visit::MIB;
 
 /// How many programs that do nothing but run, for two cores.
 const LOOPS: usize = 4;
@@ -23,6 +24,7 @@ const BUSY: &str = "four busy loops beside it";
 const SHARE: &str = "found: % of open ports";
 const FALSE: &str = "said to be open and are not";
 const TIME: &str = "time: s";
+const MEMORY: &str = "memory at most: MiB";
 
 /// So many seeds of loss, and so many rounds of business.
 pub(super) fn measure(scene: &Scene, seeds: u64, rounds: usize, page: &mut Page) -> Result {
@@ -47,6 +49,8 @@ pub(super) fn measure(scene: &Scene, seeds: u64, rounds: usize, page: &mut Page)
         let share = table.mean(who, SHARE);
         page.goal(&format!("{who}: open ports found"), Limit::AtLeast(least), " %", share);
     }
+    let peak = table.worst(MEMORY, f64::max);
+    page.goal("the same, the most memory that a search took", Limit::AtMost(64.0), " MiB", peak);
     page.section("Rough conditions", &table);
     Ok(())
 }
@@ -57,7 +61,8 @@ fn add(table: &mut Table, who: &str, search: &Search) {
     let right = search.cracks.iter().filter(|crack| all.contains(crack)).count();
     table.add(who, SHARE, 100.0 * right as f64 / all.len() as f64);
     table.add(who, FALSE, (search.cracks.len() - right) as f64);
-    table.add(who, TIME, search.took.as_secs_f64());
+    table.add(who, TIME, search.spent.took.as_secs_f64());
+    table.add(who, MEMORY, search.spent.peak / MIB);
 }
 
 /// Programs that only use the processor, until this is dropped.

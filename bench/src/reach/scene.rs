@@ -29,6 +29,8 @@ pub(super) struct Scene {
     pub(super) provider: Provider,
     /// At the provider, with nothing in between.
     pub(super) user: Host,
+    /// Somebody else there.
+    pub(super) other: Host,
     /// The same behind a home's box, and that box.
     pub(super) at_home: Host,
     pub(super) home: Home,
@@ -59,6 +61,7 @@ impl Scene {
         let lab = Lab::new()?;
         let provider = Provider::on(&lab, "provider").start()?;
         let user = provider.phone("user")?;
+        let other = provider.phone("other")?;
         let home = provider.home("home")?;
         let at_home = home.host("laptop")?;
         let relays = SERVERS
@@ -67,7 +70,7 @@ impl Scene {
             .collect::<Result<Vec<_>>>()?;
         let folder = user.folder()?;
         chown(&folder, Some(NOBODY), Some(NOBODY))?;
-        let scene = Self { _lab: lab, provider, user, at_home, home, relays, jaryq, folder };
+        let scene = Self { _lab: lab, provider, user, other, at_home, home, relays, jaryq, folder };
         for number in 0..scene.relays.len() {
             scene.make_bundle(number)?;
         }
@@ -84,9 +87,11 @@ impl Scene {
         self.folder.join(format!("bundle-{number}"))
     }
 
-    /// Has a relay's owner make a bundle, and the user trust it.
-    fn make_bundle(&self, number: usize) -> Result {
+    /// Has a relay's owner make a bundle, in the place of the one before, and the user trust it.
+    pub(super) fn make_bundle(&self, number: usize) -> Result {
         let file = self.bundle(number);
+        // No command overwrites one.
+        let _ = fs::remove_file(&file);
         let Relay { host, state, .. } = &self.relays[number];
         let mut make = Command::new(&self.jaryq);
         make.args(["bundle", "make", "--json", "--output"]).arg(&file).arg("--state").arg(state);

@@ -12,6 +12,7 @@ use super::scene::Scene;
 use super::{Rivals, TCP, UDP};
 use crate::report::Limit;
 use crate::tell;
+use crate::visit::MIB;
 
 const OURS: &str = "jaryq, TCP, no privileges";
 const RAW: &str = "jaryq, TCP, raw packets";
@@ -19,6 +20,7 @@ const DATAGRAMS: &str = "jaryq, UDP, no privileges";
 
 const TIME: &str = "time: s";
 const CPU: &str = "CPU: s";
+const MEMORY: &str = "memory at most: MiB";
 const FOUND: &str = "found, of 5";
 const FALSE: &str = "said to be open and are not";
 const SENT: &str = "first packets";
@@ -64,8 +66,9 @@ pub(super) fn measure(
             tell(&format!("round {} of {rounds}: {who}", round + 1));
             let meter = scene.meter(Transport::Tcp)?;
             let look = rival.look(program, &scene.user, scene.server())?;
-            table.add(who, TIME, look.took.as_secs_f64());
-            table.add(who, CPU, look.cpu.as_secs_f64());
+            table.add(who, TIME, look.spent.took.as_secs_f64());
+            table.add(who, CPU, look.spent.cpu.as_secs_f64());
+            table.add(who, MEMORY, look.spent.peak / MIB);
             let right = look.open.iter().filter(|port| TCP.contains(port)).count();
             table.add(who, FOUND, right as f64);
             table.add(who, FALSE, (look.open.len() - right) as f64);
@@ -98,8 +101,9 @@ pub(super) fn measure(
 
 fn add(table: &mut Table, who: &str, transport: Transport, search: &Search) {
     let open: &[u16] = if transport == Transport::Tcp { &TCP } else { &UDP };
-    table.add(who, TIME, search.took.as_secs_f64());
-    table.add(who, CPU, search.cpu.as_secs_f64());
+    table.add(who, TIME, search.spent.took.as_secs_f64());
+    table.add(who, CPU, search.spent.cpu.as_secs_f64());
+    table.add(who, MEMORY, search.spent.peak / MIB);
     let right = search.cracks.iter().filter(|(of, port)| *of == transport && open.contains(port));
     let right = right.count();
     table.add(who, FOUND, right as f64);

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Context;
 use fast_qr::qr::QRCodeError;
 use fast_qr::{ECL, QRBuilder};
+use serde::Serialize;
 use serde_json::{Value, json};
 use store::Key;
 
@@ -19,6 +20,26 @@ const NOTHING: &str = "This key is for a relay with a website of its own, and th
 pub(crate) struct Printer {
     json: bool,
     terminal: bool,
+}
+
+/// JSON objects that are printed together, where there are thousands in a moment.
+#[derive(Default)]
+pub(crate) struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Adds one, which is anything that JSON can hold.
+    pub(crate) fn add(&mut self, object: &impl Serialize) {
+        let length = self.0.len();
+        match serde_json::to_writer(&mut self.0, object) {
+            Ok(()) => self.0.push(b'\n'),
+            Err(_) => self.0.truncate(length),
+        }
+    }
+
+    /// Whether it is time to print them.
+    pub(crate) fn is_much(&self) -> bool {
+        self.0.len() >= 64 << 10
+    }
 }
 
 impl Printer {
@@ -49,6 +70,12 @@ impl Printer {
     /// Prints one JSON object.
     pub(crate) fn object(&self, object: &Value) {
         self.line(object.to_string());
+    }
+
+    /// Prints what was gathered, by one call of the system.
+    pub(crate) fn lines(&self, lines: &mut Lines) {
+        let _ = io::stdout().write_all(&lines.0);
+        lines.0.clear();
     }
 
     /// Something that went wrong without being an error of the command.

@@ -24,7 +24,7 @@
 //! | `ladder` | 64 KiB both ways, and a minute later |
 //! | [`verdict`] | what was met |
 //! | [`search`] | the story |
-//! | `asking`, `batch`, `mail`, `probe`, `stop` | what they share |
+//! | `asking`, `batch`, `deadlines`, `door`, `mail`, `probe`, `stop` | what they share |
 //!
 //! A port counts as found when the relay has answered a question that nobody else can answer, said
 //! that it was reached at this very port, and 64 KiB have gone up and come down. That something
@@ -34,6 +34,8 @@
 
 mod asking;
 mod batch;
+mod deadlines;
+mod door;
 mod ladder;
 mod mail;
 pub mod order;

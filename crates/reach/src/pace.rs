@@ -117,7 +117,8 @@ impl Pace {
         match self.kind {
             Kind::Quiet if self.entries.len() >= ENTRIES => self.entries.first().max(now),
             Kind::Quiet => self.next.max(now),
-            Kind::Loud { .. } => self.next.max(now) + Duration::from_micros(500),
+            // Some at a time: to wake up costs more than to send one.
+            Kind::Loud { .. } => (self.next + Duration::from_micros(500)).max(now),
         }
     }
 }

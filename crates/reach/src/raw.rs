@@ -19,6 +19,8 @@ use wire::ctr::Ctr;
 use wire::echo::Transport;
 
 use crate::batch::{BATCH, Incoming, send_all};
+use crate::deadlines::Deadlines;
+use crate::door::Door;
 use crate::mail::Mail;
 use crate::probe::{Ask, Met, Outcome};
 use crate::target::Road;
@@ -50,11 +52,20 @@ struct Sender {
     sources: HashMap<Ipv4Addr, Ipv4Addr>,
 }
 
-/// What is out, first to last.
-#[derive(Default)]
+/// What is out.
 struct Out {
-    asked: HashMap<u64, (Ask, Instant)>,
-    deadlines: VecDeque<(Instant, u64)>,
+    asked: HashMap<u64, Waiting>,
+    deadlines: Deadlines<u64>,
+    /// A SYN that is accepted takes a place in the kernel of the relay until our RST has come there: a
+    /// flood of them where nothing is cut would keep out everybody else.
+    door: Door<u64>,
+}
+
+struct Waiting {
+    ask: Ask,
+    sent: Instant,
+    /// Whether it may still be on its way to the door, or there.
+    at_door: bool,
 }
 
 /// A raw socket. Who opens it before a search can give up, before anything is read, what it takes.
@@ -106,7 +117,11 @@ impl Engine {
         let _ = self.socket.attach_filter(&only_to(sender.port));
         let roads: HashMap<IpAddr, Arc<Road>> =
             self.targets.roads().iter().map(|road| (road.ip, Arc::clone(road))).collect();
-        let mut out = Out::default();
+        let mut out = Out {
+            asked: HashMap::new(),
+            deadlines: Deadlines::default(),
+            door: Door::new(usize::MAX),
+        };
         let mut waiting: VecDeque<Ask> = VecDeque::new();
         let mut done = Vec::new();
         let mut incoming = Incoming::default();
@@ -117,7 +132,11 @@ impl Engine {
             for _ in 0..A_TURN {
                 self.send(&sender, &mut waiting, &mut out, &mut done);
             }
-            let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
+            let sleep = match (waiting.is_empty(), out.door.has_room()) {
+                (true, _) => out.deadlines.until_next(),
+                (false, true) => Duration::ZERO,
+                (false, false) => out.deadlines.until_next().min(out.door.until_next()),
+            };
             self.mail.sleep(std::iter::once(&*self.socket), sleep)?;
             let before = Instant::now();
             loop {
@@ -127,7 +146,7 @@ impl Engine {
                     let Some((spot, flags)) = sender.read(road, packet) else { continue };
                     let met =
                         if flags & RST != 0 { Met::Other(Verdict::Refused) } else { Met::Accepted };
-                    if let Some((ask, sent)) = out.asked.remove(&spot.key()) {
+                    if let Some((ask, sent)) = out.heard(&spot, flags & RST == 0) {
                         done.push(outcome(ask, sent, Some(sent.elapsed()), met));
                     }
                 }
@@ -135,6 +154,7 @@ impl Engine {
                     break;
                 }
             }
+            out.make_room(before);
             out.expire(before, &mut done);
             if !self.mail.tell(&mut done) {
                 return Ok(());
@@ -149,7 +169,8 @@ impl Engine {
         out: &mut Out,
         done: &mut Vec<Outcome>,
     ) {
-        let batch: Vec<Ask> = waiting.drain(..waiting.len().min(BATCH)).collect();
+        let batch: Vec<Ask> =
+            waiting.drain(..waiting.len().min(BATCH).min(out.door.room())).collect();
         if batch.is_empty() {
             return;
         }
@@ -249,25 +270,43 @@ fn checksum(from: Ipv4Addr, to: Ipv4Addr, segment: &[u8; HEADER]) -> u16 {
 
 impl Out {
     fn put(&mut self, ask: Ask, sent: Instant) {
-        self.deadlines.push_back((sent + ask.hold, ask.spot.key()));
-        self.asked.insert(ask.spot.key(), (ask, sent));
+        let key = ask.spot.key();
+        self.deadlines.put(sent, ask.hold, key);
+        self.door.approach(sent, key);
+        self.asked.insert(key, Waiting { ask, sent, at_door: true });
     }
 
-    fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
-        while let Some((deadline, key)) = self.deadlines.front() {
-            if *deadline > drained {
-                return;
+    /// What was asked there, and when.
+    fn heard(&mut self, spot: &Spot, is_accepted: bool) -> Option<(Ask, Instant)> {
+        let Waiting { ask, sent, at_door } = self.asked.remove(&spot.key())?;
+        if at_door {
+            self.door.leave();
+        }
+        self.door.took(sent.elapsed());
+        self.door.learn(is_accepted);
+        Some((ask, sent))
+    }
+
+    /// Whatever should have been heard of by now makes room.
+    fn make_room(&mut self, now: Instant) {
+        while let Some((since, key)) = self.door.next_late(now) {
+            if let Some(it) = self.asked.get_mut(&key).filter(|it| it.sent == since && it.at_door) {
+                it.at_door = false;
+                self.door.leave();
+                self.door.learn(false);
             }
-            if let Some((ask, sent)) = self.asked.remove(key) {
-                done.push(outcome(ask, sent, None, Met::Other(Verdict::Dropped)));
-            }
-            self.deadlines.pop_front();
         }
     }
 
-    fn until_next(&self) -> Duration {
-        let next = self.deadlines.front().map(|(deadline, _)| *deadline);
-        next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()))
+    fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
+        self.deadlines.expire(drained, |key| {
+            if let Some(Waiting { ask, sent, at_door }) = self.asked.remove(&key) {
+                if at_door {
+                    self.door.leave();
+                }
+                done.push(outcome(ask, sent, None, Met::Other(Verdict::Dropped)));
+            }
+        });
     }
 }
 

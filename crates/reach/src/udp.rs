@@ -14,6 +14,7 @@ use wire::echo::{Question, Shape, Transport};
 
 use crate::asking::Questions;
 use crate::batch::{BATCH, Incoming, refusals, send_all};
+use crate::deadlines::Deadlines;
 use crate::mail::Mail;
 use crate::probe::{Answered, Ask, Met, Outcome, name};
 use crate::target::Road;
@@ -46,8 +47,7 @@ type Key = (u64, Shape, u8);
 #[derive(Default)]
 struct Out {
     asked: HashMap<Key, Waiting>,
-    /// By when each of them is given up, in groups of one waiting time.
-    deadlines: HashMap<Duration, VecDeque<(Instant, Key)>>,
+    deadlines: Deadlines<Key>,
 }
 
 struct Waiting {
@@ -80,7 +80,8 @@ impl Engine {
             for _ in 0..A_TURN {
                 self.send(&sockets, &mut waiting, &mut out, &mut done);
             }
-            let sleep = if waiting.is_empty() { out.until_next() } else { Duration::ZERO };
+            let sleep =
+                if waiting.is_empty() { out.deadlines.until_next() } else { Duration::ZERO };
             self.mail.sleep(sockets.iter().map(|(_, socket)| socket), sleep)?;
             let before = Instant::now();
             for (_, socket) in &sockets {
@@ -187,8 +188,8 @@ impl Engine {
 
 impl Out {
     fn put(&mut self, ask: Ask, sent: Instant, length: usize) {
-        let (key, hold) = ((ask.spot.key(), ask.shape, ask.attempt), ask.hold);
-        self.deadlines.entry(hold).or_default().push_back((sent + hold, key));
+        let key = (ask.spot.key(), ask.shape, ask.attempt);
+        self.deadlines.put(sent, ask.hold, key);
         self.asked.insert(key, Waiting { ask, sent, length, met: Verdict::Dropped });
     }
 
@@ -211,23 +212,11 @@ impl Out {
     }
 
     fn expire(&mut self, drained: Instant, done: &mut Vec<Outcome>) {
-        for queue in self.deadlines.values_mut() {
-            while let Some((deadline, key)) = queue.front() {
-                if *deadline > drained {
-                    break;
-                }
-                if let Some(it) = self.asked.remove(key) {
-                    done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(it.met)));
-                }
-                queue.pop_front();
+        self.deadlines.expire(drained, |key| {
+            if let Some(it) = self.asked.remove(&key) {
+                done.push(outcome(it.ask, it.sent, None, it.length, Met::Other(it.met)));
             }
-        }
-        self.deadlines.retain(|_, queue| !queue.is_empty());
-    }
-
-    fn until_next(&self) -> Duration {
-        let next = self.deadlines.values().filter_map(|queue| Some(queue.front()?.0)).min();
-        next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(Instant::now()))
+        });
     }
 }
 

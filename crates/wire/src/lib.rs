@@ -69,10 +69,11 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Fills `out` from the operating system's random number generator.
+/// Fills `out` from the operating system's random number generator: the library's own takes a fiftieth
+/// of a second to begin in every program, and longer for a few bytes than the system does.
 ///
 /// # Panics
 /// When the system has no randomness to give; nothing that needs a secret can go on then.
 pub(crate) fn fill_random(out: &mut [u8]) {
-    aws_lc_rs::rand::fill(out).expect("the operating system gives random bytes");
+    getrandom::fill(out).expect("the operating system gives random bytes");
 }

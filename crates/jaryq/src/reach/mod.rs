@@ -33,14 +33,14 @@ use wire::trusted::Trusted;
 
 use crate::args::ReachArgs;
 use crate::ledger::unix;
-use crate::print::Printer;
+use crate::print::{Lines, Printer};
 use crate::root;
 use crate::trust;
 
 use consent::Plan;
 use live::{Live, Progress};
 use receipts::Receipts;
-use seen::{Seen, millis};
+use seen::{Object, Seen, millis};
 
 /// Whether anything works.
 pub(crate) fn run(arguments: &ReachArgs, printer: &Printer) -> anyhow::Result<bool> {
@@ -204,13 +204,17 @@ impl Told {
         let mut told = Self::default();
         let mut live = Live::new(printer.is_json());
         let mut works = HashSet::new();
-        for event in events {
+        let mut lines = Lines::default();
+        while let Some(event) = next(events, || printer.lines(&mut lines)) {
             match event {
                 Event::Started { .. } | Event::Swept { .. } => {}
                 Event::Finding(finding) | Event::Confirmed(finding) => {
                     let seen = Seen::from(&finding);
                     if printer.is_json() {
-                        printer.object(&seen.object(arguments.addresses));
+                        lines.add(&seen.object(arguments.addresses));
+                    }
+                    if lines.is_much() {
+                        printer.lines(&mut lines);
                     }
                     if let (Some(receipts), Some(receipt)) = (&mut receipts, &finding.receipt) {
                         receipts.add(receipt);
@@ -238,6 +242,14 @@ impl Told {
     }
 }
 
+/// The next event. Before it is waited for, all is said that there is to say.
+fn next(events: &Receiver<Event>, say: impl FnOnce()) -> Option<Event> {
+    events.try_recv().ok().or_else(|| {
+        say();
+        events.recv().ok()
+    })
+}
+
 /// The last word on each candidate: what came later counts, if it says as much; a crack, in whatever
 /// shape, is one until it is found dead.
 fn last(findings: &[Finding]) -> Vec<&Finding> {
@@ -258,7 +270,7 @@ fn last(findings: &[Finding]) -> Vec<&Finding> {
 /// For programs, the last object.
 fn summary(map: &Map, found: &[Seen], told: &Told, addresses: bool) -> Value {
     let cracks = found.iter().filter(|seen| seen.verdict.is_crack());
-    let cracks: Vec<Value> = cracks.map(|seen| seen.object(addresses)).collect();
+    let cracks: Vec<Object<'_>> = cracks.map(|seen| seen.object(addresses)).collect();
     let mut met = BTreeMap::<_, u64>::new();
     for seen in found {
         *met.entry(seen.verdict.name()).or_default() += 1;

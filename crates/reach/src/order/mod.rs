@@ -115,7 +115,9 @@ impl Order {
         }
     }
 
-    /// Each port once, at one of the relays: what passes at one is then tried at the others.
+    /// Each port once, at one of the relays: what passes at one is then tried at the others. What is
+    /// claimed is tried again only at another relay: whoever asks for this order asks everything in a
+    /// moment, and again whatever was silent where packets get lost.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.everywhere = false;
@@ -299,7 +301,7 @@ impl Order {
             let road = &self.roads[own.unwrap_or(self.turn % many)];
             if let Some(spot) = road.spot(claim.transport, claim.port) {
                 // A second try goes to the next relay, or once more to the only one.
-                if self.given.take(&spot) || given > 0 {
+                if self.given.take(&spot) || (given > 0 && self.everywhere) {
                     self.believed.insert(spot.key(), Belief { given: given + 1, ..belief });
                     return Some((spot, claim.shape));
                 }

@@ -295,6 +295,20 @@ fn what_is_proven_is_tried_four_times_with_more_and_more_others_between() {
 }
 
 #[test]
+fn where_all_is_asked_in_a_moment_a_claim_is_asked_once_at_each_relay() {
+    let targets = targets(vec![endpoint(1, Ports::All), endpoint(2, Ports::All)]);
+    let proven = Claim { is_proven: true, ..told(7) };
+    let mut order = Order::new(&targets, [proven, told(9)], &[Transport::Tcp], &[5; 32], 1).once();
+    let mut asked = Vec::new();
+    while let Some((spot, _)) = order.next() {
+        order.failed(&spot);
+        asked.push(spot.key());
+    }
+    assert_eq!(asked.len(), 65_534 + 2, "7 and 9 at both");
+    assert_eq!(asked.iter().collect::<HashSet<_>>().len(), asked.len());
+}
+
+#[test]
 fn two_receipts_among_a_thousand_lies_are_enough_though_packets_get_lost() {
     let hour = Hour(500_000);
     let network = Network::As(9198);

@@ -266,7 +266,8 @@ impl Heart {
         let is_lossy = self.map.is_lossy;
         let has_nothing = self.rtts.is_empty();
         let lane = &mut self.lanes[at];
-        let is_needed = lane.mode == Mode::Loud && !only_near && (is_lossy || has_nothing);
+        let is_worth_it = is_lossy || has_nothing || lane.is_open();
+        let is_needed = lane.mode == Mode::Loud && !only_near && is_worth_it;
         let silent = lane.pass(is_needed, is_lossy);
         silent.into_iter().for_each(|finding| self.conclude(finding));
     }

@@ -17,6 +17,11 @@ pub(super) const PASSES: u8 = 3;
 /// have us try all of them four times.
 const OTHER_SHAPES: usize = 3 * 128;
 
+/// How many answers are a crowd: a relay's door holds twice as many at a time.
+const CROWD: usize = 512;
+/// How many are asked again a second, where they are part of one.
+const CALM: u32 = 10_000;
+
 /// Which attempt it is when somebody's claim is tried again: after those of all passes, since no
 /// question is ever asked twice.
 const AGAIN: u8 = PASSES - 1;
@@ -33,10 +38,11 @@ pub(super) struct Lane {
     /// How many asks are out.
     pub(super) out: usize,
     pub(super) pass: u8,
-    /// Whom to ask again: nothing came of them so far.
-    silent: HashMap<(u64, Shape), Finding>,
+    /// Of what was asked in this pass, that of which nothing came.
+    silent: Vec<Finding>,
+    /// What is still to be asked again in this one.
     again: VecDeque<Finding>,
-    /// What more than silence was met where it is asked again.
+    /// What more than silence was met before where it is asked again.
     known: HashMap<(u64, Shape), Finding>,
     /// Where the relay itself has answered, in which shape.
     heard: HashSet<(u64, Shape)>,
@@ -67,7 +73,7 @@ impl Lane {
             is_others_turn: false,
             out: 0,
             pass: 0,
-            silent: HashMap::new(),
+            silent: Vec::new(),
             again: VecDeque::new(),
             known: HashMap::new(),
             heard: HashSet::new(),
@@ -101,12 +107,16 @@ impl Lane {
             if !self.has_heard(&next.spot, next.shape) {
                 return Some(next);
             }
+            self.forget(&next.spot, next.shape);
         }
     }
 
     fn find_any(&mut self, only_near: bool) -> Option<Next> {
         if let Some(finding) = self.again.pop_front() {
-            let Finding { spot, shape, .. } = finding;
+            let (spot, shape) = (finding.spot.clone(), finding.shape);
+            if !finding.verdict.is_silence() {
+                self.known.insert((spot.key(), shape), finding);
+            }
             return Some(Next { spot, shape, is_new: false, attempt: self.pass });
         }
         if only_near {
@@ -157,15 +167,12 @@ impl Lane {
     /// Nothing came of this one: it may be asked again in a later pass. That nothing came at all is
     /// no news where something did before.
     pub(super) fn keep(&mut self, finding: Finding) {
-        let key = (finding.spot.key(), finding.shape);
-        let known = self.silent.remove(&key).or_else(|| self.known.remove(&key));
-        let known = known.filter(|it| finding.verdict.is_silence() && !it.verdict.is_silence());
-        self.silent.insert(key, known.unwrap_or(finding));
+        let known = self.known.remove(&(finding.spot.key(), finding.shape));
+        self.silent.push(known.filter(|_| finding.verdict.is_silence()).unwrap_or(finding));
     }
 
     /// Something came of it after all.
     pub(super) fn forget(&mut self, spot: &Spot, shape: Shape) {
-        self.silent.remove(&(spot.key(), shape));
         self.known.remove(&(spot.key(), shape));
     }
 
@@ -180,30 +187,36 @@ impl Lane {
         self.heard.contains(&(spot.key(), shape))
     }
 
+    /// Whether the relay answers at more ports than any cut leaves open. What is silent then was more
+    /// likely lost in the crowd, on the way or at the relay's door, than in a filter.
+    pub(super) fn is_open(&self) -> bool {
+        self.mode == Mode::Loud && self.heard.len() > CROWD
+    }
+
     /// All of a pass has been asked and heard: what was silent is asked again, if that is needed, or
     /// its verdict is final. Silence after an acceptance counts only where packets get lost.
     pub(super) fn pass(&mut self, is_needed: bool, is_lossy: bool) -> Vec<Finding> {
+        let is_lossy = is_lossy || self.is_open();
         self.pass += 1;
-        let mut silent = self.left_over();
-        silent.sort_by_key(|finding| finding.at);
         let is_last = !is_needed || self.pass >= PASSES;
-        let (again, last): (Vec<_>, Vec<_>) = silent.into_iter().partition(|finding| {
+        let is_asked_again = |finding: &Finding| {
             !is_last && (is_lossy || finding.verdict == crate::Verdict::Dropped)
-        });
-        self.is_over = again.is_empty();
-        let has_more = again.iter().filter(|finding| !finding.verdict.is_silence());
-        self.known = has_more.map(|it| ((it.spot.key(), it.shape), it.clone())).collect();
-        self.again = again.into();
+        };
+        let mut last = self.left_over();
+        self.again = last.extract_if(.., |finding| is_asked_again(finding)).collect();
+        self.is_over = self.again.is_empty();
+        if self.is_open() {
+            self.pace = Pace::loud(CALM);
+        }
         last
     }
 
-    /// What was not final when the search was ended.
+    /// What is not final.
     pub(super) fn left_over(&mut self) -> Vec<Finding> {
         let mut left = std::mem::take(&mut self.silent);
-        for (key, finding) in self.known.drain() {
-            left.entry(key).or_insert(finding);
-        }
-        left.into_values().collect()
+        left.extend(self.again.drain(..));
+        left.extend(self.known.drain().map(|(_, finding)| finding));
+        left
     }
 
     /// How long an acceptance, or a datagram's answer, is waited for. Below a second a dial is one
@@ -314,6 +327,24 @@ mod tests {
         }
         let last: Vec<Verdict> = lane.pass(true, true).iter().map(|it| it.verdict).collect();
         assert_eq!(last, [Verdict::Mute]);
+    }
+
+    #[test]
+    fn where_hundreds_of_ports_answer_the_silent_ones_are_asked_again_without_hurry() {
+        let targets = Targets::untrusted(&[peer::endpoint(IpAddr::from([127, 0, 0, 1]), &[])]);
+        let order = Order::new(&targets, [], &[Transport::Tcp], &[1; 32], 0).once();
+        let mut lane = Lane::new(Mode::Loud, order, Pace::loud(250_000));
+        for answered in 0..=CROWD {
+            assert!(!lane.is_open(), "{answered}");
+            let next = lane.next(false).expect("a port");
+            lane.hear(&next.spot, next.shape);
+        }
+        let silent = lane.next(false).expect("a port").spot;
+        lane.keep(finding(silent.clone(), Verdict::Mute));
+        assert!(lane.is_open() && lane.pass(true, false).is_empty());
+        assert!(lane.next(false).is_some_and(|next| next.spot == silent));
+
+        assert!(lane.pace.now(Duration::from_secs(100)) <= CALM / 50);
     }
 
     #[test]

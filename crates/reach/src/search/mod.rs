@@ -86,9 +86,9 @@ impl Default for Options {
             stays: true,
             is_enrolled: false,
             loud_tcp: 60_000,
-            loud_udp: 200_000,
+            loud_udp: 250_000,
             raw: None,
-            loud_raw: 200_000,
+            loud_raw: 250_000,
             key: wire::random(),
         }
     }

@@ -52,7 +52,7 @@ impl Engine {
     pub(crate) fn run(self) -> nix::Result<()> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(self.mail.bell.fd(), EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
-        let mut dials = Dials::default();
+        let mut dials = Dials::new(self.window);
         let mut waiting = VecDeque::new();
         let mut done = Vec::new();
         loop {
@@ -60,14 +60,22 @@ impl Engine {
                 return Ok(());
             }
             for _ in 0..A_TURN.min(self.window.saturating_sub(dials.live)) {
+                if !dials.door.has_room() {
+                    break;
+                }
                 let Some(ask) = waiting.pop_front() else { break };
                 if !self.dial(&epoll, &mut dials, ask, &mut waiting, &mut done) {
                     break;
                 }
             }
-            let has_room = dials.live < self.window && !waiting.is_empty();
-            let sleep = if has_room { Duration::ZERO } else { dials.until_next() };
+            let has_room = dials.live < self.window && dials.door.has_room();
+            let sleep = match (waiting.is_empty(), has_room) {
+                (true, _) => dials.until_next(),
+                (false, true) => Duration::ZERO,
+                (false, false) => dials.until_next().min(dials.door.until_next()),
+            };
             let drained = self.look(&epoll, sleep, &mut dials, &mut done)?;
+            dials.make_room(drained);
             self.expire(&mut dials, drained, &mut done);
             if !self.mail.tell(&mut done) {
                 return Ok(());
@@ -119,7 +127,8 @@ impl Engine {
             done.push(outcome(ask, now, None, 0, Met::Other(Verdict::Untried)));
             return true;
         }
-        dials.put(place, born, Dial { ask, socket, dialled: now, asked: None }, deadline);
+        let dial = Dial { ask, socket, dialled: now, asked: None, at_door: Some(now) };
+        dials.put(place, born, dial, deadline);
         true
     }
 
@@ -163,10 +172,12 @@ impl Engine {
             None if !was_asked && dial.asked.is_some() => {
                 let deadline = Instant::now() + dial.ask.patience;
                 dials.deadlines.push(Reverse((deadline, place, born)));
+                let rtt = dial.asked.as_ref().map(|asked| asked.rtt);
+                dials.accepted(place, rtt.unwrap_or_default());
             }
             None => {}
             Some(met) => {
-                if let Some(dial) = dials.end(place) {
+                if let Some(dial) = dials.end(place, matches!(met, Ended::Answered(..))) {
                     done.push(finish(epoll, dial, met));
                 }
             }
@@ -255,7 +266,7 @@ impl Engine {
             if *alive != born || !is_due {
                 continue;
             }
-            if let Some(dial) = dials.end(place) {
+            if let Some(dial) = dials.end(place, false) {
                 let verdict = match &dial.asked {
                     None => Verdict::Dropped,
                     Some(asked) if asked.came.is_empty() => Verdict::Mute,
