@@ -1,12 +1,11 @@
 //! What must survive: who this relay is, in which fleet, which keys and bundles it has handed out, what was
 //! counted.
 //!
-//! A relay has one SQLite file, `jaryq.db`, in the state directory; both are readable by their owner alone.
-//! Every change is on the disk before it is acknowledged, so a process may be killed at any moment:
-//! nothing acknowledged is lost and nothing needs repair. No secret is written down except the one
-//! that all others are derived from, and no address of a person, ever.
-//!
-//! A hub has its [`Journal`] in files of its own.
+//! A relay has one SQLite file, `jaryq.db`, in the state directory; both are readable by their owner
+//! alone. Every change is on the disk before it is acknowledged, so a process may be killed at any
+//! moment: nothing acknowledged is lost and nothing needs repair. No secret is written down except the
+//! one that all others are derived from, and no address of a person, ever. A hub has its [`Journal`] in
+//! files of its own.
 //!
 //! Any number of processes may have the file open; [`Store::revision`] tells one that another has
 //! changed something.

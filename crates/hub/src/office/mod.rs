@@ -13,6 +13,7 @@
 //! | [`snapshot`] | all of it as bytes, and back |
 //! | [`views`] | what others read |
 //! | `apply` | what becomes of an event |
+//! | `asking`, `joining` | the same, of people's and of relays' |
 //! | `people` | who has asked: 24 bytes each, forgotten a week after they were last heard of |
 //! | `relays` | volunteers' servers |
 //! | `changes` | how seats changed lately |
@@ -21,8 +22,10 @@
 //! hour in which they were last heard of. Nothing else of anybody is kept.
 
 mod apply;
+mod asking;
 mod changes;
 pub mod event;
+mod joining;
 mod people;
 mod relays;
 pub mod snapshot;

@@ -77,7 +77,8 @@ fn has_exactly(schema: &str, value: &Value) {
     let object = value.as_object().expect("an object");
     let mut names: Vec<&str> = object.keys().map(String::as_str).collect();
     let mut described: Vec<String> = fields()[schema].clone();
-    (names.sort_unstable(), described.sort());
+    names.sort_unstable();
+    described.sort();
     assert_eq!(names, described, "{schema}");
 }
 
