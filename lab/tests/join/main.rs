@@ -3,8 +3,9 @@
 mod hub;
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hub::{Hub, LIMIT, Office, RELAY};
 use lab::relay::Owner;
@@ -214,8 +215,9 @@ fn a_month_that_is_spent_is_over_for_people_and_the_hub_hears_of_it() -> Result 
     })
 }
 
-/// What the hub says to whoever asks for its website by way of a relay.
-async fn website(link: &str, certificate: &std::path::Path, hub: IpAddr) -> Result<String> {
+/// What a hub says to a request that comes by way of a relay.
+async fn asked(link: &str, hub: (&Path, IpAddr), request: &str) -> Result<String> {
+    let (certificate, at) = hub;
     let stream = client::through(link)?.datacentre(HUB.0).connect().await?.into_stream();
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).expect("a certificate")).expect("a root");
@@ -226,11 +228,35 @@ async fn website(link: &str, certificate: &std::path::Path, hub: IpAddr) -> Resu
         .with_root_certificates(roots)
         .with_no_client_auth();
     let mut tls =
-        TlsConnector::from(Arc::new(config)).connect(ServerName::from(hub), stream).await?;
-    tls.write_all(b"GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n").await?;
-    let mut said = vec![0; 64];
-    let length = tls.read(&mut said).await?;
-    Ok(String::from_utf8_lossy(&said[..length]).into_owned())
+        TlsConnector::from(Arc::new(config)).connect(ServerName::from(at), stream).await?;
+    tls.write_all(request.as_bytes()).await?;
+    let mut said = Vec::new();
+    // Some end without a farewell.
+    let _ = tls.read_to_end(&mut said).await;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn whoever_has_a_link_reaches_the_hub_through_it_in_every_dress() -> Result {
+    country(|lab| {
+        let (world, hub) = (Blockade::new(lab)?, Hub::on(lab)?);
+        world.inside.swallow(hub.host.v4())?;
+        let link = hub.office.seat(1, world.server.v4(), 443, EPOCH);
+        let relay = joined(&world, &hub)?;
+        let (server, secret) = link.rsplit_once("secret=dd").expect("a padded link");
+        // As the apps write it: the name in hexadecimal.
+        let dressed = format!("{server}secret=ee{secret}6f726368617264732e6578616d706c65");
+        for link in [link, dressed] {
+            let (certificate, at) = (hub.certificate.clone(), hub.host.v4());
+            let said = world.phone.run(async move || {
+                let request = "GET / HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n\r\n";
+                timeout(LIMIT, asked(&link, (&certificate, at), request)).await?
+            })?;
+            assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+        }
+        drop(relay);
+        Ok(())
+    })
 }
 
 #[test]
@@ -264,23 +290,48 @@ fn of_where_people_are_the_hub_hears_networks_and_one_bit() -> Result {
 }
 
 #[test]
-fn whoever_has_a_link_reaches_the_hub_through_it_in_every_dress() -> Result {
+fn a_door_inside_asks_a_real_hub_through_a_link_and_the_volunteer_is_heard_by_it() -> Result {
     country(|lab| {
-        let (world, hub) = (Blockade::new(lab)?, Hub::on(lab)?);
-        world.inside.swallow(hub.host.v4())?;
-        let link = hub.office.seat(1, world.server.v4(), 443, EPOCH);
-        let relay = joined(&world, &hub)?;
-        let (server, secret) = link.rsplit_once("secret=dd").expect("a padded link");
-        // As the apps write it: the name in hexadecimal.
-        let dressed = format!("{server}secret=ee{secret}6f726368617264732e6578616d706c65");
-        for link in [link, dressed] {
-            let (certificate, at) = (hub.certificate.clone(), hub.host.v4());
-            let said = world
-                .phone
-                .run(async move || timeout(LIMIT, website(&link, &certificate, at)).await?)?;
-            assert!(said.starts_with("HTTP/1.1 404"), "{said}");
+        let world = Blockade::new(lab)?;
+        let office = lab.host("office", &["185.15.56.1"])?;
+        world.inside.swallow(office.v4())?;
+        let hub = lab::Hub::start(&office, &[])?;
+        let invite = hub.invite()?;
+        let plan = Relay::on(&world.server).ports("quiet").arguments(&["--join", &invite]);
+        let relay = plan.start()?;
+        hub.until_reached(1, Duration::from_secs(60))?;
+        let link = hub.give()?.remove(0);
+        let end = Instant::now() + LIMIT;
+        while !pings(&world.phone, &link) {
+            assert!(Instant::now() < end, "the relay hears of a seat");
         }
-        drop(relay);
+        let door = hub.verb(&["door", "inside"])?;
+        let [token, path] = ["token", "path"].map(|name| door[name].as_str().expect("text"));
+        let body = r#"{"person": "aigul", "request": "00112233445566778899aabbccddeeff"}"#;
+        let request = format!(
+            "POST {path}/v1/ask HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer {token}\r\nConnection: \
+             close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut files = std::fs::read_dir(hub.state().join("tls")).expect("a folder").flatten();
+        let is_own = |name: &str| name.starts_with("self-signed");
+        let certificate = files.find(|file| is_own(&file.file_name().to_string_lossy()));
+        let (certificate, at) = (certificate.expect("a certificate").path(), office.v4());
+        let said = world.phone.run(async move || {
+            timeout(LIMIT, asked(&link, (&certificate, at), &request)).await?
+        })?;
+        assert!(said.starts_with("HTTP/1.1 200") && said.contains("tg://proxy?server="), "{said}");
+
+        let stands = |standing: &str| {
+            hub.until(&["relays"], LIMIT, |told| told["relays"][0]["standing"] == standing)
+        };
+        relay.text(&["pause"])?;
+        stands("paused")?;
+        relay.text(&["resume"])?;
+        stands("carrying")?;
+        let said = relay.text(&["leave"])?;
+        assert!(!said.contains("could not be told"), "{said}");
+        hub.until(&["relays"], LIMIT, |told| told["relays"][0]["standing"] != "carrying")?;
         Ok(())
     })
 }

@@ -11,6 +11,9 @@ use wire::fleet::{Enrolled, Enrolment, HubAddress, Invite, Pin, SignedOrder, inv
 /// The longest answer, in bytes: an order's, and some more.
 const LONGEST: usize = order::LONGEST + 4096;
 
+/// How much of a reason is shown.
+const LONGEST_REASON: usize = 200;
+
 /// A hub that was found once is asked there first.
 pub(super) struct Hub {
     peers: Vec<(HubAddress, Peer)>,
@@ -30,17 +33,18 @@ impl Hub {
         Ok(Self { peers, good: AtomicUsize::new(0), path: invite::path(&invite.room) })
     }
 
-    /// Enrols; `None` when the hub is there and does not take the invite.
+    /// Enrols; or why not, when the hub is there and does not take the invite.
     pub(super) async fn enrol(
         &self,
         enrolment: &Enrolment,
         patience: Duration,
-    ) -> anyhow::Result<Option<Enrolled>> {
+    ) -> anyhow::Result<Result<Enrolled, String>> {
         let (status, said) = self.post("enrol", &enrolment.write(), patience).await?;
-        if status != StatusCode::OK {
-            return Ok(None);
+        match status {
+            StatusCode::OK => Ok(Ok(Enrolled::read(&said)?)),
+            StatusCode::FORBIDDEN => Ok(Err(reason(&said))),
+            _ => Ok(Err(reason(b""))),
         }
-        Ok(Some(Enrolled::read(&said)?))
     }
 
     /// Sends a heartbeat and waits for an order, or to hear that there is none.
@@ -52,7 +56,8 @@ impl Hub {
         match self.post("heartbeat", &bytes, patience).await? {
             (StatusCode::OK, said) => Ok(Some(SignedOrder::from_bytes(said))),
             (StatusCode::NO_CONTENT, _) => Ok(None),
-            (status, _) => bail!("it does not know this relay (HTTP {status})"),
+            (StatusCode::FORBIDDEN, said) => bail!("it refuses: {}", reason(&said)),
+            (status, _) => bail!("no hub answers there (HTTP {status})"),
         }
     }
 
@@ -77,6 +82,16 @@ impl Hub {
             }
         }
         Err(last.context("the invite names no hub")?)
+    }
+}
+
+/// What a hub says in a line, fit for a terminal.
+fn reason(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let line = said.lines().next().unwrap_or_default();
+    match line.chars().filter(|c| !c.is_control()).take(LONGEST_REASON).collect::<String>() {
+        none if none.is_empty() => "each is good once, for an hour".to_owned(),
+        reason => reason,
     }
 }
 

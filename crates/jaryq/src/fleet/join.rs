@@ -51,10 +51,8 @@ pub(crate) async fn join(
     let end = Instant::now() + PATIENCE;
     let enrolled = loop {
         match hub.enrol(&enrolment, ANSWER).await {
-            Ok(Some(enrolled)) => break enrolled,
-            Ok(None) => bail!(
-                "the hub does not take this invite: each is good once, for an hour; ask for another"
-            ),
+            Ok(Ok(enrolled)) => break enrolled,
+            Ok(Err(why)) => bail!("the hub does not take this invite: {why}; ask for another"),
             Err(error) if Instant::now() + PAUSE >= end => {
                 return Err(error.context("the hub cannot be reached"));
             }
