@@ -99,9 +99,10 @@ impl Clerk {
             .take(MOST_FLEET)
             .collect();
         let today = Day::at(self.now().seconds());
+        let words = [self.0.settings.words.clone(), self.heard(place).words(self.now())].concat();
         let mut hasher = DefaultHasher::new();
         (relay.posture == Posture::All, relay.is_vouched, relay.address).hash(&mut hasher);
-        (relay.is_reached, &bundles, &fleet, today).hash(&mut hasher);
+        (relay.is_reached, &bundles, &fleet, &words, today).hash(&mut hasher);
         let number = number.max(last.map_or(0, |last| last.number)) + 1;
         Some(Draft {
             relay: relay.clone(),
@@ -113,6 +114,7 @@ impl Clerk {
             listed,
             bundles,
             fleet,
+            words,
         })
     }
 
@@ -127,7 +129,7 @@ impl Clerk {
     }
 
     fn sign(&self, draft: Draft) -> SignedOrder {
-        let Draft { relay, keys, number, given, until, listed, bundles, fleet, .. } = draft;
+        let Draft { relay, keys, number, given, until, listed, bundles, fleet, words, .. } = draft;
         let public = keys.key.receipt_key().public();
         let certificate = Certificate::issue(&self.0.signer, public, &keys.key.mask_key(), until);
         let carries = if relay.is_vouched { Carries::Everything } else { Carries::Telegram };
@@ -147,7 +149,7 @@ impl Clerk {
             home: self.0.settings.home.clone(),
             fleet,
             helped: relay.helped,
-            words: self.0.settings.words.clone(),
+            words,
         };
         order.sign(&self.0.signer)
     }
@@ -187,4 +189,5 @@ struct Draft {
     listed: Listed,
     bundles: Vec<BundleId>,
     fleet: Vec<IpAddr>,
+    words: Vec<String>,
 }

@@ -18,6 +18,9 @@ use crate::office::{Event, Moment, Outcome, Relay, Why};
 
 /// How often it is looked up whose keys were used abroad.
 const LOOK: Duration = Duration::from_secs(3600);
+/// For how many milliseconds a volunteer is told something, and how much.
+const TOLD: u64 = 24 * 3600 * 1000;
+const MOST_WORDS: usize = 4;
 /// How many keys used abroad wait for that, for one relay.
 const MOST_ABROAD: usize = 4096;
 
@@ -38,6 +41,8 @@ pub(super) struct Last {
     version: String,
     abroad: HashSet<KeyId>,
     looked: Option<Instant>,
+    /// What its volunteer is told besides, and since when.
+    words: Vec<(Moment, String)>,
     pub given: Option<Given>,
 }
 
@@ -54,7 +59,31 @@ pub struct RelayReport {
     pub version: String,
 }
 
+impl Heard {
+    /// What its volunteer is told at the moment, besides what all are told.
+    pub fn words(&self, now: Moment) -> Vec<String> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.words.retain(|(since, _)| now.0 < since.0.saturating_add(TOLD));
+        last.words.iter().map(|(_, text)| text.clone()).collect()
+    }
+}
+
 impl Clerk {
+    /// Tells a relay's volunteer something, for a day or until the hub is started again; of several
+    /// things the last few.
+    pub fn tell(&self, relay: RelayId, text: &str) {
+        let Ok(place) = self.place(relay) else { return };
+        let (heard, now) = (self.heard(place), self.now());
+        {
+            let mut last = heard.last.lock().unwrap_or_else(PoisonError::into_inner);
+            last.words.retain(|(_, said)| said != text);
+            last.words.push((now, text.to_owned()));
+            let many = last.words.len().saturating_sub(MOST_WORDS);
+            last.words.drain(..many);
+        }
+        heard.news.notify_waiters();
+    }
+
     /// The place of a relay.
     pub(super) fn place(&self, relay: RelayId) -> Result<u16, Refused> {
         self.state().office.place(relay).ok_or(Why::Unknown("relay").into())

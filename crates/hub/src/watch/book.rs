@@ -1,6 +1,6 @@
 //! Which relay and endpoint is which, for [`Blocks`], which knows them by small numbers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use wire::derive::RelayId;
@@ -107,6 +107,11 @@ impl Book {
     /// The relay that has this number.
     pub fn id(&self, number: Number) -> Option<RelayId> {
         self.ids.get(&number).copied()
+    }
+
+    /// Whose these endpoints are.
+    pub fn relays(&self, endpoints: &[EndpointId]) -> HashSet<RelayId> {
+        endpoints.iter().filter_map(|id| Some(self.endpoints.get(id)?.relay)).collect()
     }
 
     /// Where an endpoint is.

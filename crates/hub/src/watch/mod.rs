@@ -105,6 +105,7 @@ impl Watch {
             Cause::Died(relay) => {
                 let relay = self.book().id(relay);
                 if let Some(relay) = relay {
+                    self.clerk.tell(relay, verdict.for_volunteer());
                     self.clerk.gone(relay).await?;
                 }
                 return Ok(());
@@ -135,6 +136,9 @@ impl Watch {
             Cause::Address(_) | Cause::Prefix(_) => Scope::Addresses,
             _ => Scope::Ports,
         };
+        for relay in self.book().relays(&verdict.endpoints) {
+            self.clerk.tell(relay, verdict.for_volunteer());
+        }
         let (words, is_confirmed) = (self.words(verdict), verdict.is_confirmed);
         self.clerk.blocked(&verdict.endpoints, scope, is_confirmed, &words).await.map(drop)
     }

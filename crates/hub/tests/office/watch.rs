@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::hub::{Hub, Member, join_with};
 use ::hub::clerk::{EndpointView, Handout, Refresh};
@@ -12,8 +13,8 @@ use ::hub::watch::Watch;
 use wire::fleet::{Capacity, Counted, Face, Health, Heartbeat, Standing};
 
 const NETWORK: u32 = 9198;
-/// So that people sit on all of them, with some room left.
-const SMALL: Capacity = Capacity { people: 15, monthly: 0, can_open: true };
+/// So that people sit on all of them, many at one endpoint, with some room left.
+const SMALL: Capacity = Capacity { people: 15, monthly: 0, can_open: false };
 
 /// Ten seconds in which people come as ever everywhere, but at endpoints that are dark; all answer the
 /// hub itself, but those of relays that are dead.
@@ -132,6 +133,11 @@ async fn goes_dark(people_say_so: bool) {
     for given in cut_off {
         assert!(!is_at(&now_has(&hub, given), &dark), "still there");
     }
+    let relay = relays.iter_mut().find(|relay| relay.id == dark.relay).expect("its relay");
+    let beat = hub.clerk.heartbeat(&relay.beat(), dark.address.ip()).await.expect("heard");
+    let order = hub.clerk.order(&beat, Duration::from_secs(5)).await.expect("news");
+    let order = order.open(&hub.clerk.signer(), relay.id).expect("the fleet's");
+    assert!(order.words.iter().any(|word| word.contains("no longer reached")), "{order:?}");
     hub.stop().await;
 }
 

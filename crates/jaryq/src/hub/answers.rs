@@ -24,6 +24,8 @@ use crate::ledger::unix;
 const INVITED: u64 = 3600;
 /// Who has said nothing for so long is silent.
 const SILENT: Duration = Duration::from_secs(60);
+/// What people who were given their links by hand came in by.
+const BY_HAND: &str = "(by hand)";
 /// How much of a relay's id is shown.
 const SHORT: usize = 8;
 
@@ -182,7 +184,10 @@ impl Answers for Office {
             }
             Ask::People => {
                 let PeopleView { all, waiting, doors } = clerk.people();
-                let door = |(name, people)| Door { name, people: people as u64 };
+                // No door that was made is called so.
+                let by_hand =
+                    |name: String| if name.is_empty() { BY_HAND.to_owned() } else { name };
+                let door = |(name, people)| Door { name: by_hand(name), people: people as u64 };
                 let doors = doors.into_iter().map(door).collect();
                 let seated = all.saturating_sub(waiting) as u64;
                 Told::People(People { seated, waiting: waiting as u64, doors })

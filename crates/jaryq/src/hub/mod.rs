@@ -21,7 +21,7 @@ mod talk;
 
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 pub(crate) use args::HubArgs;
 use args::HubVerb;
@@ -58,6 +58,9 @@ fn ask(verb: HubVerb, state: &Path, printer: &Printer) -> anyhow::Result<()> {
         HubVerb::Relays => Ask::Relays,
         HubVerb::People => Ask::People,
         HubVerb::Blocks => Ask::Blocks,
+        HubVerb::Give { .. } if !printer.may_show_links() => {
+            bail!("links are printed on a terminal only, or with --json")
+        }
         HubVerb::Give { network, door } => Ask::Give { door, network },
         HubVerb::Bundle { network, door, output } => {
             draft = output.map(Draft::open).transpose()?;

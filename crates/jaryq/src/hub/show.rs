@@ -18,15 +18,15 @@ pub(super) fn show(told: &Told, printer: &Printer) {
             printer.line(format!("Relay {relay} carries everything that people's keys open."));
         }
         Told::Vouched { relay, .. } => {
-            printer.line(format!("Relay {relay} carries Telegram alone."))
+            printer.line(format!("Relay {relay} carries Telegram alone."));
         }
         Told::Ports { relays, all } => {
             let ports = if *all { "every port that is free" } else { "their usual ports" };
             printer.line(format!("{relays} relays answer on {ports} once they have heard of it."));
         }
-        Told::Relays { relays } => lines(printer, relay_lines(relays)),
-        Told::People(people) => lines(printer, people_lines(people)),
-        Told::Blocks { blocks } => lines(printer, block_lines(blocks)),
+        Told::Relays { relays } => lines(printer, &relay_lines(relays)),
+        Told::People(people) => lines(printer, &people_lines(people)),
+        Told::Blocks { blocks } => lines(printer, &block_lines(blocks)),
         Told::Given { links, .. } => given(links, printer),
         Told::Bundle { bundle, capitals, relays, .. } => {
             printer.line(bundle);
@@ -50,7 +50,7 @@ pub(super) fn show(told: &Told, printer: &Printer) {
     }
 }
 
-fn lines(printer: &Printer, lines: Vec<String>) {
+fn lines(printer: &Printer, lines: &[String]) {
     lines.iter().for_each(|line| printer.line(line));
 }
 
