@@ -31,6 +31,7 @@ use nix::sys::signal::Signal;
 use people::{Board, Habit, Person, live_at};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Where the volunteers' servers are, no two with one provider.
 const SERVERS: [&str; 6] =
@@ -186,7 +187,14 @@ impl Reader {
     /// Searches for a way with a bundle of theirs, and gives the hub what relays have signed; how
     /// many of those receipts say something new.
     fn searches(&mut self) -> Result<u64> {
-        let bundle = self.does(async |person| person.say("GET", "/v1/bundle", "").await)?;
+        let bundle = self.does(async |person| {
+            // Whoever was seated elsewhere just now may wait for it.
+            timeout(LIMIT, person.ask()).await??;
+            person.say("GET", "/v1/bundle", "").await
+        })?;
+        if bundle.status != 200 {
+            return Err(Error::Unexpected(format!("no bundle: {bundle:?}")));
+        }
         let folder = self.host.folder()?;
         std::fs::write(folder.join("bundle"), &bundle.body)?;
         let jaryq = |arguments: &[&str]| -> Result<String> {
@@ -198,7 +206,7 @@ impl Reader {
             Ok(String::from_utf8_lossy(&said).into_owned())
         };
         let trusted = jaryq(&["trust", "bundle", "--yes"])?;
-        let enough = ["--only", "tcp", "--enough", "1", "--minutes", "1"];
+        let enough = ["--brief", "--only", "tcp", "--enough", "1", "--minutes", "1"];
         let how = ["reach", "bundle", "--json", "--network", &self.network];
         let found = jaryq(&[&how[..], &enough].concat())?;
         let receipts = std::fs::read_to_string(folder.join("bundle.receipts"));

@@ -108,6 +108,7 @@ impl Person {
         let request = wire::random::<16>().map(|byte| format!("{byte:02x}")).concat();
         let (person, network) = (format!("person {}", self.number), &self.network);
         let body = json!({ "person": person, "request": request, "network": network });
+        self.links.clear();
         loop {
             if let Ok(answer) = self.door.ask(&body).await {
                 self.take(&answer);
