@@ -81,6 +81,14 @@ impl Summary {
         Some(Self { median, interval, least, most })
     }
 
+    /// The mean where the median would be, and all samples as its interval; `None` of nothing.
+    pub(crate) fn mean(samples: &[f64]) -> Option<Self> {
+        let least = samples.iter().copied().reduce(f64::min)?;
+        let most = samples.iter().copied().reduce(f64::max)?;
+        let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+        Some(Self { median: mean, interval: (least, most), least, most })
+    }
+
     /// The largest sample alone.
     pub(crate) fn at_most(self) -> Self {
         let Self { most, .. } = self;

@@ -1,7 +1,8 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
 //! for one key among very many, `-- reach` for finding what still passes a border, `-- blocks` for noticing
-//! that an endpoint is blocked, `-- hub` for what a hub can do. The folder's README says what it needs.
+//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor, `-- hub`
+//! for what a hub can do. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what
@@ -14,6 +15,7 @@
 //! | [`telegram`] | the same for one protocol in its forms |
 //! | [`reach`] | which ports still pass a border, beside scanners |
 //! | [`blocks`] | how soon a hub notices a block: a simulation |
+//! | [`share`] | who stays online while informers tell a censor: a simulation |
 //! | [`keys`] | how long it takes to find one key of very many |
 //! | [`hub`] | what a hub can do, in hand-outs, memory and time |
 //! | [`visit`] | what is measured of one proxy in one way |
@@ -39,6 +41,7 @@ mod reach;
 mod relay;
 mod report;
 mod rounds;
+mod share;
 mod subject;
 mod telegram;
 mod tls;
@@ -79,6 +82,8 @@ enum What {
     Blocks(blocks::Options),
     /// What a hub can do: hand-outs, refreshes, memory of a million people
     Hub(hub::Options),
+    /// Handing out endpoints while informers tell a censor: a simulation, beside other ways
+    Share(share::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -94,6 +99,7 @@ fn main() -> anyhow::Result<()> {
             let write = options.write.clone().filter(|_| !options.is_server());
             (hub::run(&options)?, write)
         }
+        What::Share(options) => (share::run(&options)?, options.page()),
     };
     if let Some(file) = &write {
         fs::write(file, &report).with_context(|| format!("cannot write {}", file.display()))?;

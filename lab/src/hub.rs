@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -73,9 +73,7 @@ impl Hub {
     /// # Errors
     /// When it fails.
     pub fn verb(&self, arguments: &[&str]) -> Result<Value> {
-        let printed = self.owner.command(&[&["hub"], arguments, &["--json"]].concat())?;
-        let nothing = || Error::Unexpected(format!("jaryq hub {arguments:?} printed nothing"));
-        printed.into_iter().next().ok_or_else(nothing)
+        verb(&self.owner, arguments)
     }
 
     /// The same as people see it; everything that it wrote.
@@ -183,9 +181,17 @@ impl Crashed {
         Hub::launch(self.owner, self.arguments)
     }
 
-    /// Where it kept its journal.
-    #[must_use]
-    pub fn state(&self) -> PathBuf {
-        self.owner.state().to_owned()
+    /// Runs a verb although it does not run: what was printed.
+    ///
+    /// # Errors
+    /// When the verb fails.
+    pub fn verb(&self, arguments: &[&str]) -> Result<Value> {
+        verb(&self.owner, arguments)
     }
+}
+
+fn verb(owner: &Owner, arguments: &[&str]) -> Result<Value> {
+    let printed = owner.command(&[&["hub"], arguments, &["--json"]].concat())?;
+    let nothing = || Error::Unexpected(format!("jaryq hub {arguments:?} printed nothing"));
+    printed.into_iter().next().ok_or_else(nothing)
 }

@@ -166,3 +166,42 @@ fn script(text: &str) -> Result<String> {
     assert!(text.starts_with("#cloud-config\n"));
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
+
+#[test]
+fn doors_ask_on_the_hubs_own_machine_and_nobody_starts_a_fleet_without_its_passphrase() -> Result {
+    country(|lab| {
+        let office = lab.host("office", &["185.15.56.1"])?;
+        let hub = start(&office, &["--local", "8081"])?;
+        let signer = hub.verb(&["signer"])?;
+        assert_eq!(signer["words"], hub.ready()["signer"]["words"]);
+        let door = hub.verb(&["door", "bot"])?;
+        let token = door["token"].as_str().expect("a token");
+        let asked = |token: &str| {
+            let bearer = format!("Authorization: Bearer {token}");
+            let said = r#"{"person":"aliya","request":"000102030405060708090a0b0c0d0e0f"}"#;
+            ask(&office, &["-H", &bearer, "-d", said, "http://127.0.0.1:8081/v1/ask"])
+        };
+        let answer = asked(token)?;
+        assert!(answer.contains(" 200") && answer.contains("\"ticket\""), "{answer}");
+        assert!(asked("AAAAAAAAAAAAAAAAAAAAAA")?.contains(" 404"), "another token");
+        let people = hub.verb(&["people"])?;
+        assert_eq!((&people["seated"], &people["waiting"]), (&0.into(), &1.into()));
+        let new = hub.verb(&["door", "bot"])?;
+        assert!(asked(token)?.contains(" 404"), "the old one has ended");
+        assert!(asked(new["token"].as_str().expect("a token"))?.contains(" 200"));
+
+        let left = hub.crash();
+        let none = left.verb(&["people"]).expect_err("nobody runs").to_string();
+        assert!(none.contains("no hub runs"), "{none}");
+        let nobody = left.verb(&["--listen", "8443"]).expect_err("no passphrase").to_string();
+        assert!(nobody.contains("--passphrase-file"), "{nobody}");
+        let wrong = office.folder()?.join("wrong");
+        fs::write(&wrong, "pears and apples of Astana\n")?;
+        let wrong = wrong.to_str().expect("text");
+        let refused = left.verb(&["--passphrase-file", wrong]).expect_err("another passphrase");
+        assert!(refused.to_string().contains("passphrase is wrong"), "{refused}");
+        let hub = left.restart()?;
+        assert_eq!(hub.verb(&["people"])?["waiting"], 1);
+        Ok(())
+    })
+}

@@ -91,7 +91,7 @@ pub(crate) fn interval(summary: Summary) -> String {
 }
 
 /// Three digits that count.
-fn short(number: f64) -> String {
+pub(crate) fn short(number: f64) -> String {
     match number.abs() {
         10.0.. if number.abs() >= 100.0 => format!("{number:.0}"),
         10.0.. => format!("{number:.1}"),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `args`, `config` | what was asked for: flags, then `JARYQ_*` variables, then `jaryq.toml`, then defaults |
 //! | `up`, `key`, `bundle`, `trust`, `reach`, `stats`, `doctor`, `install` | the verbs |
-//! | [`hub`] | the office of a fleet, and its verbs |
+//! | `hub` | the office of a fleet, and its verbs |
 //! | `announce` | what `up` says at the start |
 //! | `fleet` | a relay that has joined a hub's fleet, and `jaryq pause`, `resume`, `leave` |
 //! | `reload` | settings that change while a relay runs |

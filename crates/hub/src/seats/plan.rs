@@ -33,7 +33,7 @@ impl Seats {
         self.settled = Some(now);
         self.census(now);
         self.watch(now);
-        self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
+        let left = self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
         let mut moves = Vec::new();
         if self.waiting.is_empty() {
             return moves;
@@ -92,6 +92,12 @@ impl Seats {
         let last = self.pool(&last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
+        self.stay(left);
+        // Where they stay, there may be room for others.
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut rest = &waiting[..];
+        self.join(&mut rest, Use::Pool, now, &mut moves);
+        self.waiting = rest.to_vec();
         moves
     }
 

@@ -13,7 +13,7 @@ use hub::fleet::Fleet;
 use hub::server::{Program, Server};
 use hub::watch::Watch;
 use nix::unistd::Uid;
-use ports::{Mode, PortList};
+use ports::{Mode, PortList, Refused};
 use serde_json::json;
 use store::Journal;
 use tokio::net::TcpListener;
@@ -137,10 +137,13 @@ struct Listeners {
 fn open_ports(listen: u16, local: Option<u16>) -> anyhow::Result<Listeners> {
     let bound = ports::bind(&PortList::from([listen]), usize::MAX);
     if let Some(refused) = bound.refused.first() {
-        bail!(
-            "port {listen} cannot be had ({refused:?}); as root, or with another one by --listen, it \
-             can where no other program has it"
-        );
+        let why = match refused {
+            Refused::Taken(_) => "another program listens there".to_owned(),
+            Refused::NotAllowed(_) => "ports below 1024 need root: put sudo before it".to_owned(),
+            Refused::Other(_, error) => error.desc().to_owned(),
+            other => format!("{other:?}"),
+        };
+        bail!("port {listen} cannot be had: {why}; --listen names another one");
     }
     let local = local.map(|port| {
         let listener = std::net::TcpListener::bind(("127.0.0.1", port))?;
