@@ -206,7 +206,7 @@ impl Reader {
             Ok(String::from_utf8_lossy(&said).into_owned())
         };
         let trusted = jaryq(&["trust", "bundle", "--yes"])?;
-        let enough = ["--brief", "--only", "tcp", "--enough", "1", "--minutes", "1"];
+        let enough = ["--only", "tcp", "--enough", "1", "--minutes", "1"];
         let how = ["reach", "bundle", "--json", "--network", &self.network];
         let found = jaryq(&[&how[..], &enough].concat())?;
         let receipts = std::fs::read_to_string(folder.join("bundle.receipts"));
