@@ -7,7 +7,6 @@ use super::Hours;
 use super::relays::{Relay, Unit};
 use super::risk::cleared;
 use super::state::{Move, NOWHERE, RelayId, Seats, Use, single};
-use super::welcome::Welcome;
 
 /// How often what is believed of newcomers is worked out anew.
 const CENSUS: Hours = 1.0;
@@ -18,6 +17,8 @@ const HOPELESS: f64 = 0.9;
 const CROWDED: [f64; 2] = [1.0, 3.0];
 /// How far ahead of a block the pool moves, at least.
 const AHEAD: Hours = 0.25;
+/// One of so many slots is made free for those who come next.
+const AHEAD_OF: usize = 64;
 /// For how long some endpoints are kept back.
 const RESERVED: Hours = 1.0;
 /// Of how many relays the emptiest is taken.
@@ -49,7 +50,9 @@ impl Seats {
         let waiting = self.top_up(waiting, &young, limit, now, &mut moves);
 
         let groups = self.cut(&waiting, limit);
-        let wanted = groups.len() + usize::from(!last.is_empty());
+        // Some more for those who come before others are settled again.
+        let ahead = (self.slots() / AHEAD_OF).saturating_sub(young.len());
+        let wanted = groups.len() + usize::from(!last.is_empty()) + ahead;
         moves.extend(self.make_room(wanted, self.rule.merged, now));
         let mut free = self.free(now);
         let mut plan = self.plan(&groups, &free, last.len(), now);
@@ -100,10 +103,7 @@ impl Seats {
         let mut rest = &waiting[..];
         self.join(&mut rest, Use::Pool, now, &mut moves);
         self.waiting = rest.to_vec();
-        if has_stayed || !is_ample || !self.waiting.is_empty() {
-            free.clear();
-        }
-        self.welcome = Welcome::new(limit, free);
+        self.prepare(limit, free, is_ample && !has_stayed, now);
         moves
     }
 

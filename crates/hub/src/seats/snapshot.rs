@@ -36,6 +36,10 @@ impl Seats {
         self.welcome.relays.write(&mut to);
         self.welcome.at.write(&mut to);
         self.welcome.dose.write(&mut to);
+        self.welcome.young.write(&mut to);
+        self.welcome.next.write(&mut to);
+        self.welcome.most.write(&mut to);
+        self.welcome.pools.write(&mut to);
         to
     }
 
@@ -67,6 +71,10 @@ impl Seats {
                 relays: Written::read(from)?,
                 at: Written::read(from)?,
                 dose: Written::read(from)?,
+                young: Written::read(from)?,
+                next: Written::read(from)?,
+                most: Written::read(from)?,
+                pools: Written::read(from)?,
             },
             exposures: 0,
         };
