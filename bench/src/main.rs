@@ -1,8 +1,8 @@
 //! Our figures beside the rivals', in one run: `cargo run --release -p bench -- relay`;
 //! `-- tls` for those to whom people speak TLS, `-- telegram` for the proxies of Telegram alone, `-- keys`
 //! for one key among very many, `-- reach` for finding what still passes a border, `-- blocks` for noticing
-//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor,
-//! `-- hub` for what a hub can do. The folder's README says what it needs.
+//! that an endpoint is blocked, `-- share` for handing out endpoints while informers tell a censor, `-- hub`
+//! for what a hub can do. The folder's README says what it needs.
 //!
 //! Every proxy is a program of its own, in a network namespace of the [`lab`], between the same
 //! user and the same Telegram. The load tool is made to cost little and to check what it can: what

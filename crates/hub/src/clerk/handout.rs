@@ -52,14 +52,16 @@ pub enum Refresh {
 }
 
 impl Keys {
-    /// The port of a relay's slot. Where any will do, it is the one that passes best, if that is known,
-    /// or the one that its volunteer named.
+    /// The port of a relay's slot. Where it answers on any, it is the one that passes best, if that is
+    /// known; else the one that its volunteer named.
     pub(super) fn port(&self, relay: &Relay, slot: u16, best: impl Fn() -> Option<u16>) -> u16 {
         let own = relay.port_of(slot).and_then(|at| self.ports.get(at)).copied();
         if let Some(port) = own {
             return port;
         }
-        let best = if relay.posture == Posture::All { best() } else { None };
+        // A volunteer's own list of ports stays what it is.
+        let has_all = relay.posture == Posture::All && relay.capacity.can_open;
+        let best = if has_all { best() } else { None };
         best.unwrap_or(if relay.face.port == 0 { 443 } else { relay.face.port })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Hours;
 use super::relays::Relay;
-use super::state::{EndpointId, Move, Seats, Use};
+use super::state::{Endpoint, EndpointId, Move, NOWHERE, PersonId, Seats, Use, number};
 
 /// A risk with which an endpoint is as good as lost: nobody informs in one of seven such groups.
 const LOST: f64 = 2.0;
@@ -94,8 +94,9 @@ impl Seats {
     }
 
     /// Those of the pool whose endpoint is about to be blocked wait for another seat, if as many
-    /// endpoints come fresh as that uses up. `step` is the time until somebody looks again.
-    pub(super) fn leave_in_time(&mut self, step: Hours, now: Hours) {
+    /// endpoints come fresh as that uses up: what they left. `step` is the time until somebody looks
+    /// again.
+    pub(super) fn leave_in_time(&mut self, step: Hours, now: Hours) -> Vec<(EndpointId, Endpoint)> {
         let spoken = |hours: Hours| 1.0 - self.learned.quiet(hours);
         let (mut an_hour, mut leave) = (0.0, Vec::new());
         for (&id, endpoint) in &self.endpoints {
@@ -108,8 +109,9 @@ impl Seats {
                 }
             }
         }
+        let mut left = Vec::new();
         if self.supply.an_hour(now) < 1.25 * an_hour {
-            return;
+            return left;
         }
         // Nobody stands up for whom there is no other seat.
         let free = self.free(now);
@@ -126,9 +128,37 @@ impl Seats {
             for &person in &closed.members {
                 // That nothing happened yet says nothing.
                 let person = &mut self.people[person as usize];
-                (person.at, person.since, person.is_known) = (super::state::NOWHERE, now, true);
+                (person.at, person.since, person.is_known) = (NOWHERE, now, true);
             }
-            self.waiting.extend(closed.members);
+            self.waiting.extend_from_slice(&closed.members);
+            left.push((id, closed));
         }
+        left
+    }
+
+    /// Whoever has found no other seat stays where it is: not blocked yet, and better than none. Where
+    /// others have taken the place of their endpoint, they wait. Whether anybody stays.
+    pub(super) fn stay(&mut self, left: Vec<(EndpointId, Endpoint)>) -> bool {
+        let mut has_stayed = false;
+        for (id, mut endpoint) in left {
+            let waits = |person: &PersonId| self.people[*person as usize].at == NOWHERE;
+            let (members, moved): (Vec<_>, Vec<_>) = endpoint.members.into_iter().partition(waits);
+            let relay = &mut self.relays[endpoint.place.relay as usize];
+            if members.is_empty() || relay.live >= relay.slots || relay.space() < members.len() {
+                continue;
+            }
+            relay.live += 1;
+            relay.load += number(members.len());
+            for &person in &members {
+                self.people[person as usize].at = id;
+            }
+            self.waiting.retain(|&person| self.people[person as usize].at == NOWHERE);
+            endpoint.exposed.extend(moved);
+            self.exposures += endpoint.exposed.len();
+            endpoint.members = members;
+            self.endpoints.insert(id, endpoint);
+            has_stayed = true;
+        }
+        has_stayed
     }
 }

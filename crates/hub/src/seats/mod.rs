@@ -106,9 +106,9 @@ mod relays;
 mod risk;
 mod snapshot;
 mod state;
-mod welcome;
 #[cfg(test)]
 mod tests;
+mod welcome;
 
 pub use chance::Chance;
 pub use event::{Event, Outcome};

@@ -35,7 +35,7 @@ impl Seats {
         self.settled = Some(now);
         self.census(now);
         self.watch(now);
-        self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
+        let left = self.leave_in_time(passed.clamp(AHEAD, 1.0), now);
         let mut moves = Vec::new();
         if self.waiting.is_empty() {
             return moves;
@@ -97,7 +97,13 @@ impl Seats {
         let last = self.pool(&last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
-        self.prepare(limit, free, is_ample, now);
+        // Where they stay, there may be room for others.
+        let has_stayed = self.stay(left);
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut rest = &waiting[..];
+        self.join(&mut rest, Use::Pool, now, &mut moves);
+        self.waiting = rest.to_vec();
+        self.prepare(limit, free, is_ample && !has_stayed, now);
         moves
     }
 

@@ -95,7 +95,13 @@ impl Seats {
     }
 
     /// Seats as many as there is room for on endpoints that are open for this.
-    fn join(&mut self, left: &mut &[PersonId], is_for: Use, now: Hours, moves: &mut Vec<Move>) {
+    pub(super) fn join(
+        &mut self,
+        left: &mut &[PersonId],
+        is_for: Use,
+        now: Hours,
+        moves: &mut Vec<Move>,
+    ) {
         if left.is_empty() {
             return;
         }

@@ -259,6 +259,8 @@ impl Seats {
             {
                 self.exposures += known.len();
                 kept.exposed.extend(known);
+                // Whose members it would be a test of, nobody can say any more: it is for everybody.
+                kept.is_for = Use::Pool;
             }
         }
         let state = &mut self.relays[relay as usize];

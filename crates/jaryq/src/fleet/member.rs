@@ -280,8 +280,8 @@ impl Watch<'_> {
 
     /// Tells the hub, with the next heartbeat, and the other commands.
     async fn report(&mut self) -> anyhow::Result<()> {
-        let answers = self.doors.answers();
         let Some(member) = &mut self.member else { return Ok(()) };
+        let answers = self.doors.answers();
         let port = answers.usual.ports.first().copied().unwrap_or(0);
         let (capacity, face) = about(&self.config, self.connections, port);
         let (order, seats) = (member.membership.order.number, member.seated.revision);

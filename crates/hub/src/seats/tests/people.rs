@@ -1,4 +1,5 @@
 use super::super::blame::CERTAIN;
+use super::super::state::NOWHERE;
 use super::super::{Hours, Origin};
 use super::{come, office, relay_of, seat};
 
@@ -180,4 +181,26 @@ fn how_long_informers_wait_is_learned_from_blocks() {
         let learned = seats.learned.after(0.5);
         assert!((0.7 * wait..1.3 * wait).contains(&learned), "{learned} h for {wait} h");
     }
+}
+
+#[test]
+fn whoever_leaves_in_time_and_finds_no_other_seat_stays() {
+    let mut seats = office(2, 4, 1000);
+    let people = come(&mut seats, 300, 0.0);
+    let (id, there) = (seat(&seats, people[0]), seats.members(seat(&seats, people[0])).to_vec());
+    let elsewhere = seats.open_endpoints().map(|(id, _)| id).find(|other| *other != id);
+    let elsewhere = elsewhere.expect("there are several");
+    // Its people leave; half of them are seated elsewhere.
+    let closed = seats.close(id).expect("it was open");
+    for &person in &there {
+        seats.people[person as usize].at = NOWHERE;
+    }
+    let (moved, left) = there.split_at(there.len() / 2);
+    seats.sit(moved, elsewhere, 1.0);
+    seats.waiting.extend_from_slice(left);
+    assert!(seats.stay(vec![(id, closed)]));
+    assert!(!left.is_empty() && left.iter().all(|&person| seat(&seats, person) == id));
+    assert!(moved.iter().all(|&person| seat(&seats, person) == elsewhere));
+    assert!(moved.iter().all(|person| seats.endpoints[&id].exposed.contains(person)));
+    assert!(seats.waiting() == 0 && seats.is_sound());
 }
