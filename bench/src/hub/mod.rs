@@ -193,13 +193,16 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         let refreshes = hub.load(options, What::Refresh, None)?;
         figures.handouts.push(most.each_cpu);
         figures.handouts_second.push(most.each_second);
-        (figures.middle.push(half.middle), figures.late.push(half.late));
+        figures.middle.push(half.middle);
+        figures.late.push(half.late);
         figures.refreshes.push(refreshes.each_cpu);
         figures.refreshes_second.push(refreshes.each_second);
         figures.refresh_bytes = figures.refresh_bytes.max(refreshes.bytes);
     }
     tell("hub: people");
     let there = hub.ask("fill 0")?;
+    // A count.
+    #[allow(clippy::cast_possible_truncation)]
     let missing = options.people.saturating_sub(there[0] as u64);
     let filled = hub.ask(&format!("fill {missing}"))?;
     let full = hub.tree.pss()?;

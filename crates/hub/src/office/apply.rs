@@ -15,6 +15,8 @@ use crate::seats::{EndpointId, Status};
 const RECEIPT: u32 = 72;
 /// How many ports of a relay that nobody knows come into use in an hour.
 const FRESH_AN_HOUR: u32 = 16;
+/// For how many milliseconds newcomers are seated by what the last settlement has found out.
+const SETTLED: u64 = 20_000;
 /// While somebody finds no seat, all of them try again after so many milliseconds.
 const AGAIN: u64 = 1_000;
 
@@ -59,11 +61,17 @@ impl Office {
             self.sweep();
         }
         let (last, left) = self.settled;
-        let is_due = left == 0 || self.now.0 >= last.0.saturating_add(AGAIN);
-        if is_tick || (self.seats.waiting() > 0 && is_due) {
+        let since = self.now.0.saturating_sub(last.0);
+        if left == 0 && since < SETTLED && !is_tick {
+            let moves = self.seats.welcome(self.hours());
+            moves.into_iter().for_each(|each| self.seat(each));
+        }
+        if is_tick || (self.seats.waiting() > 0 && (left == 0 || since >= AGAIN)) {
+            // Where nobody waits, nothing is found out for those who come next.
+            let when = if self.seats.waiting() > 0 { self.now } else { last };
             let moves = self.seats.settle(self.hours());
             moves.into_iter().for_each(|each| self.seat(each));
-            self.settled = (self.now, self.seats.waiting());
+            self.settled = (when, self.seats.waiting());
         }
         outcomes
     }

@@ -52,15 +52,19 @@ impl Seats {
     }
 
     /// The risk that a group takes together, where these wait and those have just sat down.
-    pub(super) fn limit(&self, waiting: &[PersonId], young: &[EndpointId], now: Hours) -> f64 {
+    /// The risk that a group may ever be, as fast as endpoints come.
+    pub(super) fn most(&self, now: Hours) -> f64 {
         // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
         let dose = -(1.0 - self.pace(now).min(0.99)).ln();
-        let limit = dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose);
+        dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose)
+    }
+
+    pub(super) fn limit(&self, waiting: &[PersonId], young: &[EndpointId], now: Hours) -> f64 {
         // Where there are plenty, fewer people sit with somebody who informs.
         let waits: f64 = waiting.iter().map(|&id| self.held(id)).sum();
         let sits: f64 = young.iter().map(|id| self.endpoints[id].dose).sum();
         let plenty = (self.usable() + young.len()).saturating_sub(FEW) as f64 * PLENTY;
-        limit.min(((waits + sits) / plenty.max(1e-9)).max(FINEST_DOSE))
+        self.most(now).min(((waits + sits) / plenty.max(1e-9)).max(FINEST_DOSE))
     }
 
     /// Newcomers join other newcomers who have just sat down; who is left.

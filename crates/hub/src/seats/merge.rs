@@ -137,8 +137,9 @@ impl Seats {
     }
 
     /// Whoever has found no other seat stays where it is: not blocked yet, and better than none. Where
-    /// others have taken the place of their endpoint, they wait.
-    pub(super) fn stay(&mut self, left: Vec<(EndpointId, Endpoint)>) {
+    /// others have taken the place of their endpoint, they wait. Whether anybody stays.
+    pub(super) fn stay(&mut self, left: Vec<(EndpointId, Endpoint)>) -> bool {
+        let mut has_stayed = false;
         for (id, mut endpoint) in left {
             let waits = |person: &PersonId| self.people[*person as usize].at == NOWHERE;
             let (members, moved): (Vec<_>, Vec<_>) = endpoint.members.into_iter().partition(waits);
@@ -156,6 +157,8 @@ impl Seats {
             self.exposures += endpoint.exposed.len();
             endpoint.members = members;
             self.endpoints.insert(id, endpoint);
+            has_stayed = true;
         }
+        has_stayed
     }
 }

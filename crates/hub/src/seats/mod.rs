@@ -108,6 +108,7 @@ mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
+mod welcome;
 
 pub use chance::Chance;
 pub use event::{Event, Outcome};

@@ -17,6 +17,8 @@ const HOPELESS: f64 = 0.9;
 const CROWDED: [f64; 2] = [1.0, 3.0];
 /// How far ahead of a block the pool moves, at least.
 const AHEAD: Hours = 0.25;
+/// One of so many slots is made free for those who come next.
+const AHEAD_OF: usize = 64;
 /// For how long some endpoints are kept back.
 const RESERVED: Hours = 1.0;
 /// Of how many relays the emptiest is taken.
@@ -48,7 +50,9 @@ impl Seats {
         let waiting = self.top_up(waiting, &young, limit, now, &mut moves);
 
         let groups = self.cut(&waiting, limit);
-        let wanted = groups.len() + usize::from(!last.is_empty());
+        // Some more for those who come before others are settled again.
+        let ahead = (self.slots() / AHEAD_OF).saturating_sub(young.len());
+        let wanted = groups.len() + usize::from(!last.is_empty()) + ahead;
         moves.extend(self.make_room(wanted, self.rule.merged, now));
         let mut free = self.free(now);
         let mut plan = self.plan(&groups, &free, last.len(), now);
@@ -64,6 +68,7 @@ impl Seats {
                 free.swap_remove(place);
             }
         }
+        let is_ample = plan.tests >= groups.len() && plan.pools.is_empty();
         let mut rest = Vec::new();
         for (place, group) in groups.into_iter().enumerate() {
             let endpoint = (place < plan.tests)
@@ -92,12 +97,13 @@ impl Seats {
         let last = self.pool(&last, Use::Last, &mut free, now, &mut moves);
         self.waiting = rest;
         self.waiting.extend(last);
-        self.stay(left);
         // Where they stay, there may be room for others.
+        let has_stayed = self.stay(left);
         let waiting = std::mem::take(&mut self.waiting);
         let mut rest = &waiting[..];
         self.join(&mut rest, Use::Pool, now, &mut moves);
         self.waiting = rest.to_vec();
+        self.prepare(limit, free, is_ample && !has_stayed, now);
         moves
     }
 

@@ -5,9 +5,10 @@ use super::codec::{Written, fields, words};
 use super::relays::{Relay, Supply};
 use super::risk::Learned;
 use super::state::{Endpoint, EndpointId, NOWHERE, Person, Place, Rule, Seats, Use};
+use super::welcome::Welcome;
 
 /// What the first bytes are: the version is the last of them.
-const HEAD: &[u8; 6] = b"seats\x01";
+const HEAD: &[u8; 6] = b"seats\x02";
 
 impl Seats {
     /// Everything, in about 40 bytes a person. The same events lead to the same seats after
@@ -31,6 +32,14 @@ impl Seats {
         self.supply.write(&mut to);
         self.counted.write(&mut to);
         self.settled.write(&mut to);
+        self.welcome.limit.write(&mut to);
+        self.welcome.relays.write(&mut to);
+        self.welcome.at.write(&mut to);
+        self.welcome.dose.write(&mut to);
+        self.welcome.young.write(&mut to);
+        self.welcome.next.write(&mut to);
+        self.welcome.most.write(&mut to);
+        self.welcome.pools.write(&mut to);
         to
     }
 
@@ -57,6 +66,16 @@ impl Seats {
             supply: Written::read(from)?,
             counted: Written::read(from)?,
             settled: Written::read(from)?,
+            welcome: Welcome {
+                limit: Written::read(from)?,
+                relays: Written::read(from)?,
+                at: Written::read(from)?,
+                dose: Written::read(from)?,
+                young: Written::read(from)?,
+                next: Written::read(from)?,
+                most: Written::read(from)?,
+                pools: Written::read(from)?,
+            },
             exposures: 0,
         };
         seats.exposures = seats.endpoints.values().map(|at| at.exposed.len()).sum();

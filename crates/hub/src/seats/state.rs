@@ -140,6 +140,8 @@ pub struct Seats {
     pub(super) supply: super::relays::Supply,
     pub(super) counted: Option<Hours>,
     pub(super) settled: Option<Hours>,
+    /// What newcomers are seated by until others are settled again.
+    pub(super) welcome: super::welcome::Welcome,
     /// How many times somebody knows an endpoint where they do not sit.
     pub(super) exposures: usize,
 }
@@ -161,6 +163,7 @@ impl Seats {
             supply: super::relays::Supply::default(),
             counted: None,
             settled: None,
+            welcome: super::welcome::Welcome::default(),
             exposures: 0,
         }
     }

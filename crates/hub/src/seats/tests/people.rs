@@ -198,7 +198,7 @@ fn whoever_leaves_in_time_and_finds_no_other_seat_stays() {
     let (moved, left) = there.split_at(there.len() / 2);
     seats.sit(moved, elsewhere, 1.0);
     seats.waiting.extend_from_slice(left);
-    seats.stay(vec![(id, closed)]);
+    assert!(seats.stay(vec![(id, closed)]));
     assert!(!left.is_empty() && left.iter().all(|&person| seat(&seats, person) == id));
     assert!(moved.iter().all(|&person| seat(&seats, person) == elsewhere));
     assert!(moved.iter().all(|person| seats.endpoints[&id].exposed.contains(person)));
