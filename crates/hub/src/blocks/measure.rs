@@ -4,8 +4,8 @@
 const LEFT: f64 = 0.1;
 /// The share of those who cannot connect that comes around by another door.
 const AROUND: f64 = 0.1;
-/// How many people it takes to bear out a relay's word.
-pub const PEOPLE: usize = 2;
+/// How many people it takes.
+pub(super) const PEOPLE: usize = 2;
 /// Of those who come around all the time, at least so many for each who connects.
 const ALWAYS_AROUND: f64 = 0.01;
 /// What came before a level is believed.

@@ -66,7 +66,6 @@ mod tests;
 mod tick;
 mod verdict;
 
-pub use measure::PEOPLE;
 pub use state::{Blocks, Count, Door, Full, Heartbeat, OwnerId};
 pub use verdict::{Cause, Prefix, Verdict};
 

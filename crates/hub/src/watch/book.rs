@@ -114,12 +114,6 @@ impl Book {
         endpoints.iter().filter_map(|id| Some(self.endpoints.get(id)?.relay)).collect()
     }
 
-    /// How many people sit there.
-    pub fn people(&self, endpoints: &[EndpointId]) -> usize {
-        let of = endpoints.iter().filter_map(|id| self.endpoints.get(id));
-        of.map(|endpoint| endpoint.people).sum()
-    }
-
     /// Where an endpoint is.
     pub fn address(&self, endpoint: EndpointId) -> Option<SocketAddr> {
         self.endpoints.get(&endpoint).map(|view| view.address)

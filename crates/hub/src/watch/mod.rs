@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use wire::fleet::Heartbeat;
 
-use crate::blocks::{Cause, PEOPLE, Seconds, TICK, Verdict};
+use crate::blocks::{Cause, Seconds, TICK, Verdict};
 use crate::clerk::{Clerk, Clock, Refused};
 use crate::office::Scope;
 use crate::seats::EndpointId;
@@ -113,8 +113,7 @@ impl Watch {
             // No other seat would help.
             Cause::Provider(_) | Cause::Country | Cause::Hub => return Ok(()),
         }
-        // Fewer people cannot bear it out.
-        if !verdict.is_confirmed && self.book().people(&verdict.endpoints) >= PEOPLE {
+        if !verdict.is_confirmed {
             self.unconfirmed().push(verdict);
             return Ok(());
         }
