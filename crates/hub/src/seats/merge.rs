@@ -75,6 +75,7 @@ impl Seats {
             let Some(to) = groups[from..].iter_mut().rev().take(TRIES).find_map(|to| {
                 fits(to).then(|| {
                     to.dose = to.dose.map(|held| held + dose);
+                    to.people += people;
                     to.id
                 })
             }) else {
