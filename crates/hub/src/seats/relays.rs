@@ -259,8 +259,10 @@ impl Seats {
             {
                 self.exposures += known.len();
                 kept.exposed.extend(known);
-                // Whose members it would be a test of, nobody can say any more: it is for everybody.
-                kept.is_for = Use::Pool;
+                // Of whom it would be a test, nobody can say any more: it is for everybody.
+                if kept.is_for == Use::Test {
+                    kept.is_for = Use::Pool;
+                }
             }
         }
         let state = &mut self.relays[relay as usize];
