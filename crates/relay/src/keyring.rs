@@ -57,6 +57,8 @@ pub(crate) struct Entry {
 struct Place {
     bucket: Bucket,
     at: usize,
+    /// Whether the bucket follows from the key, and not from a port.
+    is_own: bool,
 }
 
 /// What the secrets follow from.
@@ -150,17 +152,18 @@ impl Keyring {
 
     /// To the bucket of a port, or else to the key's own.
     fn add(&mut self, id: KeyId, port: u16) {
-        let buckets = &self.origin.buckets;
-        let bucket = buckets.at_port(port).unwrap_or_else(|| buckets.of(id));
+        let given = if port == 0 { None } else { self.origin.buckets.at_port(port) };
         match self.places.get(&id) {
-            Some(place) if place.bucket == bucket => return,
+            // Its own is not derived again: that is half of what a new key costs.
+            Some(place) if given.map_or(place.is_own, |given| place.bucket == given) => return,
             Some(_) => self.remove(id),
             None => {}
         }
-        let Origin { key, epoch, .. } = &*self.origin;
+        let Origin { key, epoch, buckets, .. } = &*self.origin;
+        let (bucket, is_own) = (given.unwrap_or_else(|| buckets.of(id)), given.is_none());
         let secret = key.secret(Form::Telegram, id, *epoch);
         let entries = &mut self.buckets[bucket.index()];
-        self.places.insert(id, Place { bucket, at: entries.len() });
+        self.places.insert(id, Place { bucket, at: entries.len(), is_own });
         entries.push(Entry { id, secret });
         if let Some(capability) = self.origin.capability(secret) {
             self.capabilities.insert(capability, id);
@@ -174,14 +177,14 @@ impl Keyring {
     }
 
     fn remove(&mut self, id: KeyId) {
-        let Some(Place { bucket, at }) = self.places.remove(&id) else { return };
+        let Some(Place { bucket, at, .. }) = self.places.remove(&id) else { return };
         let entries = &mut self.buckets[bucket.index()];
         let gone = entries.swap_remove(at);
         if let Some(capability) = self.origin.capability(gone.secret) {
             self.capabilities.remove(&capability);
         }
-        if let Some(moved) = entries.get(at) {
-            self.places.insert(moved.id, Place { bucket, at });
+        if let Some(place) = entries.get(at).and_then(|moved| self.places.get_mut(&moved.id)) {
+            place.at = at;
         }
     }
 
@@ -233,7 +236,7 @@ impl Keyring {
 
     /// A key that is still valid.
     pub(crate) fn entry(&self, id: KeyId) -> Option<&Entry> {
-        let Place { bucket, at } = self.places.get(&id)?;
+        let Place { bucket, at, .. } = self.places.get(&id)?;
         self.buckets[bucket.index()].get(*at)
     }
 
