@@ -136,11 +136,10 @@ impl Watch<'_> {
         for tick in 0u64.. {
             ticks.tick().await;
             let revision = timeout(BUSY, self.store.revision()).await;
+            // Bundles, and keys that were made for them, end with a day; in a fleet, by order.
+            let is_over = self.member.is_none() && self.echoes.is_of_yesterday();
             let followed = match revision.unwrap_or(Ok(self.seen)).map_err(Into::into) {
-                // Bundles, and keys that were made for them, end with a day.
-                Ok(revision) if self.seen == revision && !self.echoes.is_of_yesterday() => {
-                    self.try_again().await
-                }
+                Ok(revision) if self.seen == revision && !is_over => self.try_again().await,
                 Ok(revision) => match self.follow().await {
                     Ok(false) => return,
                     followed => followed.map(|_| self.seen = revision),
