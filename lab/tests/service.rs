@@ -5,13 +5,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use lab::relay::{Form, program};
 use lab::website::{curl, self_signed};
-use lab::{Blockade, Error, Host, Relay, Result, country, tdlib};
+use lab::{Blockade, Error, Host, Relay, Result, country, files, tdlib};
 use nix::sys::signal::Signal;
 
 const LIMIT: Duration = Duration::from_secs(15);
@@ -22,19 +22,6 @@ fn jaryq(root: &Path, arguments: &[&str]) -> Result<Output> {
     let mut command = Command::new(program()?);
     command.args(arguments).arg("--root").arg(root).env_remove("JARYQ_CONFIG");
     Ok(command.output()?)
-}
-
-fn files(root: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// What a program of the machine says to this, or that it is not there.
