@@ -11,7 +11,7 @@ use hub::blocks::replay::{Fault, Fleet, NETWORKS, Size};
 use hub::blocks::{Cause, Seconds, Verdict};
 use hub::seats::EndpointId;
 
-use crate::figures::Summary;
+use crate::figures::{Summary, within};
 use crate::machine;
 use crate::report::{Goal, Limit, goals};
 
@@ -52,16 +52,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<String> {
     let delays = delays(options, &mut reached)?;
     let quiet = quiet(options, &mut reached)?;
     let causes = causes(options, &mut reached)?;
-    writeln!(page, "{}\n{delays}\n{quiet}\n{causes}{METHOD}", Goals(&reached))?;
+    let goals = std::fmt::from_fn(|f| goals(f, &reached));
+    writeln!(page, "{goals}\n{delays}\n{quiet}\n{causes}{METHOD}")?;
     Ok(page)
-}
-
-struct Goals<'a>(&'a [Goal]);
-
-impl std::fmt::Display for Goals<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        goals(f, self.0.to_vec())
-    }
 }
 
 fn goal(goals: &mut Vec<Goal>, measure: &str, limit: Limit, unit: &'static str, reached: f64) {
@@ -114,7 +107,7 @@ fn delays(options: &Options, reached: &mut Vec<Goal>) -> anyhow::Result<String> 
             |told: &Option<(Seconds, _)>| told.as_ref().map_or(Seconds::MAX, |(delay, _)| *delay);
         let mut delays: Vec<Seconds> = told.iter().map(delay).collect();
         delays.sort_unstable();
-        let at = |percent: usize| delays[(delays.len() * percent).div_ceil(100).max(1) - 1];
+        let at = |percent| within(&delays, percent).unwrap_or(Seconds::MAX);
         let all = told.len() as f64 / 100.0;
         let soon = delays.iter().filter(|delay| **delay <= 60).count() as f64 / all;
         let told = told.iter().flatten();

@@ -146,6 +146,12 @@ impl Figures {
     }
 }
 
+/// What so many of a hundred do not exceed (nearest rank); `None` of nothing.
+pub(crate) fn within<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
+    let wanted = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(wanted - 1).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

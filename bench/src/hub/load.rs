@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::figures::within;
+
 /// How long an answer may take before it counts as none.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -36,9 +38,7 @@ impl Times {
     /// So many of a hundred took no longer, in milliseconds.
     pub(super) fn within(&mut self, percent: usize) -> f64 {
         self.latencies.sort_unstable();
-        let last = self.latencies.len().saturating_sub(1);
-        let at = (self.latencies.len() * percent / 100).min(last);
-        self.latencies.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+        within(&self.latencies, percent).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }
 }
 

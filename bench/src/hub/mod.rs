@@ -22,6 +22,7 @@ use crate::machine;
 use crate::process::Tree;
 use crate::report::{Goal, Limit, goals, head};
 use crate::tell;
+use crate::visit::MIB;
 
 use load::{Load, What};
 
@@ -29,7 +30,6 @@ use load::{Load, What};
 const BLOCKED: u64 = 12_500;
 /// Half of as many hand-outs a second as are to be had for a second of CPU time.
 const USUAL: f64 = 7_500.0;
-const MIB: f64 = 1_048_576.0;
 
 /// What the measurement takes.
 #[derive(clap::Args, Clone, Debug)]
@@ -264,7 +264,7 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         goal("memory for a million people", Limit::AtMost(100.0), " MB", of(&[memory / filled[0]])),
         goal("12,500 people seated elsewhere within", Limit::AtMost(5.0), " s", of(&seconds)),
     ];
-    write!(page, "{}", std::fmt::from_fn(|f| goals(f, reached.clone())))?;
+    write!(page, "{}", std::fmt::from_fn(|f| goals(f, &reached)))?;
     let middle = |samples: &[f64]| of(samples).map_or(f64::NAN, |summary| summary.median);
     writeln!(page, "\n| beside it | hand-outs |\n|---|--:|")?;
     writeln!(

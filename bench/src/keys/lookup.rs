@@ -11,6 +11,7 @@ use wire::derive::{KeyId, Secret};
 use wire::mtproto::{ProxyLink, ProxySecret};
 
 use super::house::House;
+use crate::figures::within;
 use crate::process;
 
 /// A port that leads to no bucket.
@@ -78,8 +79,7 @@ impl Times {
 
     /// What so many of a hundred did not exceed.
     pub(crate) fn within(&self, percent: usize) -> Duration {
-        let wanted = (self.sorted.len() * percent).div_ceil(100).max(1);
-        self.sorted.get(wanted - 1).copied().unwrap_or_default()
+        within(&self.sorted, percent).unwrap_or_default()
     }
 
     pub(crate) fn found_at_once(&self) -> String {

@@ -132,7 +132,7 @@ impl Display for Page {
              with a certainty of 95 %, or all samples where they are fewer than six.",
             self.rounds
         )?;
-        goals(f, self.goals.clone())?;
+        goals(f, &self.goals)?;
         for (title, text) in &self.sections {
             writeln!(f, "\n## {title}\n\n{}", text.trim_end())?;
         }

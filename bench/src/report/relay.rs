@@ -51,7 +51,7 @@ impl Display for Report<'_, Relay> {
             options.rival_rounds(),
             options.rounds().min(FEW_ROUNDS)
         )?;
-        table::goals(f, self.all_goals())?;
+        table::goals(f, &self.all_goals())?;
         for (title, metrics) in TABLES {
             self.table(f, title, metrics, &AGAINST)?;
         }

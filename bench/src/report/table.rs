@@ -48,12 +48,12 @@ impl fmt::Display for Limit {
     }
 }
 
-pub(crate) fn goals(f: &mut Formatter<'_>, goals: Vec<Goal>) -> fmt::Result {
+pub(crate) fn goals(f: &mut Formatter<'_>, goals: &[Goal]) -> fmt::Result {
     writeln!(f, "\n## Goals\n\n| measure | goal | reached | |\n|---|--:|--:|---|")?;
     for Goal { measure, limit, unit, reached } in goals {
         let (reached, verdict) = match reached {
-            Some(reached) if limit.holds(reached.median) => (interval(reached), "yes"),
-            Some(reached) => (interval(reached), "**no**"),
+            Some(reached) if limit.holds(reached.median) => (interval(*reached), "yes"),
+            Some(reached) => (interval(*reached), "**no**"),
             None => ("not measured".to_owned(), ""),
         };
         writeln!(f, "| {measure} | {limit}{unit} | {reached} | {verdict} |")?;

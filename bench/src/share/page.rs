@@ -243,7 +243,7 @@ impl Display for Page<'_> {
             self.seeds,
             self.took.as_secs()
         )?;
-        goals(f, self.goals())?;
+        goals(f, &self.goals())?;
         self.beaten(f)?;
         writeln!(
             f,
