@@ -13,13 +13,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use wire::ctr::Ctr;
 use wire::echo::question::NONCE;
 use wire::echo::{Answer, Near, Question, SKEW, Shape, Transport, Wanted};
 
 use crate::Spot;
+use crate::probe::unix;
 
 /// Questions of one stretch of time bear the same time, in seconds. Answers come within one.
 const STRETCH: u32 = 16;
@@ -81,9 +82,8 @@ struct Seen {
 
 impl Questions {
     pub(crate) fn new() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let clocks = Mutex::default();
-        Self { key: wire::random(), began: Instant::now(), unix: unix.as_secs(), clocks }
+        Self { key: wire::random(), began: Instant::now(), unix: unix(), clocks }
     }
 
     fn now(&self) -> u32 {
@@ -91,8 +91,7 @@ impl Questions {
     }
 
     fn strayed(&self) -> i64 {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let unix = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+        let unix = i64::try_from(unix()).unwrap_or(i64::MAX);
         unix.saturating_sub(i64::from(self.now()))
     }
 

@@ -2,10 +2,10 @@
 
 use std::net::TcpStream;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::eventfd::EventFd;
-use wire::echo::{Answer, Question, Shape};
+use wire::echo::{Answer, Dress, Question, Shape};
 
 use crate::ladder::Climbed;
 use crate::{Spot, Verdict};
@@ -31,8 +31,20 @@ const NAMES: [&str; 16] = [
     "s3.amazonaws.com",
 ];
 
+impl Spot {
+    /// What passes between us and it is dressed so.
+    pub(crate) fn dress(&self, shape: Shape) -> Dress {
+        self.asker().dress(self.transport(), shape, name(self))
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
+}
+
 /// The host that questions to this spot name.
-pub(crate) fn name(spot: &Spot) -> &'static str {
+fn name(spot: &Spot) -> &'static str {
     // Neighbouring ports name others: the golden ratio's multiples are spread evenly.
     let mixed = spot.key().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
     NAMES[usize::try_from(mixed).unwrap_or(0) % NAMES.len()]

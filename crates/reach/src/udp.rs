@@ -16,7 +16,7 @@ use crate::asking::Questions;
 use crate::batch::{BATCH, Incoming, refusals, send_all};
 use crate::deadlines::Deadlines;
 use crate::mail::Mail;
-use crate::probe::{Answered, Ask, Met, Outcome, name};
+use crate::probe::{Answered, Ask, Met, Outcome};
 use crate::target::Road;
 use crate::tcp::refusal;
 use crate::verdict::Verdict;
@@ -153,12 +153,7 @@ impl Engine {
             let waiting = out.attempts(spot.key());
             let moments = self.questions.moments(&spot);
             let answered = waiting.iter().find_map(|&(shape, attempt)| {
-                let sealed = spot
-                    .asker()
-                    .dress(Transport::Udp, shape, name(&spot))
-                    .read_answer(came)
-                    .ok()??
-                    .0;
+                let sealed = spot.dress(shape).read_answer(came).ok()??.0;
                 let asked = |moment| -> (Question, _) {
                     let question = self.questions.question(&spot, shape, attempt, moment);
                     let answer = spot.asker().read(&question, &sealed);

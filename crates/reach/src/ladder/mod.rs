@@ -11,8 +11,9 @@ use wire::crack::Network;
 use wire::echo::climb::{PIECE, PIECES};
 use wire::echo::{Shape, Way};
 
+use crate::probe::{self, Answered};
 use crate::verdict::{Rung, Verdict};
-use crate::{Spot, probe::Answered, stop::Stop};
+use crate::{Spot, stop::Stop};
 
 /// When a way is looked at once more.
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -161,10 +162,9 @@ fn told(network: &Network) -> Vec<u8> {
     }
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970, as dresses write them.
 fn unix() -> u32 {
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(probe::unix()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

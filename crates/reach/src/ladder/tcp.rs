@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 use wire::echo::climb::PIECES;
-use wire::echo::{Climb, Dress, Kind, Piece, Question, Transport, Way};
+use wire::echo::{Climb, Dress, Kind, Piece, Question, Way};
 
 use super::acknowledged::acknowledged;
 use super::{
     Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
 };
-use crate::probe::name;
 use crate::tcp::broken;
 use crate::verdict::{Verdict, kib};
 
@@ -61,8 +60,7 @@ impl<'a> Rope<'a> {
         // The relay has answered, so that all of the question has been acknowledged.
         let asked = acknowledged(&stream)?;
         let climb = route.spot.asker().climb(question);
-        let asker = route.spot.asker();
-        let dress = asker.dress(Transport::Tcp, route.shape, name(&route.spot));
+        let dress = route.spot.dress(route.shape);
         let going = dress.opening(Way::Up, unix());
         let height = Height::default();
         Ok(Self {

@@ -11,7 +11,6 @@ use wire::echo::{Climb, Dress, Kind, Piece, Transport, Wanted, Way};
 use super::{
     Climbed, Height, LONGEST, Route, judge_slow, judge_speed, judge_stop, patience, told, unix,
 };
-use crate::probe::name;
 use crate::verdict::Verdict;
 
 /// How many datagrams are under way at a time.
@@ -43,7 +42,7 @@ impl<'a> Rope<'a> {
         let mut bytes = 0;
         let mut asked = Vec::new();
         let asker = route.spot.asker();
-        let dress = asker.dress(Transport::Udp, route.shape, name(&route.spot));
+        let dress = route.spot.dress(route.shape);
         for _ in 0..4 {
             let wanted = Wanted {
                 transport: Transport::Udp,

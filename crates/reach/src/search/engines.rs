@@ -9,7 +9,7 @@ use wire::echo::{Answer, Transport};
 use super::{Error, Mode, Options};
 use crate::asking::Questions;
 use crate::mail::Mail;
-use crate::probe::{Ask, Bell, News, Teller, What, name};
+use crate::probe::{Ask, Bell, News, Teller, What};
 use crate::udp::Datagram;
 use crate::{Spot, Targets, raw, tcp, udp};
 
@@ -88,9 +88,7 @@ impl Engines {
             (_, _, Transport::Udp) => {
                 let moment = self.questions.moment(&ask.spot);
                 let question = self.questions.question(&ask.spot, ask.shape, ask.attempt, moment);
-                let asker = ask.spot.asker();
-                let dress = asker.dress(Transport::Udp, ask.shape, name(&ask.spot));
-                let bytes = dress.question(&question);
+                let bytes = ask.spot.dress(ask.shape).question(&question);
                 self.udp.put(Datagram { ask, bytes });
             }
         }

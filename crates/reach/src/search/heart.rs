@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use wire::crack::Hour;
 use wire::echo::{Shape, Transport};
@@ -14,7 +14,7 @@ use super::lane::{Lane, Next};
 use super::{Error, Event, Map, Mode, Options};
 use crate::order::{Order, Report, rank};
 use crate::pace::Pace;
-use crate::probe::{Answered, Ask, News, Teller, What};
+use crate::probe::{Answered, Ask, News, Teller, What, unix};
 use crate::stop::Stop;
 use crate::target::Road;
 use crate::verdict::Finding;
@@ -174,7 +174,7 @@ impl Heart {
         let mut reports: Vec<Report> = self.options.receipts.iter().map(Report::from).collect();
         reports.extend(self.targets.cracks().iter().map(Report::from));
         reports.extend(self.options.reports.iter().cloned());
-        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+        let unix = unix();
         let claims = rank(&reports, &self.options.network, Hour::at(unix));
         Order::new(&self.targets, claims, transports, &self.options.key, unix / 86_400)
     }

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use wire::echo::{LENGTH, Shape, Transport, dress};
+use wire::echo::{LENGTH, Shape, dress};
 
 use crate::asking::Questions;
 use crate::mail::Mail;
-use crate::probe::{Answered, Ask, Met, Outcome, What, name};
+use crate::probe::{Answered, Ask, Met, Outcome, What};
 use crate::verdict::{Verdict, kib};
 use dials::{Asked, Dial, Dials};
 pub(crate) use errors::{broken, refusal};
@@ -205,8 +205,7 @@ impl Engine {
             let _ = dial.socket.set_tcp_user_timeout(Some(unacknowledged));
             let Ask { spot, shape, .. } = &dial.ask;
             let question = self.questions.fresh(spot, *shape);
-            let dressed =
-                spot.asker().dress(Transport::Tcp, *shape, name(spot)).question(&question);
+            let dressed = spot.dress(*shape).question(&question);
             dial.asked = Some(Asked { question, rtt, sent: dressed.len(), came: Vec::new() });
             if let Err(error) = (&dial.socket).write_all(&dressed) {
                 return Some(Ended::Other(broken(&error, 0)));
@@ -230,7 +229,7 @@ impl Engine {
             return end;
         }
         let Ask { spot, shape, .. } = &dial.ask;
-        let dress = spot.asker().dress(Transport::Tcp, *shape, name(spot));
+        let dress = spot.dress(*shape);
         match dress.read_answer(&asked.came) {
             Ok(Some((sealed, used))) => {
                 match dial.ask.spot.asker().read(&asked.question, &sealed) {
