@@ -1,4 +1,4 @@
-//! The directory where certificates and the account with the certificate authority survive.
+//! A directory where small things survive: certificates, the account with the certificate authority, keys.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,24 +10,34 @@ const MOST: u64 = 1 << 20;
 
 /// A directory that nobody else may read.
 #[derive(Clone, Debug)]
-pub(crate) struct Kept(PathBuf);
+pub struct Kept(PathBuf);
 
 impl Kept {
-    pub(crate) fn open(at: &Path) -> io::Result<Self> {
+    /// Makes it, and the folders above it, if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn open(at: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(at)?;
         Ok(Self(at.to_owned()))
     }
 
     /// What was written under this name, if anything was.
-    pub(crate) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         match read(&self.0.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             read => read.map(Some),
         }
     }
 
-    /// Writes all of it or nothing, whatever happens meanwhile.
-    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+    /// Writes all of it or nothing, whatever happens meanwhile; for its owner alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let new = self.0.join(format!("{name}.new"));
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;

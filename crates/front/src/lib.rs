@@ -92,6 +92,7 @@ pub use acme::{Acme, Dns, DnsProof, LETS_ENCRYPT, Proof};
 pub use body::Body;
 pub use certificates::{BadCertificate, Identity};
 pub use forward::forward;
+pub use kept::Kept;
 pub use limits::Limits;
 pub use name::{BadName, Name};
 pub use notices::{Notice, NoticeReceiver};
@@ -103,7 +104,6 @@ pub use wire::dns_update::TsigKey;
 
 use certificates::{Held, Table, files, self_signed};
 use http_server::Behind;
-use kept::Kept;
 use notices::Notices;
 use rewound::Rewound;
 use tls::{Spoken, Tls};

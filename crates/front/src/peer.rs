@@ -14,6 +14,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use tokio::time::timeout;
+use wire::fleet::HubAddress;
 
 use crate::body;
 use crate::outgoing::{Origin, trust};
@@ -35,21 +36,19 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// The server at `host`, a name or an address without brackets.
+    /// The server there.
     ///
     /// # Errors
     /// When there is no host that is called that.
-    pub fn new(host: &str, port: u16, by: Trust) -> io::Result<Self> {
+    pub fn new(at: &HubAddress, by: Trust) -> io::Result<Self> {
         let config = match by {
             Trust::Public => trust(None)?,
             Trust::Pinned(hash) => pinned(hash)?,
         };
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let name =
-            HeaderValue::try_from(format!("{bracketed}:{port}")).map_err(io::Error::other)?;
+        let host = HeaderValue::try_from(at.to_string()).map_err(io::Error::other)?;
         // Who asks says how long an answer may take.
-        let origin = Origin::new(host.to_owned(), port, Some(config), Duration::MAX);
-        Ok(Self { origin: Arc::new(origin), host: name })
+        let origin = Origin::new(at.host.clone(), at.port, Some(config), Duration::MAX);
+        Ok(Self { origin: Arc::new(origin), host })
     }
 
     /// Sends bytes and waits for what is answered, at most `most` bytes and so long. Dropped, it is

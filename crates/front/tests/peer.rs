@@ -11,6 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use wire::fleet::HubAddress;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -32,7 +33,8 @@ async fn a_server_is_known_by_its_certificate_alone_and_asked_again_on_one_conne
     let mut hash: [u8; 32] =
         digest::digest(&digest::SHA256, &certificate).as_ref().try_into().expect("32 bytes");
     // Whatever it is called.
-    let peer = |by| Peer::new("localhost", wearer.address.port(), by).expect("a host");
+    let at = HubAddress { host: "localhost".to_owned(), port: wearer.address.port() };
+    let peer = |by| Peer::new(&at, by).expect("a host");
     let ours = peer(Trust::Pinned(hash));
     for word in [&b"one"[..], b"two"] {
         let (status, said) = ours.post("/office", word.to_vec(), LIMIT, 3).await.expect("answered");

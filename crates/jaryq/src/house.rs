@@ -428,17 +428,18 @@ fn zone_of(name: &Name) -> String {
     labels.into_iter().rev().collect::<Vec<_>>().join(".")
 }
 
-/// The host that shows a certificate for this name: below a star, one of the labels that the relay
-/// has anyway, and always the same one.
-pub(crate) fn host_of(name: &Name, buckets: &Buckets) -> String {
+/// The host that shows a certificate for this name: below a star, with this label.
+pub(crate) fn host_of(name: &Name, label: impl fmt::Display) -> String {
     match name {
         Name::Host(host) => host.clone(),
-        Name::Below(name) => {
-            let label = buckets.label(buckets.of(KeyId([0; 8])));
-            format!("{label}.{name}")
-        }
+        Name::Below(name) => format!("{label}.{name}"),
         Name::Address(ip) => ip.to_string(),
     }
+}
+
+/// One of the labels that the relay has anyway, and always the same one.
+pub(crate) fn usual_label(buckets: &Buckets) -> &str {
+    buckets.label(buckets.of(KeyId([0; 8])))
 }
 
 /// Who else listens on port 443, in a few words; to be asked as root.
@@ -469,7 +470,8 @@ pub(crate) fn open(
         return Ok(None);
     }
     let (front, names, notices) = open_front(config, addresses, not_on_443, printer)?;
-    let host: Option<WebHost> = names.first().and_then(|name| host_of(name, buckets).parse().ok());
+    let host: Option<WebHost> =
+        names.first().and_then(|name| host_of(name, usual_label(buckets)).parse().ok());
     let web_host = host.filter(|_| config.house.vouched() != Vouched::Nobody);
     Ok(Some((House { front, names, web_host, desk }, notices)))
 }
@@ -515,7 +517,11 @@ pub(crate) fn face(house: &House, config: &Config, buckets: &Buckets) -> HouseFa
     HouseFace {
         names: house.names.iter().map(ToString::to_string).collect(),
         vouched: config.house.vouched(),
-        host: house.names.first().map(|name| host_of(name, buckets)).unwrap_or_default(),
+        host: house
+            .names
+            .first()
+            .map(|name| host_of(name, usual_label(buckets)))
+            .unwrap_or_default(),
         fingerprint: house.front.fingerprints().first().map(|print| HEXLOWER.encode(print)),
         has_site: config.house.site.is_some(),
         awaited: house.front.awaits_certificate(),

@@ -7,7 +7,7 @@ use wire::derive::KeyId;
 use wire::echo::BundleId;
 use wire::tally::Day;
 
-use crate::{Error, Store, end};
+use crate::{Error, Store, bytes, end, key_id};
 
 pub(crate) const SCHEMA: &str = "
     CREATE TABLE bundle (
@@ -190,14 +190,10 @@ impl Store {
     }
 }
 
-fn key_id(bytes: Vec<u8>) -> Result<KeyId, Error> {
-    bytes.try_into().map(KeyId).map_err(|_| Error::Damaged("a key id is not 8 bytes"))
-}
-
 fn from_row(row: &SqliteRow) -> Result<Issued, Error> {
-    let id = row.try_get::<Vec<u8>, _>(0)?.try_into();
+    let id = row.try_get::<Vec<u8>, _>(0)?;
     Ok(Issued {
-        id: id.map(BundleId).map_err(|_| Error::Damaged("a bundle id is not 16 bytes"))?,
+        id: bytes(id, "a bundle id is not 16 bytes").map(BundleId)?,
         key: key_id(row.try_get(1)?)?,
         made: Day(row.try_get(2)?),
         expires: Day(row.try_get(3)?),

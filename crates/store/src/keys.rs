@@ -10,7 +10,7 @@ use sqlx::{Row, SqliteConnection};
 use wire::derive::{Form, KeyId, Person};
 use wire::tally::Day;
 
-use crate::{Error, Store, end};
+use crate::{Error, Store, end, key_id};
 
 /// What the volunteer calls a key; at most 100 characters, none of them one that controls a terminal
 /// or the direction of text.
@@ -214,7 +214,7 @@ fn from_row(row: &SqliteRow) -> Result<Key, Error> {
     let over = ends.map(end_of).filter(|over| *over <= now());
     let revoked: Option<i64> = row.try_get(4)?;
     Ok(Key {
-        id: id.try_into().map(KeyId).map_err(|_| Error::Damaged("a key id is not 8 bytes"))?,
+        id: key_id(id)?,
         label: Label(row.try_get(1)?),
         form: form.map_err(|_| Error::Damaged("a key of an unknown form"))?,
         created: row.try_get(3)?,

@@ -243,14 +243,9 @@ impl Store {
         let fleet_key = row.try_get::<Vec<u8>, _>(0)?;
         let relay_id = row.try_get::<Vec<u8>, _>(1)?;
         Ok(Identity(Kind::Own {
-            fleet_key: fleet_key
-                .try_into()
-                .map(FleetKey::from_bytes)
-                .map_err(|_| Error::Damaged("the fleet key is not 32 bytes"))?,
-            relay_id: relay_id
-                .try_into()
-                .map(RelayId)
-                .map_err(|_| Error::Damaged("the relay id is not 16 bytes"))?,
+            fleet_key: bytes(fleet_key, "the fleet key is not 32 bytes")
+                .map(FleetKey::from_bytes)?,
+            relay_id: bytes(relay_id, "the relay id is not 16 bytes").map(RelayId)?,
             epoch: Epoch(row.try_get(2)?),
         }))
     }
@@ -363,6 +358,15 @@ async fn end(
         let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
     }
     done
+}
+
+/// So many bytes, or what is damaged.
+fn bytes<const N: usize>(found: Vec<u8>, damage: &'static str) -> Result<[u8; N], Error> {
+    found.try_into().map_err(|_| Error::Damaged(damage))
+}
+
+fn key_id(found: Vec<u8>) -> Result<KeyId, Error> {
+    bytes(found, "a key id is not 8 bytes").map(KeyId)
 }
 
 async fn note(

@@ -6,7 +6,7 @@ use sqlx::{Row, SqliteConnection};
 use wire::derive::{KeyId, RelayId, RelayKey, RelaySeed};
 use wire::fleet::{Enrolled, Invite, Order, Seat, Seats, SignedOrder};
 
-use crate::{Error, Store, end};
+use crate::{Error, Store, bytes, end};
 
 /// An invite stands there before it is answered, so that whoever is killed asks the same again.
 pub(crate) const SCHEMA: &str = "
@@ -236,10 +236,6 @@ async fn keep(
     }
     let sql = "UPDATE membership SET seats = ?";
     sqlx::query(sql).bind(to.cast_signed()).execute(into).await.map(drop)
-}
-
-fn bytes<const N: usize>(found: Vec<u8>, damage: &'static str) -> Result<[u8; N], Error> {
-    found.try_into().map_err(|_| Error::Damaged(damage))
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ const AT_A_TIME: usize = 512;
 /// So many times.
 const OFTEN: u32 = 8;
 /// Who has said nothing for so many milliseconds is not asked.
-const SILENT: u64 = 60_000;
+pub const SILENT: u64 = 60_000;
 /// So many rounds without an answer, and a relay is not reached.
 const FAILURES: u8 = 2;
 

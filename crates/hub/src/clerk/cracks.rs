@@ -7,12 +7,12 @@ use tokio::time::{Duration, Instant};
 use wire::crack::{Crack, Hour, Network};
 use wire::derive::Person;
 use wire::echo::Transport;
-use wire::receipt::{Receipt, RelayTag, Rung};
+use wire::receipt::{Receipt, RelayTag};
 use wire::signer::PublicKey;
 use wire::tally::Day;
 
 use super::{Clerk, Refused, State};
-use crate::cracks::{Map, Standing};
+use crate::cracks::{Map, Standing, check};
 use crate::office::{Event, Moment};
 
 /// How many receipts of one text are looked at, and of one person in a day. More would be a way to push
@@ -111,12 +111,8 @@ impl Clerk {
         let count = self.0.brought.take(person, Day::at(now.seconds()), all.len());
         let mut new = 0;
         for bytes in all.into_iter().take(count) {
-            let Ok(receipt) = Receipt::open(&bytes, &[self.signer()], now.seconds()) else {
-                continue;
-            };
-            // What says that an answer came says too little.
-            let is_deep = receipt.statement().rung >= Rung::Through;
-            if is_deep && self.state().is_ours(receipt.tag()) {
+            let is_ours = |tag| self.state().is_ours(tag);
+            if check(&bytes, &[self.signer()], is_ours, now.seconds()).is_ok() {
                 self.happens(Event::Receipt { bytes }).await?;
                 new += 1;
             }

@@ -46,6 +46,29 @@ pub enum Taken {
     Known,
 }
 
+/// Opens a receipt that somebody has sent: of a relay that one of these signers has certified and that
+/// is one of ours, at `now` (Unix seconds), and of as much as is of use.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn check(
+    bytes: &[u8],
+    signers: &[PublicKey],
+    is_ours: impl FnOnce(RelayTag) -> bool,
+    now: u64,
+) -> Result<Trusted<Receipt>, Refusal> {
+    let receipt = Receipt::open(bytes, signers, now)?;
+    if !is_ours(receipt.tag()) {
+        return Err(Refusal::Stranger);
+    }
+    is_deep(&receipt)?;
+    Ok(receipt)
+}
+
+fn is_deep(receipt: &Trusted<Receipt>) -> Result<(), Refusal> {
+    if receipt.statement().rung < Rung::Through { Err(Refusal::Shallow) } else { Ok(()) }
+}
+
 /// A way, in some network.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) struct Way {
@@ -81,8 +104,7 @@ impl Map {
         Self::default()
     }
 
-    /// Takes in a receipt that somebody has sent: of a relay that one of these signers has certified and
-    /// that is one of ours, at `now` (Unix seconds).
+    /// Takes in a receipt that somebody has sent, as [`check`] does it.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -93,11 +115,7 @@ impl Map {
         is_ours: impl FnOnce(RelayTag) -> bool,
         now: u64,
     ) -> Result<Taken, Refusal> {
-        let receipt = Receipt::open(bytes, signers, now)?;
-        if !is_ours(receipt.tag()) {
-            return Err(Refusal::Stranger);
-        }
-        self.add(&receipt, Hour::at(now))
+        self.add(&check(bytes, signers, is_ours, now)?, Hour::at(now))
     }
 
     /// Takes in a receipt that was checked.
@@ -105,10 +123,8 @@ impl Map {
     /// # Errors
     /// [`Refusal::Shallow`].
     pub fn add(&mut self, receipt: &Trusted<Receipt>, now: Hour) -> Result<Taken, Refusal> {
+        is_deep(receipt)?;
         let said = receipt.statement();
-        if said.rung < Rung::Through {
-            return Err(Refusal::Shallow);
-        }
         Ok(self.count(&said.passage, said.is_told, receipt.tag(), said.hour, now))
     }
 

@@ -36,4 +36,4 @@ mod seen;
 mod tests;
 
 pub use choice::{Choice, Standing};
-pub use map::{Map, Refusal, Taken};
+pub use map::{Map, Refusal, Taken, check};

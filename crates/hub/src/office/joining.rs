@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use wire::derive::{Person, RelayId};
 use wire::fleet::{Capacity, Face, Posture, Standing};
 
-use super::relays::{Relay, prefix};
+use super::relays::Relay;
 use super::{INVITE, Invite, MOST_INVITES, MOST_RELAYS, Moment, Office, Outcome, Why};
+use crate::blocks::Prefix;
 use crate::seats::{Origin, Status};
 
 impl Office {
@@ -113,8 +114,8 @@ impl Office {
     }
 
     pub(super) fn prefix(&mut self, address: IpAddr) -> u32 {
-        let wanted = prefix(address);
-        let known = self.relays.iter().find(|relay| prefix(relay.address) == wanted);
+        let wanted = Prefix::of(address);
+        let known = self.relays.iter().find(|relay| Prefix::of(relay.address) == wanted);
         if let Some(relay) = known {
             return relay.prefix;
         }

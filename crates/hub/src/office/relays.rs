@@ -78,6 +78,12 @@ impl Relay {
         }
     }
 
+    /// Whether people can be seated there.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.state() == Status::Working
+    }
+
     /// What it is to the seats.
     pub(super) fn state(&self) -> Status {
         match self.standing {
@@ -86,17 +92,5 @@ impl Relay {
             Standing::Carrying if self.is_reached == Some(true) => Status::Working,
             Standing::Carrying | Standing::Paused | Standing::Spent => Status::Paused,
         }
-    }
-}
-
-/// What is blocked together: a /24 or a /48.
-pub(super) fn prefix(address: IpAddr) -> [u8; 6] {
-    match address.to_canonical() {
-        // No address of that kind is routed (RFC 4291, IPv4-mapped).
-        IpAddr::V4(four) => {
-            let [a, b, c, _] = four.octets();
-            [0, 0, 0, a, b, c]
-        }
-        IpAddr::V6(six) => *six.octets().first_chunk().expect("16 bytes"),
     }
 }

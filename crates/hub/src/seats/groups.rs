@@ -1,9 +1,8 @@
 //! Who sits together: as many as can be risked at once.
 
 use super::Hours;
-use super::people::FILLS;
 use super::relays::{Relay, Status};
-use super::state::{EndpointId, Move, PersonId, Seats, Use};
+use super::state::{EndpointId, Move, PersonId, Seats};
 
 /// Over how many hours the endpoints in stock are to last.
 const STOCK: f64 = 6.0;
@@ -46,12 +45,11 @@ impl Seats {
     /// The groups of newcomers that others may still join.
     pub(super) fn young(&self, now: Hours) -> Vec<EndpointId> {
         (self.endpoints.iter().rev())
-            .filter(|(_, at)| at.is_for == Use::Test && at.is_new && now - at.since <= FILLS)
+            .filter(|(_, at)| at.is_young(now))
             .map(|(&id, _)| id)
             .collect()
     }
 
-    /// The risk that a group takes together, where these wait and those have just sat down.
     /// The risk that a group may ever be, as fast as endpoints come.
     pub(super) fn most(&self, now: Hours) -> f64 {
         // So that as many tests fail as endpoints come fresh: 1 - e^-dose = pace.
@@ -59,6 +57,7 @@ impl Seats {
         dose.clamp(LEAST_DOSE.min(self.rule.dose), self.rule.dose)
     }
 
+    /// The risk that a group takes together, where these wait and those have just sat down.
     pub(super) fn limit(&self, waiting: &[PersonId], young: &[EndpointId], now: Hours) -> f64 {
         // Where there are plenty, fewer people sit with somebody who informs.
         let waits: f64 = waiting.iter().map(|&id| self.held(id)).sum();

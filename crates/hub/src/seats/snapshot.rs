@@ -32,14 +32,7 @@ impl Seats {
         self.supply.write(&mut to);
         self.counted.write(&mut to);
         self.settled.write(&mut to);
-        self.welcome.limit.write(&mut to);
-        self.welcome.relays.write(&mut to);
-        self.welcome.at.write(&mut to);
-        self.welcome.dose.write(&mut to);
-        self.welcome.young.write(&mut to);
-        self.welcome.next.write(&mut to);
-        self.welcome.most.write(&mut to);
-        self.welcome.pools.write(&mut to);
+        self.welcome.write(&mut to);
         to
     }
 
@@ -66,16 +59,7 @@ impl Seats {
             supply: Written::read(from)?,
             counted: Written::read(from)?,
             settled: Written::read(from)?,
-            welcome: Welcome {
-                limit: Written::read(from)?,
-                relays: Written::read(from)?,
-                at: Written::read(from)?,
-                dose: Written::read(from)?,
-                young: Written::read(from)?,
-                next: Written::read(from)?,
-                most: Written::read(from)?,
-                pools: Written::read(from)?,
-            },
+            welcome: Written::read(from)?,
             exposures: 0,
         };
         seats.exposures = seats.endpoints.values().map(|at| at.exposed.len()).sum();
@@ -143,6 +127,7 @@ impl Seats {
 fields!(Rule { dose, share, sleepers, merged, crowded, ahead, reserve });
 fields!(Place { relay, slot });
 fields!(Person { risk, since, seen, at, spare, word, is_abroad, is_known, is_here });
+fields!(Welcome { limit, relays, at, dose, young, next, most, pools });
 fields!(Endpoint { place, is_for, since, joined, members, exposed, dose, told, word, is_new });
 fields!(Relay { terms, status, slots, live, fresh, opened, idle, load, foul });
 fields!(Supply { unit, came, lately, started, expected, failed, middle });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::people::FILLS;
 use super::relays::Relay;
 use super::risk::{Learned, cleared};
 use super::{Chance, Hours};
@@ -313,6 +314,11 @@ impl Seats {
 }
 
 impl Endpoint {
+    /// Whether newcomers sit there whom others may still join.
+    pub(super) fn is_young(&self, now: Hours) -> bool {
+        self.is_for == Use::Test && self.is_new && now - self.since <= FILLS
+    }
+
     fn at(place: Place) -> Self {
         Self {
             place,

@@ -2,7 +2,6 @@
 //! second, and there are endpoints for all of them, what it has found out is good for some seconds.
 
 use super::Hours;
-use super::people::FILLS;
 use super::state::{Endpoint, EndpointId, Move, NOWHERE, RelayId, Seats, Use};
 
 /// How many endpoints are set aside for newcomers, at most: 128 KiB.
@@ -104,9 +103,7 @@ impl Seats {
     /// Where somebody of such a risk sits down.
     fn opens(&mut self, risk: f64, now: Hours) -> Option<EndpointId> {
         let at = self.welcome.at;
-        let takes = self.endpoints.get(&at).is_some_and(|endpoint| {
-            endpoint.is_for == Use::Test && endpoint.is_new && now - endpoint.since <= FILLS
-        });
+        let takes = self.endpoints.get(&at).is_some_and(|endpoint| endpoint.is_young(now));
         if takes && self.welcome.dose + risk <= self.welcome.limit && self.relay_at(at).space() > 0
         {
             self.welcome.dose += risk;
@@ -133,10 +130,10 @@ impl Seats {
             let Welcome { young, next, most, .. } = &self.welcome;
             let next = if *next < young.len() { *next } else { 0 };
             let at = *young.get(next)?;
-            let takes = self.endpoints.get(&at).is_some_and(|endpoint| {
-                let is_young = endpoint.is_new && now - endpoint.since <= FILLS;
-                endpoint.is_for == Use::Test && is_young && endpoint.dose + risk <= *most
-            });
+            let takes = self
+                .endpoints
+                .get(&at)
+                .is_some_and(|endpoint| endpoint.is_young(now) && endpoint.dose + risk <= *most);
             if takes && self.relay_at(at).space() > 0 {
                 self.welcome.next = next + 1;
                 return Some(at);

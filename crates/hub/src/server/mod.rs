@@ -59,7 +59,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// With its face, relays' side, the program that it gives away, and its room; `most` connections at a time, half of them strangers' at most.
+    /// With its face, relays' side, the program that it gives away, and its room; `most` connections at
+    /// a time, half of them strangers' at most.
     #[must_use]
     pub fn new(
         front: Front,

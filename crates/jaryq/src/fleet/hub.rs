@@ -28,7 +28,7 @@ impl Hub {
             Pin::Public => Trust::Public,
             Pin::Certificate(hash) => Trust::Pinned(hash),
         };
-        let peer = |at: &HubAddress| Ok((at.clone(), Peer::new(&at.host, at.port, trust)?));
+        let peer = |at: &HubAddress| Ok((at.clone(), Peer::new(at, trust)?));
         let peers = invite.hub.iter().map(peer).collect::<anyhow::Result<_>>()?;
         Ok(Self { peers, good: AtomicUsize::new(0), path: invite::path(&invite.room) })
     }

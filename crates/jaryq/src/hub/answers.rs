@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use aws_lc_rs::digest;
 use data_encoding::HEXLOWER;
+use hub::checks::SILENT;
 use hub::clerk::{Clerk, Handout, RelayReport, system_clock};
-use hub::office::DoorId;
 use hub::office::views::{BlockView, PeopleView, RelayView};
+use hub::office::{DoorId, INVITE};
 use hub::server::PROGRAM;
 use tokio::sync::OnceCell;
 use wire::bundle::Bundle;
@@ -20,10 +21,6 @@ use wire::fleet::{HubAddress, Invite, Pin, Posture, Standing};
 use super::talk::{Answers, Ask, Block, Door, Link, People, Program, Relay, Told};
 use crate::ledger::unix;
 
-/// For how long an invite is good, in seconds.
-const INVITED: u64 = 3600;
-/// Who has said nothing for so long is silent.
-const SILENT: Duration = Duration::from_secs(60);
 /// What people who were given their links by hand came in by.
 const BY_HAND: &str = "(by hand)";
 /// How much of a relay's id is shown.
@@ -62,7 +59,7 @@ impl Office {
         let token = self.clerk.invite(owner).await?;
         let (room, pin, hub) = (self.room, self.pin, self.hub.clone());
         let invite = Invite { token, room, signer: self.clerk.signer(), pin, hub };
-        Ok(Told::Invite { invite: invite.text(), until: unix() + INVITED, program })
+        Ok(Told::Invite { invite: invite.text(), until: unix() + INVITE / 1000, program })
     }
 
     async fn program(&self) -> anyhow::Result<Program> {
@@ -92,7 +89,7 @@ impl Office {
             _ if relay.is_blocked => "blocked",
             (Standing::Leaving, _) => "left",
             (_, None) => "not heard",
-            (_, Some(ago)) if ago > SILENT => "silent",
+            (_, Some(ago)) if ago > Duration::from_millis(SILENT) => "silent",
             (Standing::Paused, _) => "paused",
             (Standing::Spent, _) => "spent",
             (Standing::Carrying, _) => "carrying",
@@ -135,7 +132,7 @@ impl Office {
 
     async fn give(&self, door: Option<&str>, network: Option<u32>) -> anyhow::Result<Handout> {
         // Whoever is given nothing by hand is not to wait for it, and take a seat later.
-        if !self.clerk.relays().iter().any(|report| has_seats(&report.view)) {
+        if !self.clerk.relays().iter().any(|report| report.view.relay.is_working()) {
             bail!(
                 "no relay that works has been reached yet: 'jaryq hub relays' shows how they fare, and \
                  'jaryq hub invite' brings one more"
@@ -210,13 +207,6 @@ impl Answers for Office {
             }
         })
     }
-}
-
-/// Whether people can be seated there.
-fn has_seats(view: &RelayView) -> bool {
-    let RelayView { relay, .. } = view;
-    let is_fit = relay.standing == Standing::Carrying && relay.is_reached == Some(true);
-    is_fit && !relay.is_gone && !relay.is_blocked
 }
 
 fn block(view: BlockView) -> Block {

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use data_encoding::HEXLOWER;
+use front::Kept;
 use hub::checks::Checks;
 use hub::clerk::{Clerk, system_clock};
 use hub::fleet::Fleet;
@@ -26,7 +27,7 @@ use super::args::HubService;
 use super::{passphrase, sealed, talk};
 use crate::args::{Place, Service};
 use crate::config::{Asked, Config};
-use crate::house::{self, HTTPS, Vouched, holder_of_443};
+use crate::house::{self, HTTPS, Vouched, holder_of_443, host_of};
 use crate::machine::raise_open_files;
 use crate::print::Printer;
 use crate::root;
@@ -56,7 +57,8 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
     let not_on_443 = (listen != HTTPS).then(holder_of_443);
     let user = root::give_up(&config.state)?;
     // From here on, nothing is done as root.
-    make_state(&config.state)?;
+    // Where root has not made it.
+    Kept::open(&config.state).with_context(|| format!("cannot make {}", config.state.display()))?;
     let Some(_running) = Running::alone(&config.state)? else {
         bail!("a hub or a relay runs on {} already", config.state.display());
     };
@@ -94,7 +96,7 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
             (Vouched::Nobody, [hash, ..]) => Pin::Certificate(*hash),
             _ => Pin::Public,
         };
-        let names = names.iter().map(|name| host_of(name, &room)).collect();
+        let names = names.iter().map(|name| host_of(name, HEXLOWER.encode(&room[..4]))).collect();
         let at = hub_addresses(names, &own, pin, listen);
         let socket = talk::listen(&config.state)?;
         let office = Arc::new(Office::new(clerk.clone(), at, pin, room, program));
@@ -152,27 +154,6 @@ fn open_ports(listen: u16, local: Option<u16>) -> anyhow::Result<Listeners> {
     });
     let local = local.transpose().context("the port of --local cannot be had")?;
     Ok(Listeners { public: bound.listeners, local })
-}
-
-/// Where root has not made it.
-fn make_state(state: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(state)
-        .with_context(|| format!("cannot make {}", state.display()))
-}
-
-/// The host that shows a certificate for this name; below a star, one that is always the same.
-fn host_of(name: &front::Name, room: &[u8; 16]) -> String {
-    match name {
-        front::Name::Host(host) => host.clone(),
-        front::Name::Below(name) => {
-            format!("{}.{name}", data_encoding::HEXLOWER.encode(&room[..4]))
-        }
-        front::Name::Address(ip) => ip.to_string(),
-    }
 }
 
 /// Where relays find the hub: by the names of its certificate, and where that is pinned by all of its

@@ -12,14 +12,14 @@
 //! The sealing key is Argon2id of the passphrase and the salt; all before the key is authenticated
 //! with it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use front::Kept;
 use wire::derive::FleetKey;
 
 /// The name of the file in the state directory.
@@ -80,7 +80,9 @@ pub(crate) fn open_or_make(state: &Path, passphrase: &str) -> anyhow::Result<Fle
         Ok(file) => file.take(1024).read_to_end(&mut bytes).map(drop),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let key = FleetKey::generate();
-            write(state, &seal(&key, passphrase, USUAL)?)
+            let sealed = seal(&key, passphrase, USUAL)?;
+            Kept::open(state)
+                .and_then(|kept| kept.write(KEY_FILE, &sealed))
                 .with_context(|| format!("cannot write {}", path.display()))?;
             return Ok(key);
         }
@@ -129,19 +131,9 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
-/// All of it or nothing, whatever happens meanwhile; for its owner alone.
-fn write(state: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (path, new) = (path(state), state.join("fleet.key.new"));
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, &path)?;
-    File::open(state)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

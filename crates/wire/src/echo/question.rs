@@ -1,12 +1,13 @@
 //! Questions and answers.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 use super::dress::Dress;
 use super::{Climb, EchoKey, LENGTH, MaskKey, Shape, Transport, Way};
 use crate::ctr::Ctr;
+use crate::cursor::{Cursor, ip, write_ip};
 use crate::derive::{self, Root};
 
 /// How long a stretch of time is in which a bundle has one tag, in seconds.
@@ -128,9 +129,9 @@ impl Keys {
         if version != VERSION {
             return None;
         }
-        let mut rest = Fields(rest);
+        let mut rest = Cursor(rest);
         let (transport, shape) = (Transport::of(transport)?, Shape::of(shape)?);
-        let (time, relay, near) = (rest.number()?, rest.address()?, rest.take::<NEAR>()?);
+        let (time, relay, near) = (rest.word()?, address(&mut rest)?, rest.array()?);
         let near = Some(Near(near)).filter(|near| near.0 != [0; NEAR]);
         Some(Wanted { transport, shape, relay, time, near })
     }
@@ -152,12 +153,12 @@ impl Keys {
         let mut sealed = *answer;
         let key = self.answer_key(question);
         let plain = key.open_in_place(nonce_zero(), Aad::empty(), &mut sealed).ok()?;
-        let mut fields = Fields(plain);
+        let mut fields = Cursor(plain);
         Some(Answer {
-            time: fields.number()?,
-            relay: fields.address()?,
-            asker: fields.address()?,
-            reserved: *fields.0.first_chunk()?,
+            time: fields.word()?,
+            relay: address(&mut fields)?,
+            asker: address(&mut fields)?,
+            reserved: fields.array()?,
         })
     }
 
@@ -181,33 +182,15 @@ fn nonce_zero() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE])
 }
 
-/// An address and port in 18 bytes; IPv4 is mapped.
+/// An address and port in 18 bytes.
 fn put(out: &mut Vec<u8>, address: SocketAddr) {
-    let ip = match address.ip() {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    };
-    out.extend(ip.octets());
+    write_ip(&address.ip(), out);
     out.extend(address.port().to_be_bytes());
 }
 
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(*taken)
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        self.take().map(u32::from_be_bytes)
-    }
-
-    fn address(&mut self) -> Option<SocketAddr> {
-        let ip = Ipv6Addr::from(self.take::<16>()?).to_canonical();
-        Some(SocketAddr::new(ip, u16::from_be_bytes(self.take()?)))
-    }
+/// As [`put`] writes them.
+fn address(from: &mut Cursor<'_>) -> Option<SocketAddr> {
+    Some(SocketAddr::new(ip(from)?, from.short()?))
 }
 
 /// Somebody who asks one relay.

@@ -1,6 +1,8 @@
 //! HTTP (RFC 9112) as a small app and a small server speak it: a file is asked for, and comes; then much
 //! is sent, and much comes back, both in chunks.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::{LENGTH, LONGEST, PIECE, Question, Read, Unlike, Way, draw, letters};
 
 /// The folders in which files with long names lie.
@@ -149,30 +151,7 @@ fn begins(bytes: &[u8], word: &[u8]) -> bool {
 
 /// RFC 9110, section 5.6.7.
 fn date(now: u32) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (days, second) = (now / 86_400, now % 86_400);
-    let is_leap = |year: u32| year.is_multiple_of(4) && !year.is_multiple_of(100);
-    let (mut year, mut day) = (1970, days);
-    loop {
-        let length = 365 + u32::from(is_leap(year) || year == 2000);
-        if day < length {
-            break;
-        }
-        (year, day) = (year + 1, day - length);
-    }
-    let february = 28 + u32::from(is_leap(year) || year == 2000);
-    let mut month = 0;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if day < length {
-            break;
-        }
-        (month, day) = (month + 1, day - length);
-    }
-    let (weekday, month) = (DAYS[days as usize % 7], MONTHS[month]);
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{weekday}, {:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT", day + 1)
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now.into()))
 }
 
 #[cfg(test)]
