@@ -8,8 +8,10 @@ use super::verdict::{Cause, Prefix, Verdict};
 use super::{Seconds, TICK};
 use crate::seats::EndpointId;
 
-/// How long nothing is heard of a relay that is well.
+/// How long nothing is heard of a relay that is well; and of one that nobody sits at, which nothing else
+/// speaks for or against.
 const SILENT: Seconds = 30;
+const ALONE: Seconds = 60;
 /// How long after a verdict somebody else's word counts yet; and how long one waits for a wider unit, or
 /// another network, to be seen to be dark too.
 const LATE: Seconds = 60;
@@ -104,7 +106,8 @@ impl Blocks {
         is_cut_off
     }
 
-    /// Relays that are heard no more and answer nobody.
+    /// Relays that are heard no more and answer nobody, or would only be heard since nobody sits there: a
+    /// fresh seat is not to be at one of those.
     fn silent(&mut self, now: Seconds, verdicts: &mut Vec<Verdict>) {
         for (id, relay) in &mut self.relays {
             if relay.is_dead || now < relay.heard + SILENT {
@@ -114,7 +117,8 @@ impl Blocks {
             let of: Vec<_> = of.collect();
             let failed = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(false));
             let answered = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(true));
-            if failed && !answered {
+            let is_alone = of.is_empty() && now >= relay.heard + ALONE;
+            if is_alone || (failed && !answered) {
                 let endpoints = of.into_iter().map(|(id, _)| *id).collect();
                 let onset = relay.heard;
                 relay.is_dead = true;

@@ -26,6 +26,7 @@
 //! | the same in one network alone | as above | that, with its network |
 //! | all endpoints of an address, of several addresses in a /24 or /48 | as above | [`Cause::Address`], [`Cause::Prefix`] |
 //! | an endpoint, or a relay's heartbeat | from outside nothing answers | [`Cause::Died`] |
+//! | for a minute, the heartbeat of a relay that nobody sits at | | that, too |
 //! | a network, for all owners | others go on | [`Cause::Provider`] |
 //! | all networks, for all owners | heartbeats go on | [`Cause::Country`] |
 //! | nearly all heartbeats at once | | [`Cause::Hub`] |

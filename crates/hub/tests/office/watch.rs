@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::hub::{Hub, Member, join_with};
+use crate::hub::{Hub, Member, address, join_with};
 use ::hub::clerk::{EndpointView, Handout, Refresh};
 use ::hub::office::DoorId;
 use ::hub::seats::EndpointId;
@@ -143,19 +143,36 @@ async fn goes_dark(people_say_so: bool) {
 
 #[tokio::test]
 async fn a_relay_that_answers_nobody_is_dead_and_nothing_is_called_blocked() {
+    dies(true).await;
+}
+
+#[tokio::test]
+async fn so_is_one_that_nobody_sits_at_and_no_fresh_seat_is_there() {
+    dies(false).await;
+}
+
+async fn dies(has_people: bool) {
     let dir = tempfile::tempdir().expect("a directory");
     let hub = Hub::open(dir.path()).await;
     let tells = hub.clock.clone();
     let watch = Watch::new(hub.clerk.clone(), Arc::new(move || tells.load(Ordering::Relaxed)));
     let (mut relays, given) = world(&hub, &watch).await;
-    for _ in 0..12 {
-        ten_seconds(&hub, &watch, &mut relays, &HashSet::new(), Some(0)).await;
+    if !has_people {
+        relays.push(join_with(&hub.clerk, 7, SMALL).await);
+        ten_seconds(&hub, &watch, &mut relays, &HashSet::new(), None).await;
     }
-    let views = hub.clerk.relays();
-    let gone: Vec<bool> = views.iter().map(|report| report.view.relay.is_gone).collect();
-    assert_eq!(gone, [true, false, false, false, false, false]);
+    let endpoints = hub.clerk.endpoints();
+    let sits = |relay: &Member| endpoints.iter().any(|endpoint| endpoint.relay == relay.id);
+    let dead = relays.iter().rposition(|relay| sits(relay) == has_people).expect("one of these");
+    for _ in 0..12 {
+        ten_seconds(&hub, &watch, &mut relays, &HashSet::new(), Some(dead)).await;
+    }
+    for report in hub.clerk.relays() {
+        let relay = &report.view.relay;
+        assert_eq!(relay.is_gone, relay.id == relays[dead].id, "{relay:?}");
+    }
     assert!(hub.clerk.blocks().is_empty(), "{:?}", hub.clerk.blocks());
-    let server = views[0].view.relay.address.to_string();
+    let server = address(u8::try_from(dead + 1).expect("few relays")).to_string();
     for given in &given {
         let now = now_has(&hub, given);
         assert!(!now.links.is_empty() && now.links.iter().all(|link| link.server != server));
