@@ -165,7 +165,8 @@ impl Reader {
         done
     }
 
-    /// Opens Telegram by one of the links that they have by then.
+    /// Opens Telegram by one of the links that they have by then; says so when none works, since nobody
+    /// else may be where they sit.
     fn opens_telegram(&mut self) -> Result {
         let end = Instant::now() + LIMIT;
         loop {
@@ -180,6 +181,7 @@ impl Reader {
             if Instant::now() > end {
                 return Err(Error::Unexpected(format!("TDLib finds no way: {pings:#?}")));
             }
+            self.does(async |person| person.complain().await)?;
         }
     }
 

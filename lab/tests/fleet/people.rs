@@ -128,7 +128,7 @@ impl Person {
     }
 
     /// Says that the first link does not work.
-    async fn complain(&mut self) -> Result {
+    pub async fn complain(&mut self) -> Result {
         let body = json!({ "works": false }).to_string();
         let answer = self.door.say("POST", "/v1/report", &self.ticket, "", &body).await?;
         self.take(&answer);
