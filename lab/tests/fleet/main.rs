@@ -2,7 +2,7 @@
 //! and TDLib among them, some who tell the censor where they sit, and a censor who blocks two of the
 //! endpoints that it knows a minute, and then all ports but five.
 //!
-//! *Being seated elsewhere* are the first 20 s after a block, and all seconds from the cut until 30 s
+//! *Being seated elsewhere* are the first 20 s after a block, and all seconds from the cut until 20 s
 //! after its first receipt is with the hub. In every other second more than 90 % are online.
 //!
 //! Only one thing here is easier than life: people's door leads out of the country, by whatever way
@@ -44,7 +44,7 @@ const BLOCKS: Duration = Duration::from_secs(30);
 /// How long people are being seated elsewhere after one.
 const MOVING: Duration = Duration::from_secs(20);
 /// How long after the cut's first receipt.
-const MOVING_IN_A_CUT: Duration = Duration::from_secs(30);
+const MOVING_IN_A_CUT: Duration = Duration::from_secs(20);
 /// How long anything may take that is to happen.
 const LIMIT: Duration = Duration::from_secs(120);
 const ENOUGH: f64 = 0.9;
@@ -207,7 +207,7 @@ impl Reader {
             Ok(String::from_utf8_lossy(&said).into_owned())
         };
         let trusted = jaryq(&["trust", "bundle", "--yes"])?;
-        let enough = ["--only", "tcp", "--enough", "1", "--minutes", "1"];
+        let enough = ["--brief", "--only", "tcp", "--enough", "1", "--minutes", "1"];
         let how = ["reach", "bundle", "--json", "--network", &self.network];
         let found = jaryq(&[&how[..], &enough].concat())?;
         let receipts = std::fs::read_to_string(folder.join("bundle.receipts"));
@@ -294,6 +294,10 @@ fn live_through(
     censor.shut_all_but_five()?;
     chart.event("all ports but five are shut", LIMIT * 3);
     hub.verb(&["ports", "all"])?;
+    hub.until(&["relays"], LIMIT, |told| {
+        let mut relays = told["relays"].as_array().into_iter().flatten();
+        relays.all(|relay| relay["ports"] == "all" && relay["is_at_ports"] == true)
+    })?;
     thread::scope(|scope| {
         let searches: Vec<_> = readers
             .iter_mut()

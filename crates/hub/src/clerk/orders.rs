@@ -27,7 +27,8 @@ const CERTIFIED: i64 = 14;
 /// The last order that a relay was given.
 #[derive(Clone, Copy)]
 pub(super) struct Given {
-    number: u64,
+    pub number: u64,
+    pub posture: Posture,
     when: Instant,
     /// What it says besides seats, and what changes all the time.
     digest: u64,
@@ -120,11 +121,12 @@ impl Clerk {
 
     async fn hand(&self, heard: &Heard, draft: Draft) -> Option<SignedOrder> {
         let Draft { number, digest, .. } = draft;
+        let posture = draft.relay.posture;
         let clerk = self.clone();
         // A thousand seats take a few milliseconds.
         let signed = tokio::task::spawn_blocking(move || clerk.sign(draft)).await.ok()?;
         let mut last = heard.last.lock().unwrap_or_else(PoisonError::into_inner);
-        last.given = Some(Given { number, when: Instant::now(), digest });
+        last.given = Some(Given { number, posture, when: Instant::now(), digest });
         Some(signed)
     }
 

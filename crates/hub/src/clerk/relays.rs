@@ -36,6 +36,8 @@ pub(super) struct Heard {
 #[derive(Default)]
 pub(super) struct Last {
     number: u64,
+    /// Which ports it answers on, by the last order that it has followed.
+    posture: Option<Posture>,
     moment: Option<Moment>,
     health: Health,
     version: String,
@@ -57,6 +59,8 @@ pub struct RelayReport {
     pub health: Health,
     /// Its version of the program.
     pub version: String,
+    /// Whether it answers on those ports that it was told to, by its own word.
+    pub is_at_ports: bool,
 }
 
 impl Heard {
@@ -165,8 +169,11 @@ impl Clerk {
             if beat.number <= last.number {
                 return Err(Refused::Old);
             }
-            (last.number, last.health, last.version) =
-                (beat.number, beat.health, beat.version.clone());
+            if let Some(given) = last.given.filter(|given| beat.order >= given.number) {
+                last.posture = Some(given.posture);
+            }
+            last.number = beat.number;
+            (last.health, last.version) = (beat.health, beat.version.clone());
             last.moment = Some(self.now());
             let room = MOST_ABROAD.saturating_sub(last.abroad.len());
             last.abroad.extend(beat.abroad.iter().take(room));
@@ -261,7 +268,9 @@ impl Clerk {
         let report = |(place, view): (u16, RelayView)| {
             let last =
                 heard.get(&place).map(|it| it.last.lock().unwrap_or_else(PoisonError::into_inner));
+            let posture = last.as_ref().and_then(|last| last.posture);
             RelayReport {
+                is_at_ports: posture == Some(view.relay.posture),
                 view,
                 heard: last.as_ref().and_then(|last| last.moment),
                 health: last.as_ref().map(|last| last.health).unwrap_or_default(),

@@ -80,7 +80,7 @@ impl Office {
     }
 
     fn shown(report: &RelayReport) -> Relay {
-        let RelayReport { view, heard, health, version } = report;
+        let RelayReport { view, heard, health, version, is_at_ports } = report;
         let RelayView { relay, owner, people, .. } = view;
         let now = system_clock()();
         let heard = heard.map(|heard| Duration::from_millis(now.saturating_sub(heard.0)));
@@ -101,6 +101,8 @@ impl Office {
             standing: standing.to_owned(),
             is_vouched: relay.is_vouched,
             is_reached: relay.is_reached,
+            ports: if relay.posture == Posture::All { "all" } else { "quiet" }.to_owned(),
+            is_at_ports: *is_at_ports,
             people: *people as u64,
             helped: relay.helped,
             connections: health.connections,

@@ -83,6 +83,11 @@ fn relay_lines(relays: &[Relay]) -> Vec<String> {
         };
         let (live, all) = relay.datacentres;
         let heard = relay.heard.map_or_else(|| "never".to_owned(), |ago| format!("{ago} s ago"));
+        let ports = match (relay.ports.as_str(), relay.is_at_ports) {
+            (asked, true) => asked,
+            ("all", false) => "all soon",
+            (_, false) => "quiet soon",
+        };
         let vouched = if relay.is_vouched { "everything" } else { "Telegram" };
         let cells = [
             relay.id.clone(),
@@ -91,6 +96,7 @@ fn relay_lines(relays: &[Relay]) -> Vec<String> {
             relay.standing.clone(),
             vouched.to_owned(),
             reached.to_owned(),
+            ports.to_owned(),
             heard,
             format!("{live}/{all}"),
             bytes(relay.carried),
@@ -100,8 +106,8 @@ fn relay_lines(relays: &[Relay]) -> Vec<String> {
         Row { cells: cells.into(), bar: Some(relay.people) }
     };
     let heads = [
-        "relay", "owner", "address", "standing", "carries", "reached", "heard", "Telegram",
-        "month", "helped", "people",
+        "relay", "owner", "address", "standing", "carries", "reached", "ports", "heard",
+        "Telegram", "month", "helped", "people",
     ];
     table(&heads, &relays.iter().map(row).collect::<Vec<_>>())
 }

@@ -121,6 +121,9 @@ pub(crate) struct Relay {
     pub is_vouched: bool,
     /// Whether the hub reaches it from outside; `None` while it has not tried.
     pub is_reached: Option<bool>,
+    /// On which ports it was told to answer, `quiet` or `all`; and whether it does.
+    pub ports: String,
+    pub is_at_ports: bool,
     pub people: u64,
     pub helped: u32,
     pub connections: u32,

@@ -9,6 +9,7 @@ use super::engines::spawn;
 use super::heart::Heart;
 use super::lane::Next;
 use super::{ATTEMPTS, Event, Mode};
+use crate::Spot;
 use crate::ladder::{self, Climbed, Route};
 use crate::order::infrastructure;
 use crate::probe::{Answered, Ask, Met, News, Outcome, What};
@@ -267,12 +268,17 @@ impl Heart {
 }
 
 /// Whether a datagram may have met silence, or a refusal that anybody can forge, because of what it said:
-/// there is no acceptance that would show it. Only where the relay answered once, and something is known
-/// to have passed in a cut or may.
+/// there is no acceptance that would show it.
 fn is_unheard_datagram(finding: &Finding) -> bool {
-    let Finding { spot, verdict, .. } = finding;
+    let is_nothing =
+        matches!(finding.verdict, Verdict::Dropped | Verdict::Refused | Verdict::Unreachable);
+    is_nothing && may_be_unheard(&finding.spot)
+}
+
+/// Whether a datagram's shape may matter there: only where the relay answered once, and something is known
+/// to have passed in a cut or may.
+pub(super) fn may_be_unheard(spot: &Spot) -> bool {
     spot.transport() == Transport::Udp
-        && matches!(verdict, Verdict::Dropped | Verdict::Refused | Verdict::Unreachable)
         && spot.was_served()
         && infrastructure::place(Transport::Udp, spot.port()).is_some()
 }

@@ -10,6 +10,7 @@ use wire::crack::Hour;
 use wire::echo::{Shape, Transport};
 
 use super::engines::Engines;
+use super::hearing::may_be_unheard;
 use super::lane::{Lane, Next};
 use super::{Error, Event, Map, Mode, Options};
 use crate::order::{Order, Report, rank};
@@ -43,6 +44,8 @@ pub(super) struct Heart {
     pub(super) rtts: HashMap<u16, Duration>,
     /// Shapes that were tried where one did not pass.
     pub(super) shapes: HashMap<u64, Vec<Shape>>,
+    /// Loud questions whose silence may be their shape's fault: by which lane, and when.
+    unheard: Vec<(usize, Spot, Shape, Duration)>,
     /// Which lane asked.
     pub(super) asked: HashMap<(u64, Shape, u8), usize>,
     pub(super) answered: VecDeque<(Finding, Answered)>,
@@ -88,6 +91,7 @@ impl Heart {
             opened: HashSet::new(),
             rtts: HashMap::new(),
             shapes: HashMap::new(),
+            unheard: Vec::new(),
             asked: HashMap::new(),
             answered: VecDeque::new(),
             climbing: Vec::new(),
@@ -197,6 +201,7 @@ impl Heart {
         if self.now() > self.options.at_most {
             self.lanes.iter_mut().for_each(|lane| lane.is_over = true);
         }
+        self.hurry();
         for at in 0..self.lanes.len() {
             let now = self.now();
             for _ in 0..self.lanes[at].pace.now(now) {
@@ -218,6 +223,28 @@ impl Heart {
         self.engines.flush();
     }
 
+    /// What was asked before anything was known of how far a relay is, is waited for long; the next shape
+    /// needs not wait as long, once an answer would have come.
+    fn hurry(&mut self) {
+        let now = self.now();
+        let mut unheard = std::mem::take(&mut self.unheard);
+        unheard.retain(|(lane, spot, shape, at)| {
+            if !self.asked.contains_key(&(spot.key(), *shape, 0)) {
+                return false;
+            }
+            let Some(rtt) = self.rtts.get(&spot.road.place).copied() else { return true };
+            let lane = &mut self.lanes[*lane];
+            let is_late = now >= *at + lane.hold(spot.transport(), Some(rtt));
+            if is_late {
+                let tried = self.shapes.entry(spot.key()).or_default();
+                tried.push(*shape);
+                lane.other_shape(spot, tried, true);
+            }
+            !is_late
+        });
+        self.unheard = unheard;
+    }
+
     fn has_room(&self, lane: usize) -> bool {
         self.lanes[lane].mode == Mode::Quiet || self.engines.has_room()
     }
@@ -227,6 +254,9 @@ impl Heart {
         let rtt = self.rtts.get(&spot.road.place).copied();
         let hold = self.lanes[lane].hold(spot.transport(), rtt);
         let patience = self.lanes[lane].patience(rtt);
+        if is_new && self.lanes[lane].mode == Mode::Loud && rtt.is_none() && may_be_unheard(&spot) {
+            self.unheard.push((lane, spot.clone(), shape, self.now()));
+        }
         let attempts = if attempt > 0 && spot.transport() == Transport::Udp { 2 } else { 1 };
         for more in 0..attempts {
             // Datagrams that are not the first go in pairs.
@@ -291,7 +321,8 @@ impl Heart {
         let has_room = |lane: &&Lane| lane.mode == Mode::Quiet || self.engines.has_room();
         let lanes = self.lanes.iter().filter(|lane| !lane.is_over && !lane.is_dry).filter(has_room);
         let next = lanes.map(|lane| lane.pace.next(now).saturating_sub(now)).min();
-        next.unwrap_or(PROGRESS).clamp(Duration::from_micros(200), PROGRESS)
+        let most = if self.unheard.is_empty() { PROGRESS } else { PROGRESS / 10 };
+        next.unwrap_or(most).clamp(Duration::from_micros(200), most)
     }
 
     fn progress(&mut self) {
