@@ -30,6 +30,22 @@ fn output(program: &str, arguments: &[&str]) -> Result<Output> {
     output.map_err(|_| Error::Missing(format!("no {program}")))
 }
 
+/// Has systemd look at a unit.
+fn judge(folder: &Path, name: &str, unit: &str) -> Result {
+    let copy = folder.join(name).with_extension("service");
+    fs::write(&copy, unit)?;
+    let copy = copy.to_str().expect("a path");
+    if let Ok(said) = output("systemd-analyze", &["verify", copy]) {
+        let errors = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success() && !errors.contains("jaryq"), "{errors}");
+        // Of ten, in which ten is a service that may do everything; in tenths.
+        let judged =
+            output("systemd-analyze", &["security", "--offline=true", "--threshold=25", copy])?;
+        assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+    }
+    Ok(())
+}
+
 #[test]
 fn what_is_installed_is_a_unit_that_systemd_understands_and_finds_hardened() -> Result {
     let root = tempfile::tempdir()?;
@@ -42,17 +58,7 @@ fn what_is_installed_is_a_unit_that_systemd_understands_and_finds_hardened() -> 
     let unit = fs::read_to_string(root.path().join(UNIT))?;
     let here = root.path().join("usr/local/bin/jaryq");
     let unit = unit.replace("/usr/local/bin/jaryq", here.to_str().expect("a path"));
-    let copy = root.path().join("jaryq.service");
-    fs::write(&copy, unit)?;
-    let copy = copy.to_str().expect("a path");
-    if let Ok(said) = output("systemd-analyze", &["verify", copy]) {
-        let errors = String::from_utf8_lossy(&said.stderr);
-        assert!(said.status.success() && !errors.contains("jaryq"), "{errors}");
-        // Of ten, in which ten is a service that may do everything; in tenths.
-        let judged =
-            output("systemd-analyze", &["security", "--offline=true", "--threshold=25", copy])?;
-        assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
-    }
+    judge(root.path(), "jaryq", &unit)?;
 
     let done = jaryq(root.path(), &["uninstall"])?;
     assert!(done.status.success(), "{done:?}");
@@ -76,14 +82,8 @@ fn calls_of(set: &str) -> Result<BTreeSet<String>> {
     Ok(calls)
 }
 
-#[test]
-fn the_unit_lets_the_relay_carry_bytes_as_it_does_without_one() -> Result {
-    if output("systemd-analyze", &["--version"]).is_err() {
-        return Ok(());
-    }
-    let root = tempfile::tempdir()?;
-    assert!(jaryq(root.path(), &["install"])?.status.success());
-    let unit = fs::read_to_string(root.path().join(UNIT))?;
+/// The system calls that a unit lets through.
+fn allowed(unit: &str) -> Result<BTreeSet<String>> {
     let mut allowed = BTreeSet::new();
     for filter in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
         let denied = filter.strip_prefix('~');
@@ -92,6 +92,18 @@ fn the_unit_lets_the_relay_carry_bytes_as_it_does_without_one() -> Result {
             allowed = if denied.is_some() { &allowed - &calls } else { &allowed | &calls };
         }
     }
+    Ok(allowed)
+}
+
+#[test]
+fn the_unit_lets_the_relay_carry_bytes_as_it_does_without_one() -> Result {
+    if output("systemd-analyze", &["--version"]).is_err() {
+        return Ok(());
+    }
+    let root = tempfile::tempdir()?;
+    assert!(jaryq(root.path(), &["install"])?.status.success());
+    let unit = fs::read_to_string(root.path().join(UNIT))?;
+    let allowed = allowed(&unit)?;
     for needed in
         ["splice", "pipe2", "bpf", "capset", "accept4", "socketpair", "flock", "fdatasync"]
     {
@@ -121,7 +133,25 @@ fn the_debian_package_has_the_same_service_for_its_own_place() -> Result {
     assert!(unit.contains("ExecStart=/usr/bin/jaryq up "), "{unit}");
     assert!(unpacked.join("usr/lib/sysusers.d/jaryq.conf").exists());
     assert_eq!(fs::read(unpacked.join("usr/bin/jaryq"))?, fs::read(program()?)?);
-    assert_eq!(fs::read_to_string(unpacked.join("DEBIAN/conffiles"))?, "/etc/jaryq.toml\n");
+    let settings = fs::read_to_string(unpacked.join("DEBIAN/conffiles"))?;
+    assert_eq!(settings, "/etc/jaryq.toml\n/etc/jaryq-hub.toml\n");
+    let hub = unpacked.join("usr/lib/systemd/system/jaryq-hub.service");
+    let hub = fs::read_to_string(hub)?;
+    if output("systemd-analyze", &["--version"]).is_ok() {
+        let allowed = allowed(&hub)?;
+        for needed in ["capset", "accept4", "flock", "fdatasync", "pipe2"] {
+            assert!(allowed.contains(needed), "{needed}");
+        }
+        for dangerous in ["chown", "setuid", "mount", "ptrace", "memfd_create", "bpf"] {
+            assert!(!allowed.contains(dangerous), "{dangerous}");
+        }
+    }
+    let here = unpacked.join("usr/bin/jaryq");
+    judge(
+        root.path(),
+        "jaryq-hub",
+        &hub.replace("/usr/bin/jaryq", here.to_str().expect("a path")),
+    )?;
     for script in ["postinst", "prerm", "postrm"] {
         let script = unpacked.join("DEBIAN").join(script);
         assert!(output("sh", &["-n", script.to_str().expect("a path")])?.status.success());

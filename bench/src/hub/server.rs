@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use hub::blocks::Word;
 use hub::clerk::{Clerk, Settings, system_clock};
 use hub::office::{DoorId, Scope};
 use hub::server::local;
@@ -117,7 +118,7 @@ async fn block(clerk: &Clerk, people: usize) -> anyhow::Result<()> {
     };
     let these: Vec<_> = endpoints.iter().take_while(enough).map(|it| it.id).collect();
     let began = Instant::now();
-    let moved = clerk.blocked(&these, Scope::Ports, true, "a measurement").await;
+    let moved = clerk.blocked(&these, Scope::Ports, Word::Several, "a measurement").await;
     let moved = moved.context("nobody was seated elsewhere")?;
     say(&format!("{} {moved} {}", these.len(), began.elapsed().as_secs_f64()))?;
     Ok(())

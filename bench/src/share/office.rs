@@ -91,7 +91,13 @@ impl Office for Ours {
     }
 
     fn blocked(&mut self, endpoints: &[EndpointId], now: Hours) {
-        self.seats.blocked_together(endpoints, now);
+        match *endpoints {
+            // Nobody else bears it out.
+            [alone] if self.seats.members(alone).len() == 1 => {
+                self.seats.blocked_perhaps(alone, now);
+            }
+            _ => self.seats.blocked_together(endpoints, now),
+        }
     }
 
     fn settle(&mut self, now: Hours) -> Vec<Move> {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::measure::{PEOPLE, Pair, Seen, Trail};
 use super::state::{Blocks, Endpoint, Over, Unit};
-use super::verdict::{Cause, Prefix, Verdict};
+use super::verdict::{Cause, Prefix, Verdict, Word};
 use super::{Seconds, TICK};
 use crate::seats::EndpointId;
 
 /// How long nothing is heard of a relay that is well; and of one that nobody sits at, which nothing else
 /// speaks for or against.
 const SILENT: Seconds = 30;
-const ALONE: Seconds = 60;
+const ALONE: Seconds = 120;
 /// How long after a verdict somebody else's word counts yet; and how long one waits for a wider unit, or
 /// another network, to be seen to be dark too.
 const LATE: Seconds = 60;
@@ -73,14 +73,14 @@ impl Blocks {
         for (id, endpoint) in &mut self.endpoints {
             let Some(Over { verdict, seen }) = &endpoint.over else { continue };
             let (from, told) = (verdict.onset, verdict.noticed);
-            if verdict.is_confirmed || now > told + LATE {
+            if verdict.word == Word::Several || now > told + LATE {
                 continue;
             }
             let longer = now.saturating_sub(from) as f64 / told.saturating_sub(from).max(1) as f64;
             let people = endpoint.around(from, None);
             if is_confirmed(&seen.times(longer), people) {
                 let mut verdict = verdict.clone();
-                (verdict.is_confirmed, verdict.endpoints) = (true, vec![*id]);
+                (verdict.word, verdict.endpoints) = (Word::Several, vec![*id]);
                 verdicts.push(verdict.clone());
                 endpoint.over = Some(Over { verdict, seen: Seen::default() });
             }
@@ -103,6 +103,9 @@ impl Blocks {
             verdicts.push(Verdict { onset: since, ..said(Cause::Hub, now) });
         }
         self.is_cut_off = is_cut_off;
+        if is_cut_off {
+            self.back = now;
+        }
         is_cut_off
     }
 
@@ -117,13 +120,13 @@ impl Blocks {
             let of: Vec<_> = of.collect();
             let failed = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(false));
             let answered = of.iter().any(|(_, at)| at.answered(relay.heard) == Some(true));
-            let is_alone = of.is_empty() && now >= relay.heard + ALONE;
+            let is_alone = of.is_empty() && now >= relay.heard.max(self.back) + ALONE;
             if is_alone || (failed && !answered) {
                 let endpoints = of.into_iter().map(|(id, _)| *id).collect();
                 let onset = relay.heard;
                 relay.is_dead = true;
                 let verdict = said(Cause::Died(*id), now);
-                verdicts.push(Verdict { endpoints, onset, is_confirmed: true, ..verdict });
+                verdicts.push(Verdict { endpoints, onset, word: Word::Several, ..verdict });
             }
         }
         self.close(verdicts);
@@ -142,7 +145,7 @@ impl Blocks {
             let ln_ratio = gone.iter().map(|(_, ln, _)| ln).sum();
             self.fields.iter_mut().for_each(|field| field.cut(now));
             let verdict = said(Cause::Country, now);
-            verdicts.push(Verdict { onset: since, ln_ratio, is_confirmed: true, ..verdict });
+            verdicts.push(Verdict { onset: since, ln_ratio, word: Word::Several, ..verdict });
             return;
         }
         for (place, ln_ratio, onset) in gone {
@@ -155,7 +158,7 @@ impl Blocks {
             let Some(network) = place_of(&self.networks, place) else { continue };
             let verdict = said(Cause::Provider(network), now);
             let network = Some(network);
-            verdicts.push(Verdict { network, onset, ln_ratio, is_confirmed: true, ..verdict });
+            verdicts.push(Verdict { network, onset, ln_ratio, word: Word::Several, ..verdict });
         }
     }
 
@@ -187,8 +190,9 @@ impl Blocks {
             _ => return,
         };
         let is_confirmed = is_confirmed || matches!(cause, Cause::Died(_));
+        let word = if is_confirmed { Word::Several } else { Word::Relay };
         let (onset, ln_ratio) = (trail.since, trail.ln);
-        verdicts.push(Verdict { endpoints, onset, ln_ratio, is_confirmed, ..said(cause, now) });
+        verdicts.push(Verdict { endpoints, onset, ln_ratio, word, ..said(cause, now) });
         self.close(verdicts);
     }
 
@@ -266,7 +270,11 @@ impl Blocks {
         // The rest of a wider unit may be seen to be dark a little later.
         let settles = now < *clear + SETTLED;
         let people = endpoint.around(trail.since, lane.map(|(at, _)| at));
-        let is_confirmed = is_confirmed(&trail.seen, people);
+        let word = match people {
+            _ if is_confirmed(&trail.seen, people) => Word::Several,
+            1.. if endpoint.seated == 1 => Word::One,
+            _ => Word::Relay,
+        };
         let fresh = trail.since.max(now.saturating_sub(FRESH));
         let Some(answers) = endpoint.answered(fresh) else { return };
         if is_one_of_many && settles && answers {
@@ -282,7 +290,7 @@ impl Blocks {
             network,
             onset: trail.since,
             ln_ratio: trail.ln,
-            is_confirmed: is_confirmed || !answers,
+            word: if answers { word } else { Word::Several },
             ..said(cause, now)
         });
         self.close(verdicts);
@@ -330,6 +338,6 @@ fn said(cause: Cause, now: Seconds) -> Verdict {
         onset: now,
         noticed: now,
         ln_ratio: 0.0,
-        is_confirmed: false,
+        word: Word::Relay,
     }
 }

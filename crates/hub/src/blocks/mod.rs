@@ -26,16 +26,19 @@
 //! | the same in one network alone | as above | that, with its network |
 //! | all endpoints of an address, of several addresses in a /24 or /48 | as above | [`Cause::Address`], [`Cause::Prefix`] |
 //! | an endpoint, or a relay's heartbeat | from outside nothing answers | [`Cause::Died`] |
-//! | for a minute, the heartbeat of a relay that nobody sits at | | that, too |
+//! | for two minutes, the heartbeat of a relay that nobody sits at | | that, too |
 //! | a network, for all owners | others go on | [`Cause::Provider`] |
 //! | all networks, for all owners | heartbeats go on | [`Cause::Country`] |
 //! | nearly all heartbeats at once | | [`Cause::Hub`] |
 //!
 //! **A relay's lone word marks nobody.** What a relay counts can only retire its own endpoints. People
-//! are to blame for a block ([`Verdict::is_confirmed`]) only if the hub has seen it at its own doors
+//! are to blame for a block ([`Word::Several`]) only if the hub has seen it at its own doors
 //! (people seated there come around another way, [`Door::Around`]; two at least, each counts once), or
 //! relays of two owners in a prefix say so. A verdict does not wait for that; it may come again,
-//! confirmed, within a minute, so until then an endpoint is best left open and not [`Blocks::gone`]. One
+//! confirmed, within a minute, so until then an endpoint is best left open and not [`Blocks::gone`].
+//! Where one sits alone, nobody else can bear it out: their word ([`Word::One`]) speaks against whoever
+//! knew it, and less loudly, since it may be their own line that is broken; somebody who sits alone,
+//! informs and keeps quiet is seated elsewhere each time and not suspected. One
 //! who runs a relay and has two people on it can have the people of its endpoints suspected, as by a real
 //! block; a relay that hides a block hides it until people come around and are seated elsewhere one by
 //! one.
@@ -68,7 +71,7 @@ mod tick;
 mod verdict;
 
 pub use state::{Blocks, Count, Door, Full, Heartbeat, OwnerId};
-pub use verdict::{Cause, Prefix, Verdict};
+pub use verdict::{Cause, Prefix, Verdict, Word};
 
 /// Seconds since some moment that the caller chooses.
 pub type Seconds = u64;

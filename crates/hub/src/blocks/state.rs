@@ -79,6 +79,8 @@ pub struct Blocks {
     /// One for each network, that of the unknown first.
     pub(super) fields: Vec<Field>,
     pub(super) is_cut_off: bool,
+    /// When the hub was last cut off: its relays come back one by one.
+    pub(super) back: Seconds,
 }
 
 #[derive(Clone, Debug)]

@@ -208,7 +208,7 @@ fn a_verdict_says_what_happened_and_what_to_do() {
         onset: 100,
         noticed: 140,
         ln_ratio: 10_000_f64.ln(),
-        is_confirmed: false,
+        word: Word::Relay,
     };
     assert_eq!(
         verdict.to_string(),

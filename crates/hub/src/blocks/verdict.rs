@@ -46,6 +46,17 @@ pub enum Cause {
     Hub,
 }
 
+/// Who says that it is a block, besides the relay, which has counted what came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Word {
+    /// Nobody: it may be the relay's doing.
+    Relay,
+    /// The only one who sits there: they have come around. It may be their own line.
+    One,
+    /// Several people who sit there have come around, or relays of several owners say the same.
+    Several,
+}
+
 /// Something has gone dark.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Verdict {
@@ -61,17 +72,17 @@ pub struct Verdict {
     pub noticed: Seconds,
     /// The natural logarithm of how many times likelier this is than chance; 0 where nothing was counted.
     pub ln_ratio: f64,
-    /// Whether anybody but the relay itself says so. Without that, nobody is to blame for a block.
-    pub is_confirmed: bool,
+    /// Who says so. On a relay's word alone nobody is to blame for a block.
+    pub word: Word,
 }
 
 impl Verdict {
-    /// Whether people who sat there are to be suspected.
+    /// Whether it is sure that people who sat there are to be suspected.
     #[must_use]
     pub fn is_block(&self) -> bool {
         let is_blocked =
             matches!(self.cause, Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_));
-        is_blocked && self.is_confirmed
+        is_blocked && self.word == Word::Several
     }
 
     /// What to tell whoever runs the relay: what happened, and what they can do.
@@ -95,7 +106,7 @@ impl Verdict {
                  and jaryq runs on it: systemctl status jaryq"
             }
             Cause::Provider(_) | Cause::Country => {
-                "The country, or one of its networks, is cut off at the moment. Your relay is fine; please \
+                "The country, or one of its networks, was seen to be cut off. Your relay is fine; please \
                  let it run."
             }
             Cause::Hub => {
@@ -127,9 +138,11 @@ impl fmt::Display for Verdict {
         if self.ln_ratio > 0.0 {
             write!(f, ", odds 10^{:.0}", self.ln_ratio / std::f64::consts::LN_10)?;
         }
-        if !self.endpoints.is_empty() && !self.is_confirmed {
-            f.write_str("; only its relay says so, and nobody is blamed")?;
+        match self.word {
+            _ if self.endpoints.is_empty() => Ok(()),
+            Word::Relay => f.write_str("; only its relay says so, and nobody is blamed"),
+            Word::One => f.write_str("; its relay and the only one there say so"),
+            Word::Several => Ok(()),
         }
-        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use wire::derive::RelayId;
 
 use super::{Clerk, Refused, named};
+use crate::blocks::Word;
 use crate::office::event::MOST_LISTED;
 use crate::office::views::{BlockView, Seated};
 use crate::office::{Event, Outcome, Scope, Why};
@@ -54,8 +55,9 @@ impl Visits {
 }
 
 impl Clerk {
-    /// These endpoints are blocked, for one reason; how many people were seated elsewhere for it. Where
-    /// people inside do not bear it out, nobody is to blame.
+    /// These endpoints are blocked, for one reason, and so says who; how many people were seated
+    /// elsewhere for it. Where people inside do not bear it out, nobody is to blame. Without endpoints it
+    /// is remembered, and nothing else.
     ///
     /// # Errors
     /// When they are too many, or the hub has stopped.
@@ -63,14 +65,14 @@ impl Clerk {
         &self,
         endpoints: &[EndpointId],
         scope: Scope,
-        is_confirmed: bool,
+        word: Word,
         cause: &str,
     ) -> Result<usize, Refused> {
         if endpoints.len() > MOST_LISTED {
             return Err(Why::Full("endpoints in one block").into());
         }
         let (endpoints, cause) = (endpoints.to_vec(), named(cause)?);
-        self.cut(Event::Blocked { endpoints, scope, is_confirmed, cause }).await
+        self.cut(Event::Blocked { endpoints, scope, word, cause }).await
     }
 
     /// A relay is dead, and not blocked: nobody is to blame. It gets seats again when it is reached

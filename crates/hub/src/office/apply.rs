@@ -9,6 +9,7 @@ use super::event::{Batch, Event, Scope};
 use super::relays::{PORTS, SLOTS};
 use super::views::BlockView;
 use super::{MOST_BLOCKS, Office};
+use crate::blocks::Word;
 use crate::seats::{EndpointId, Status};
 
 /// For how many hours a receipt is kept: by then it counts a 4,000th.
@@ -99,8 +100,8 @@ impl Office {
                 self.on(*relay, |relay| relay.is_vouched = *is_vouched)
             }
             Event::Posture { relay, posture } => self.posture(*relay, *posture),
-            Event::Blocked { endpoints, scope, is_confirmed, cause } => {
-                self.blocked(endpoints, *scope, *is_confirmed, cause)
+            Event::Blocked { endpoints, scope, word, cause } => {
+                self.blocked(endpoints, *scope, *word, cause)
             }
             Event::Gone { relay } => self.on(*relay, |relay| relay.is_gone = true),
             Event::Abroad { relay, people } => self.abroad(*relay, people),
@@ -114,7 +115,7 @@ impl Office {
         &mut self,
         endpoints: &[EndpointId],
         scope: Scope,
-        is_confirmed: bool,
+        word: Word,
         cause: &str,
     ) -> Outcome {
         let now = self.hours();
@@ -123,14 +124,15 @@ impl Office {
         let open = relays.len();
         relays.sort_unstable();
         relays.dedup();
-        if open == 0 {
+        // Without any it is a country's cut, or a provider's fault.
+        if open == 0 && !endpoints.is_empty() {
             return Outcome::Cut(0);
         }
         let waiting = self.seats.waiting();
-        if is_confirmed {
-            self.seats.blocked_together(endpoints, now);
-        } else {
-            endpoints.iter().for_each(|&id| self.seats.gone(id, now));
+        match word {
+            Word::Several => self.seats.blocked_together(endpoints, now),
+            Word::One => endpoints.iter().for_each(|&id| self.seats.blocked_perhaps(id, now)),
+            Word::Relay => endpoints.iter().for_each(|&id| self.seats.gone(id, now)),
         }
         if scope == Scope::Addresses {
             for &place in &relays {
@@ -147,7 +149,7 @@ impl Office {
             relays: relays.iter().map(|&place| self.relays[usize::from(place)].id).collect(),
             endpoints: open,
             scope,
-            is_confirmed,
+            word,
             cause: cause.to_owned(),
             people,
         });

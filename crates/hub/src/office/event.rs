@@ -19,6 +19,7 @@ use wire::receipt;
 use wire::tally::Day;
 
 use super::{DoorId, Moment};
+use crate::blocks::Word;
 use crate::seats::EndpointId;
 
 /// How many events a batch has at most.
@@ -128,14 +129,14 @@ pub enum Event {
         /// Where.
         posture: Posture,
     },
-    /// Endpoints are blocked, for one reason.
+    /// Endpoints are blocked, for one reason; or none, and there is something else to remember.
     Blocked {
         /// Which.
         endpoints: Vec<EndpointId>,
         /// What else the block takes.
         scope: Scope,
-        /// Whether people inside bear it out: else nobody is to blame.
-        is_confirmed: bool,
+        /// Who says so: on a relay's word alone nobody is to blame.
+        word: Word,
         /// In words.
         cause: String,
     },
@@ -269,11 +270,11 @@ impl Event {
             Self::Posture { relay, posture } => {
                 flagged(10, *relay, *posture == Posture::All, out);
             }
-            Self::Blocked { endpoints, scope, is_confirmed, cause } => {
+            Self::Blocked { endpoints, scope, word, cause } => {
                 out.push(11);
                 write_list(out, endpoints, MOST_LISTED, |id, out| out.extend(id.to_be_bytes()));
                 out.push((*scope == Scope::Addresses).into());
-                out.push((*is_confirmed).into());
+                write_word(*word, out);
                 write_text(out, cause, LONGEST_NAME);
             }
             Self::Gone { relay } => {
@@ -336,7 +337,7 @@ impl Event {
             11 => Self::Blocked {
                 endpoints: list(from, MOST_LISTED, Cursor::word)?,
                 scope: if from.flag()? { Scope::Addresses } else { Scope::Ports },
-                is_confirmed: from.flag()?,
+                word: read_word(from)?,
                 cause: text(from, LONGEST_NAME)?,
             },
             12 => Self::Gone { relay: from.short()? },
@@ -351,6 +352,18 @@ impl Event {
             _ => return None,
         })
     }
+}
+
+pub(super) fn write_word(word: Word, out: &mut Vec<u8>) {
+    out.push(match word {
+        Word::Relay => 0,
+        Word::Several => 1,
+        Word::One => 2,
+    });
+}
+
+pub(super) fn read_word(from: &mut Cursor<'_>) -> Option<Word> {
+    [Word::Relay, Word::Several, Word::One].get(usize::from(from.byte()?)).copied()
 }
 
 fn flagged(kind: u8, relay: u16, is: bool, out: &mut Vec<u8>) {

@@ -19,7 +19,7 @@ use wire::receipt;
 use wire::tally::Day;
 
 use super::changes::Changes;
-use super::event::{LONGEST_NAME, Scope};
+use super::event::{LONGEST_NAME, Scope, read_word, write_word};
 use super::people::{People, Record};
 use super::relays::Relay;
 use super::views::BlockView;
@@ -271,7 +271,7 @@ impl BlockView {
         all(&self.relays, out, |relay, out| out.extend(relay.0));
         count(self.endpoints, out);
         out.push((self.scope == Scope::Addresses).into());
-        out.push(self.is_confirmed.into());
+        write_word(self.word, out);
         write_text(out, &self.cause, LONGEST_NAME);
         count(self.people, out);
     }
@@ -281,8 +281,8 @@ impl BlockView {
         let relays = several(from, |from| Some(RelayId(from.array()?)))?;
         let endpoints = usize::try_from(from.word()?).ok()?;
         let scope = if from.flag()? { Scope::Addresses } else { Scope::Ports };
-        let (is_confirmed, cause) = (from.flag()?, text(from, LONGEST_NAME)?);
+        let (word, cause) = (read_word(from)?, text(from, LONGEST_NAME)?);
         let people = usize::try_from(from.word()?).ok()?;
-        Some(Self { moment, relays, endpoints, scope, is_confirmed, cause, people })
+        Some(Self { moment, relays, endpoints, scope, word, cause, people })
     }
 }

@@ -6,6 +6,7 @@ use wire::tally::Day;
 
 use super::event::Scope;
 use super::{Batch, DoorId, Event, Moment, Office, Outcome, Why};
+use crate::blocks::Word;
 
 const HOUR: u64 = 3_600_000;
 const START: Moment = Moment(1_700_000_000_000);
@@ -83,9 +84,9 @@ fn anything() -> impl Strategy<Value = Event> {
             relay,
             posture: if is_all { Posture::All } else { Posture::Quiet },
         }),
-        2 => (prop::collection::vec(0..30u32, 0..4), any::<[bool; 2]>(), "[a-z ]{0,20}").prop_map(
-            |(endpoints, [is_wide, is_confirmed], cause)| Event::Blocked {
-                is_confirmed,
+        2 => (prop::collection::vec(0..30u32, 0..4), any::<bool>(), 0..3, "[a-z ]{0,20}").prop_map(
+            |(endpoints, is_wide, word, cause)| Event::Blocked {
+                word: [Word::Relay, Word::One, Word::Several][usize::try_from(word).expect("few")],
                 endpoints,
                 scope: if is_wide { Scope::Addresses } else { Scope::Ports },
                 cause,
@@ -225,7 +226,7 @@ fn those_whose_endpoint_is_blocked_sit_elsewhere_at_once() {
     let blocked = Event::Blocked {
         endpoints: vec![endpoint],
         scope: Scope::Ports,
-        is_confirmed: true,
+        word: Word::Several,
         cause: "a test".into(),
     };
     assert_eq!(office.apply(&at(2, vec![blocked.clone()])), [Outcome::Cut(people)]);
@@ -247,7 +248,12 @@ fn nobody_is_seated_at_an_address_that_is_blocked_until_it_is_another() {
     let cause = String::new();
     office.apply(&at(
         2,
-        vec![Event::Blocked { endpoints: all, scope: Scope::Addresses, is_confirmed: true, cause }],
+        vec![Event::Blocked {
+            endpoints: all,
+            scope: Scope::Addresses,
+            word: Word::Several,
+            cause,
+        }],
     ));
     office.apply(&at(3, (50..90).map(asked).collect()));
     let is_there = |office: &Office| {
@@ -282,7 +288,7 @@ fn saying_that_it_does_not_work_shows_one_more_endpoint_a_day_at_most() {
             vec![Event::Blocked {
                 endpoints: spares,
                 scope: Scope::Ports,
-                is_confirmed: true,
+                word: Word::Several,
                 cause,
             }],
         ));

@@ -8,6 +8,7 @@ use super::apply::short;
 use super::event::Scope;
 use super::relays::Relay;
 use super::{Change, DoorId, Moment, Office};
+use crate::blocks::Word;
 use crate::seats::{EndpointId, PersonId};
 
 /// Who was not heard of for so many hours is worth a line in the journal when they are.
@@ -62,8 +63,8 @@ pub struct BlockView {
     pub endpoints: usize,
     /// What the block takes.
     pub scope: Scope,
-    /// Whether people inside bore it out.
-    pub is_confirmed: bool,
+    /// Who said so.
+    pub word: Word,
     /// In words.
     pub cause: String,
     /// How many people were seated elsewhere.

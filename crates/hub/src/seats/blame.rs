@@ -10,6 +10,9 @@ pub(super) const CERTAIN: f64 = 0.999;
 /// How much of the odds against those who most probably inform is left after each time that their
 /// endpoint is blocked: in some days each is tried again.
 const FORGIVEN: f64 = 0.9;
+/// How probably somebody who sits alone says that it is blocked, and is absent there, although nobody has
+/// spoken: a line of their own that is broken. So their word is worth twenty times itself at most.
+const DOUBT: f64 = 0.05;
 
 impl Seats {
     /// An endpoint was blocked: somebody who knew it informs, or its relay is the censor's. Those who
@@ -21,8 +24,21 @@ impl Seats {
     /// Endpoints were blocked for one reason, as those of an address or of a prefix are: somebody who
     /// knew one of them informs.
     pub fn blocked_together(&mut self, endpoints: &[EndpointId], now: Hours) {
+        self.blocked_but_for(endpoints, 0.0, now);
+    }
+
+    /// An endpoint seems to be blocked, by the word of the only one who sits there. Whoever knew
+    /// it is suspected by a bounded factor, and nothing is learned of the censor or of the relay.
+    pub fn blocked_perhaps(&mut self, endpoint: EndpointId, now: Hours) {
+        self.blocked_but_for(&[endpoint], DOUBT, now);
+    }
+
+    /// With this probability it would have seemed so although nobody has spoken.
+    fn blocked_but_for(&mut self, endpoints: &[EndpointId], doubt: f64, now: Hours) {
         let closed: Vec<Endpoint> = endpoints.iter().filter_map(|&id| self.close(id)).collect();
-        self.learn(&closed, now);
+        if doubt == 0.0 {
+            self.learn(&closed, now);
+        }
         let mut relays: Vec<RelayId> = closed.iter().map(|closed| closed.place.relay).collect();
         relays.sort_unstable();
         relays.dedup();
@@ -35,10 +51,8 @@ impl Seats {
         known.dedup();
 
         // Nobody who knew it has spoken, and no relay has: with what probability?
-        let mut nobody: f64 = relays
-            .iter()
-            .map(|&relay| 1.0 - self.relays[relay as usize].risk(self.supply.middle))
-            .product();
+        let quiet = |&relay: &RelayId| 1.0 - self.relays[relay as usize].risk(self.supply.middle);
+        let mut nobody = (1.0 - doubt) * relays.iter().map(quiet).product::<f64>();
         for &id in &known {
             let (before, speaks) = self.spoke(id, now);
             nobody *= 1.0 - cleared(self.held(id), before) * speaks;

@@ -20,6 +20,7 @@ pub enum Event {
     Expire { now: Hours },
     Spare { person: PersonId, now: Hours },
     Blocked { endpoints: Vec<EndpointId>, now: Hours },
+    BlockedPerhaps { endpoint: EndpointId, now: Hours },
     Gone { endpoint: EndpointId, now: Hours },
     Settle { now: Hours },
 }
@@ -58,6 +59,7 @@ impl Seats {
             Event::Login { person, relay, origin, now } => self.login(person, relay, origin, now),
             Event::Leave { person } => self.leave(person),
             Event::Blocked { ref endpoints, now } => self.blocked_together(endpoints, now),
+            Event::BlockedPerhaps { endpoint, now } => self.blocked_perhaps(endpoint, now),
             Event::Gone { endpoint, now } => self.gone(endpoint, now),
         }
         Outcome::Done
@@ -109,6 +111,7 @@ events! {
     11 Blocked { endpoints, now },
     12 Gone { endpoint, now },
     13 Settle { now },
+    14 BlockedPerhaps { endpoint, now },
 }
 
 fields!(Terms { owner, prefix, mode, addresses, ports, room });

@@ -28,6 +28,7 @@
 //! | somebody comes | `r` = the share of informers among all of whom something is known |
 //! | an hour without a block | `r·q / (1 − r + r·q)`, where `q = 1 − F(a)`, and at least the share of sleepers |
 //! | a block | `(h + (r − h)·o) / P`: `h = r · P(speaks just now)`, `P = 1 − Π(1 − h)` over all who knew it, `o` the same without this person |
+//! | the only one at an endpoint says that it is blocked | the same with `P + 0.05·Π(1 − h)`: it may be their own line |
 //! | two owners of relays say "from abroad" | the odds are doubled, once, and nobody waits longer for it |
 //! | a relay dies | nothing |
 //!

@@ -59,7 +59,9 @@ impl Book {
 
     fn relay(&mut self, number: Number, report: &RelayReport, now: Seconds) {
         let (id, owner) = (report.view.relay.id, &report.view.owner);
-        let is_here = report.view.relay.standing != Standing::Leaving;
+        // One that is gone comes back once it has been reached.
+        let relay = &report.view.relay;
+        let is_here = relay.standing != Standing::Leaving && !relay.is_gone;
         match (self.numbers.contains_key(&id), is_here) {
             (true, false) => {
                 self.blocks.leave(number);
@@ -112,6 +114,11 @@ impl Book {
     /// Whose these endpoints are.
     pub fn relays(&self, endpoints: &[EndpointId]) -> HashSet<RelayId> {
         endpoints.iter().filter_map(|id| Some(self.endpoints.get(id)?.relay)).collect()
+    }
+
+    /// How many people sit there.
+    pub fn people(&self, endpoint: EndpointId) -> usize {
+        self.endpoints.get(&endpoint).map_or(0, |view| view.people)
     }
 
     /// Where an endpoint is.

@@ -14,10 +14,12 @@ mod book;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use tokio::time::{MissedTickBehavior, interval};
+use wire::derive::RelayId;
 use wire::fleet::Heartbeat;
 
-use crate::blocks::{Cause, Seconds, TICK, Verdict};
+use crate::blocks::{Cause, Seconds, TICK, Verdict, Word};
 use crate::clerk::{Clerk, Clock, Refused};
 use crate::office::Scope;
 use crate::seats::EndpointId;
@@ -27,8 +29,15 @@ use book::Book;
 const BEGINNING: Seconds = 1000;
 
 /// For so many seconds people may bear out what only a relay says. Whoever sat there is suspected only if
-/// they do; so it is not done at once, which would leave nobody there who could.
+/// they do; so it is not done at once, which would leave nobody there who could. It is where one sits
+/// alone.
 const BORNE_OUT: Seconds = 60;
+
+/// As much of a relay's id as a person is shown, in bytes.
+const NAME: usize = 4;
+
+/// Whom a verdict is told, with its words.
+pub type Listener = Arc<dyn Fn(&Verdict, &str) + Send + Sync>;
 
 /// Watches.
 pub struct Watch {
@@ -36,18 +45,19 @@ pub struct Watch {
     book: Mutex<Book>,
     /// Verdicts that wait for people to bear them out.
     unconfirmed: Mutex<Vec<Verdict>>,
+    listener: Listener,
     clock: Clock,
     /// By that clock, in milliseconds.
     began: u64,
 }
 
 impl Watch {
-    /// Over the endpoints of this clerk.
+    /// Over the endpoints of this clerk; each verdict is told to whoever looks after the hub.
     #[must_use]
-    pub fn new(clerk: Clerk, clock: Clock) -> Arc<Self> {
+    pub fn new(clerk: Clerk, clock: Clock, listener: Listener) -> Arc<Self> {
         let began = clock();
         let (book, unconfirmed) = Default::default();
-        Arc::new(Self { clerk, book, unconfirmed, clock, began })
+        Arc::new(Self { clerk, book, unconfirmed, listener, clock, began })
     }
 
     /// A relay has told what it has counted.
@@ -100,6 +110,7 @@ impl Watch {
     }
 
     async fn follow(&self, verdict: Verdict) -> Result<(), Refused> {
+        (self.listener)(&verdict, &self.words(&verdict));
         match verdict.cause {
             Cause::Endpoint(_) | Cause::Address(_) | Cause::Prefix(_) => {}
             Cause::Died(relay) => {
@@ -110,10 +121,18 @@ impl Watch {
                 }
                 return Ok(());
             }
-            // No other seat would help.
-            Cause::Provider(_) | Cause::Country | Cause::Hub => return Ok(()),
+            Cause::Hub => return Ok(()),
+            // No other seat would help; but whoever asks what is wrong is told.
+            Cause::Provider(_) | Cause::Country => {
+                for report in self.clerk.relays() {
+                    self.clerk.tell(report.view.relay.id, verdict.for_volunteer());
+                }
+                return self.cut(&verdict).await;
+            }
         }
-        if !verdict.is_confirmed {
+        let sits_there = |id: &EndpointId| self.book().people(*id);
+        let people: usize = verdict.endpoints.iter().map(sits_there).sum();
+        if verdict.word == Word::Relay && people > 1 {
             self.unconfirmed().push(verdict);
             return Ok(());
         }
@@ -139,16 +158,25 @@ impl Watch {
         for relay in self.book().relays(&verdict.endpoints) {
             self.clerk.tell(relay, verdict.for_volunteer());
         }
-        let (words, is_confirmed) = (self.words(verdict), verdict.is_confirmed);
-        self.clerk.blocked(&verdict.endpoints, scope, is_confirmed, &words).await.map(drop)
+        let words = self.words(verdict);
+        self.clerk.blocked(&verdict.endpoints, scope, verdict.word, &words).await.map(drop)
     }
 
-    /// A verdict's words with an endpoint's address, and not its number, in them.
+    /// A verdict's words with an endpoint's address and a relay's id, and not their numbers, in them.
     fn words(&self, verdict: &Verdict) -> String {
         let said = verdict.to_string();
-        let Cause::Endpoint(id) = verdict.cause else { return said };
-        let at = self.book().address(id);
-        at.map_or(said.clone(), |at| said.replacen(&format!("endpoint {id}"), &at.to_string(), 1))
+        let book = self.book();
+        let named = match verdict.cause {
+            Cause::Endpoint(id) => {
+                book.address(id).map(|at| (format!("endpoint {id}"), at.to_string()))
+            }
+            Cause::Died(number) => {
+                let name = |id: RelayId| format!("relay {}", HEXLOWER.encode(&id.0[..NAME]));
+                book.id(number).map(|id| (format!("relay {number}"), name(id)))
+            }
+            _ => None,
+        };
+        named.map_or(said.clone(), |(number, name)| said.replacen(&number, &name, 1))
     }
 
     fn now(&self) -> Seconds {

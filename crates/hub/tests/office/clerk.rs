@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::hub::{FLEET, Hub, address, join};
+use ::hub::blocks::Word;
 use ::hub::clerk::{Handout, Refresh, Refused};
 use ::hub::office::{DoorId, Scope, Why};
 use wire::bundle::Bundle;
@@ -145,7 +146,7 @@ async fn whoever_sat_on_a_blocked_endpoint_finds_another_link_at_the_next_refres
     hub.clerk.report(&given.ticket, false).await.expect("heard");
     assert_eq!(hub.clerk.visits()[0].endpoint, theirs.id);
     assert_eq!(
-        hub.clerk.blocked(&[theirs.id], Scope::Ports, true, "a test").await.expect("done"),
+        hub.clerk.blocked(&[theirs.id], Scope::Ports, Word::Several, "a test").await.expect("done"),
         1
     );
     let Refresh::Changed(after) =

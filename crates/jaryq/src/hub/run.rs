@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use data_encoding::HEXLOWER;
 use front::Kept;
+use hub::blocks::{Cause, Verdict};
 use hub::checks::Checks;
 use hub::clerk::{Clerk, system_clock};
 use hub::fleet::Fleet;
@@ -78,7 +79,12 @@ pub(super) fn run(place: Place, asked: HubService, printer: &Printer) -> anyhow:
         let mut desk = tokio::spawn(desk.run());
         let room = fleet.room();
         let most = usize::try_from(files / 4 * 3).unwrap_or(usize::MAX).max(64);
-        let watch = Watch::new(clerk.clone(), system_clock());
+        let is_json = printer.is_json();
+        let watch = Watch::new(
+            clerk.clone(),
+            system_clock(),
+            Arc::new(move |verdict, words| noticed(verdict, words, is_json)),
+        );
         tokio::spawn(Arc::clone(&watch).run());
         let of_relays = Fleet::new(clerk.clone(), Arc::clone(&watch));
         let program = File::open("/proc/self/exe").context("cannot read this program")?;
@@ -165,6 +171,17 @@ fn hub_addresses(mut hosts: Vec<String>, own: &[String], pin: Pin, port: u16) ->
     let mut seen = std::collections::HashSet::new();
     hosts.retain(|host| seen.insert(host.clone()));
     hosts.into_iter().take(MOST_ADDRESSES).map(|host| HubAddress { host, port }).collect()
+}
+
+/// Says what the watch has noticed, and what there is to do.
+fn noticed(verdict: &Verdict, words: &str, json: bool) {
+    let advice = match verdict.cause {
+        Cause::Country | Cause::Provider(_) => {
+            ". If this is a cut in which some ports still pass: jaryq hub ports all"
+        }
+        _ => "",
+    };
+    tell("watch", &format!("{words}{advice}"), json);
 }
 
 /// Says again and again that all is well.

@@ -149,7 +149,7 @@ pub(crate) struct Door {
     pub people: u64,
 }
 
-/// Something that was blocked, or died.
+/// Something that was blocked; or, without endpoints, a country or a provider that leads nobody out.
 #[derive(Serialize, Deserialize, PartialEq, Debug)]
 pub(crate) struct Block {
     /// In seconds since 1970.

@@ -96,6 +96,7 @@ impl<'a> Rope<'a> {
         (0..FIRST).for_each(|number| self.say(Kind::Load, number, Vec::new()));
         let mut is_all_said = false;
         let mut moved = Instant::now();
+        let mut is_asked = false;
         let mut took = None;
         let mut is_through = false;
         while !is_through {
@@ -117,9 +118,12 @@ impl<'a> Rope<'a> {
                 (FIRST..PIECES).for_each(|number| self.say(Kind::Load, number, Vec::new()));
             }
             // It says how far this went, so all of theirs must be here, and that they are be said with it.
-            if self.height.down >= PIECES && took.is_none() {
-                took = Some(began.elapsed());
+            if self.height.down >= PIECES && !is_asked {
+                is_asked = true;
                 self.say(Kind::Receipt, 0, told(&self.route.network));
+            }
+            if self.height.down.min(self.height.up) >= PIECES {
+                took.get_or_insert_with(|| began.elapsed());
             }
             let has_moved = read? | self.write()?;
             // The last piece is kept back for a second, if ours are missing: it says how many.
@@ -131,18 +135,21 @@ impl<'a> Rope<'a> {
             if has_moved {
                 moved = Instant::now();
             } else if moved.elapsed() > patience {
-                if self.height.down.min(self.height.up) < PIECES {
+                if took.is_none() {
                     return self.stopped(is_all_said);
                 }
                 // All has passed; nothing is missing if the receipt does not come.
                 break;
             } else if began.elapsed() > LONGEST || self.route.stop.is_set() {
-                return Ok(judge_slow(self.height, began.elapsed()));
+                if took.is_none() {
+                    return Ok(judge_slow(self.height, began.elapsed()));
+                }
+                break;
             } else {
                 self.wait(Duration::from_millis(50))?;
             }
         }
-        Ok(judge_speed(took.unwrap_or_default(), self.route.rtt))
+        Ok(judge_speed(took.unwrap_or_else(|| began.elapsed()), self.route.rtt))
     }
 
     /// Whether it still lives, with a receipt for that if the relay gives one.

@@ -103,7 +103,11 @@ fn events(step: &Step, seats: &Seats, now: &mut f32) -> Vec<Event> {
         Step::Leave { person } => Event::Leave { person: person % people },
         Step::Spare { person } => Event::Spare { person: person % people, now: now_then },
         Step::Blocked { which, more } => {
-            let mut endpoints = vec![pick(which)];
+            let endpoint = pick(which);
+            if seats.members(endpoint).len() == 1 {
+                return vec![Event::BlockedPerhaps { endpoint, now: now_then }];
+            }
+            let mut endpoints = vec![endpoint];
             if more {
                 endpoints.push(pick(which.wrapping_add(1)));
             }

@@ -33,6 +33,23 @@ fn who_is_alone_on_a_blocked_endpoint_most_probably_informs() {
 }
 
 #[test]
+fn the_word_of_the_only_one_there_counts_by_a_bounded_factor_and_teaches_nothing_of_others() {
+    let mut seats = office(6, 4, 10);
+    let person = come(&mut seats, 1, 0.0)[0];
+    let (first, learned) = (seats.risk(person), seats.learned.clone());
+    for now in 1..8_u8 {
+        let (now, before) = (now.into(), seats.risk(person));
+        seats.blocked_perhaps(seat(&seats, person), now);
+        let after = seats.risk(person);
+        assert!(before < after && after < 20.0 * before, "{before}, {after}");
+        seats.settle(now);
+    }
+    assert!(seats.risk(person) > 10.0 * first, "{}", seats.risk(person));
+    assert_eq!(seats.learned.blocks, learned.blocks);
+    assert!(seats.relays.iter().all(|relay| relay.foul == 0.0), "no relay is worse for it");
+}
+
+#[test]
 fn an_endpoint_that_is_gone_raises_nobodys_risk() {
     let mut seats = office(4, 4, 1000);
     let people = come(&mut seats, 50, 0.0);
