@@ -56,6 +56,7 @@ pub(super) fn measure(scene: &Scene, rivals: &Rivals, page: &mut Page) -> Result
         scene.provider.remove_gate()?;
         let censor = Censor::on(&scene.provider).pieces(pieces).start()?;
         tell(&format!("{name}: {OURS}"));
+        scene.make_bundle(0)?;
         match Searcher::again(scene).search(&["--loud"]) {
             Ok(search) => {
                 let (right, wrong) = judge(&search, name == LEADS);

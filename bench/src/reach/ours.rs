@@ -46,6 +46,17 @@ pub(super) struct Searcher<'a> {
     pub(super) knows: bool,
 }
 
+impl Search {
+    /// What it says of a candidate.
+    pub(super) fn verdicts(&self, transport: Transport, port: u16) -> Vec<String> {
+        let is_it = |object: &&Value| {
+            object["transport"] == transport.to_string() && object["port"] == port
+        };
+        let verdict = |object: &Value| object["verdict"].to_string();
+        self.said.iter().filter(is_it).map(verdict).collect()
+    }
+}
+
 impl<'a> Searcher<'a> {
     /// Somebody without privileges, at the provider.
     pub(super) fn of(scene: &'a Scene) -> Self {
