@@ -8,8 +8,8 @@ use super::verdict::{Cause, Prefix, Verdict, Word};
 use super::{Seconds, TICK};
 use crate::seats::EndpointId;
 
-/// How long nothing is heard of a relay that is well; and of one that nobody sits at, which nothing else
-/// speaks for or against.
+/// How long nothing is heard of a relay that is well; and of one that nobody sits at, of which nothing else
+/// is known.
 const SILENT: Seconds = 30;
 const ALONE: Seconds = 120;
 /// How long after a verdict somebody else's word counts yet; and how long one waits for a wider unit, or
@@ -109,8 +109,8 @@ impl Blocks {
         is_cut_off
     }
 
-    /// Relays that are heard no more and answer nobody, or would only be heard since nobody sits there: a
-    /// fresh seat is not to be at one of those.
+    /// Relays that are heard no more and answer nobody. Where nobody sits, nobody is asked, and a longer
+    /// silence is enough: no fresh seat is to be there.
     fn silent(&mut self, now: Seconds, verdicts: &mut Vec<Verdict>) {
         for (id, relay) in &mut self.relays {
             if relay.is_dead || now < relay.heard + SILENT {

@@ -29,8 +29,8 @@ use book::Book;
 const BEGINNING: Seconds = 1000;
 
 /// For so many seconds people may bear out what only a relay says. Whoever sat there is suspected only if
-/// they do; so it is not done at once, which would leave nobody there who could. It is where one sits
-/// alone.
+/// they do; so it is not done at once, which would leave nobody there who could. Where one sits
+/// alone, it is.
 const BORNE_OUT: Seconds = 60;
 
 /// As much of a relay's id as a person is shown, in bytes.

@@ -117,7 +117,8 @@ impl<'a> Rope<'a> {
                 is_all_said = true;
                 (FIRST..PIECES).for_each(|number| self.say(Kind::Load, number, Vec::new()));
             }
-            // It says how far this went, so all of theirs must be here, and that they are be said with it.
+            // A receipt says how far this went as the relay knows it: that all of its pieces are here, we
+            // say with the question.
             if self.height.down >= PIECES && !is_asked {
                 is_asked = true;
                 self.say(Kind::Receipt, 0, told(&self.route.network));
