@@ -186,11 +186,16 @@ struct Figures {
 
 fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
     let before = machine::load_average();
-    let mut hub = Hub::start(options, dir)?;
-    let rest = hub.tree.pss()?;
     let mut figures = Figures::default();
+    let mut started = None;
     for round in 1..=options.rounds {
         tell(&format!("hub: round {round} of {}", options.rounds));
+        // Each round brings a million people, and the relays have room for four.
+        drop(started.take());
+        let folder = dir.join(round.to_string());
+        std::fs::create_dir(&folder)?;
+        let hub = Hub::start(options, &folder)?;
+        let rest = hub.tree.pss()?;
         let most = hub.load(options, What::Ask, None)?;
         let half = hub.load(options, What::Ask, Some(most.each_second / 2.0))?;
         let usual = hub.load(options, What::Ask, Some(USUAL))?;
@@ -203,7 +208,9 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         figures.refreshes.push(refreshes.each_cpu);
         figures.refreshes_second.push(refreshes.each_second);
         figures.refresh_bytes = figures.refresh_bytes.max(refreshes.bytes);
+        started = Some((hub, folder, rest));
     }
+    let (mut hub, folder, rest) = started.context("no round")?;
     tell("hub: people");
     let there = hub.ask("fill 0")?;
     // A count.
@@ -215,10 +222,10 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
     for _ in 0..options.rounds {
         cut.push(hub.ask(&format!("block {BLOCKED}"))?);
     }
-    let journal = size(dir)?;
+    let journal = size(&folder)?;
     drop(hub);
     tell("hub: killed, and started again");
-    let hub = Hub::start(options, dir)?;
+    let hub = Hub::start(options, &folder)?;
 
     let mut page = String::new();
     let after = machine::load_average();
