@@ -193,7 +193,7 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         // Each round brings a million people, and the relays have room for four.
         drop(started.take());
         let folder = dir.join(round.to_string());
-        std::fs::create_dir(&folder)?;
+        std::fs::create_dir_all(&folder)?;
         let hub = Hub::start(options, &folder)?;
         let rest = hub.tree.pss()?;
         let most = hub.load(options, What::Ask, None)?;
