@@ -56,8 +56,7 @@ pub(super) fn measure(scene: &Scene, rivals: &Rivals, page: &mut Page) -> Result
         scene.provider.remove_gate()?;
         let censor = Censor::on(&scene.provider).pieces(pieces).start()?;
         tell(&format!("{name}: {OURS}"));
-        scene.make_bundle(0)?;
-        match Searcher::again(scene).search(&["--loud"]) {
+        match Searcher::afresh(scene)?.search(&["--loud"]) {
             Ok(search) => {
                 let (right, wrong) = judge(&search, name == LEADS);
                 table.add(&format!("{name}: {OURS}"), "said to be open and are", right as f64);

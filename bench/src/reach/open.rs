@@ -34,12 +34,10 @@ pub(super) fn measure(scene: &Scene, page: &mut Page) -> Result {
             let who = format!("{name}, {} ms", 2 * way);
             tell(&format!("nothing is cut: {who}"));
             scene.provider.remove_gate()?;
-            // A relay answers so many questions of one bundle in ten minutes, and no more.
-            scene.make_bundle(0)?;
             let delay = Delay::of(Duration::from_millis(way));
             let censor = (way > 0).then(|| Censor::on(&scene.provider).piece(delay).start());
             let censor = censor.transpose()?;
-            let searcher = Searcher { as_root, ..Searcher::again(scene) };
+            let searcher = Searcher { as_root, ..Searcher::afresh(scene)? };
             let (search, other) = thread::scope(|scope| {
                 let other = scope.spawn(|| {
                     // In the middle of it.

@@ -68,6 +68,13 @@ impl<'a> Searcher<'a> {
         Self { knows: true, ..Self::of(scene) }
     }
 
+    /// The same, with a bundle of their own: a relay answers so many questions of one in ten minutes, lets 64
+    /// climb at a time with it, and keeps a datagram's climb for two minutes.
+    pub(super) fn afresh(scene: &'a Scene) -> Result<Self> {
+        scene.make_bundle(0)?;
+        Ok(Self::again(scene))
+    }
+
     /// Lets the relay answer once, and keeps its receipt.
     pub(super) fn introduce(scene: &Scene) -> Result {
         let searcher = Searcher::of(scene);

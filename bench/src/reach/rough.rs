@@ -34,14 +34,14 @@ pub(super) fn measure(scene: &Scene, seeds: u64, rounds: usize, page: &mut Page)
         scene.provider.remove_gate()?;
         let censor = Censor::on(&scene.provider).piece(Only::tcp(TCP).udp(UDP));
         let censor = censor.piece(Loss::of(0.1)).seed(seed).start()?;
-        add(&mut table, LOSS, &search(scene)?);
+        add(&mut table, LOSS, &Searcher::afresh(scene)?.search(&["--loud"])?);
         drop(censor);
     }
     for round in 0..rounds {
         tell(&format!("round {} of {rounds}: {BUSY}", round + 1));
         scene.only(TCP, UDP)?;
         let loops = Loops::start(&scene.user)?;
-        add(&mut table, BUSY, &search(scene)?);
+        add(&mut table, BUSY, &Searcher::afresh(scene)?.search(&["--loud"])?);
         drop(loops);
     }
     // Not the median, since what is asked for is all of them.
@@ -53,13 +53,6 @@ pub(super) fn measure(scene: &Scene, seeds: u64, rounds: usize, page: &mut Page)
     page.goal("the same, the most memory that a search took", Limit::AtMost(64.0), " MiB", peak);
     page.section("Rough conditions", &table);
     Ok(())
-}
-
-/// With a bundle of its own: a relay lets 64 climb at a time with one, and keeps a datagram's climb for two
-/// minutes.
-fn search(scene: &Scene) -> Result<Search> {
-    scene.make_bundle(0)?;
-    Searcher::again(scene).search(&["--loud"])
 }
 
 fn add(table: &mut Table, who: &str, search: &Search) {

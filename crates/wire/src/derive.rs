@@ -25,7 +25,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use aws_lc_rs::{hkdf, hmac};
-use data_encoding::{Encoding, Specification};
+use data_encoding::{Encoding, HEXLOWER, Specification};
 
 use crate::echo::{BundleId, EchoKey, MaskKey};
 use crate::signer::Signer;
@@ -159,6 +159,18 @@ impl RelayId {
     #[must_use]
     pub fn generate() -> Self {
         Self(crate::random())
+    }
+
+    /// As it is written, in 32 letters.
+    #[must_use]
+    pub fn long(&self) -> String {
+        HEXLOWER.encode(&self.0)
+    }
+
+    /// As much of it as people are shown: eight letters.
+    #[must_use]
+    pub fn short(&self) -> String {
+        HEXLOWER.encode(&self.0[..4])
     }
 }
 
@@ -500,7 +512,7 @@ mod tests {
             (Form::Telegram, "a3d7869e2a6b0e518ace06c21270907b"),
             (Form::Web, "a294d19b07f7a015e9a8bfe7931c1024"),
         ] {
-            let derived = data_encoding::HEXLOWER.encode(&key.secret(form, id, Epoch(1)).0);
+            let derived = HEXLOWER.encode(&key.secret(form, id, Epoch(1)).0);
             assert_eq!(derived, secret, "computed apart from this program, from RFC 5869");
         }
     }

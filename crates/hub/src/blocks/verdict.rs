@@ -53,7 +53,8 @@ pub enum Word {
     Relay,
     /// The only one who sits there: they have come around. It may be their own line.
     One,
-    /// Several people who sit there have come around, or relays of several owners say the same.
+    /// Several people who sit there have come around, or relays of several owners say the same. Also where
+    /// nobody is to blame anyway.
     Several,
 }
 

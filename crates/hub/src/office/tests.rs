@@ -84,9 +84,9 @@ fn anything() -> impl Strategy<Value = Event> {
             relay,
             posture: if is_all { Posture::All } else { Posture::Quiet },
         }),
-        2 => (prop::collection::vec(0..30u32, 0..4), any::<bool>(), 0..3, "[a-z ]{0,20}").prop_map(
+        2 => (prop::collection::vec(0..30u32, 0..4), any::<bool>(), 0..3usize, "[a-z ]{0,20}").prop_map(
             |(endpoints, is_wide, word, cause)| Event::Blocked {
-                word: [Word::Relay, Word::One, Word::Several][usize::try_from(word).expect("few")],
+                word: [Word::Relay, Word::One, Word::Several][word],
                 endpoints,
                 scope: if is_wide { Scope::Addresses } else { Scope::Ports },
                 cause,

@@ -117,8 +117,8 @@ impl Book {
     }
 
     /// How many people sit there.
-    pub fn people(&self, endpoint: EndpointId) -> usize {
-        self.endpoints.get(&endpoint).map_or(0, |view| view.people)
+    pub fn people(&self, endpoints: &[EndpointId]) -> usize {
+        endpoints.iter().filter_map(|id| self.endpoints.get(id)).map(|view| view.people).sum()
     }
 
     /// Where an endpoint is.

@@ -14,9 +14,7 @@ mod book;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use data_encoding::HEXLOWER;
 use tokio::time::{MissedTickBehavior, interval};
-use wire::derive::RelayId;
 use wire::fleet::Heartbeat;
 
 use crate::blocks::{Cause, Seconds, TICK, Verdict, Word};
@@ -32,9 +30,6 @@ const BEGINNING: Seconds = 1000;
 /// they do; so it is not done at once, which would leave nobody there who could. Where one sits
 /// alone, it is.
 const BORNE_OUT: Seconds = 60;
-
-/// As much of a relay's id as a person is shown, in bytes.
-const NAME: usize = 4;
 
 /// Whom a verdict is told, with its words.
 pub type Listener = Arc<dyn Fn(&Verdict, &str) + Send + Sync>;
@@ -130,9 +125,7 @@ impl Watch {
                 return self.cut(&verdict).await;
             }
         }
-        let sits_there = |id: &EndpointId| self.book().people(*id);
-        let people: usize = verdict.endpoints.iter().map(sits_there).sum();
-        if verdict.word == Word::Relay && people > 1 {
+        if verdict.word == Word::Relay && self.book().people(&verdict.endpoints) > 1 {
             self.unconfirmed().push(verdict);
             return Ok(());
         }
@@ -171,8 +164,8 @@ impl Watch {
                 book.address(id).map(|at| (format!("endpoint {id}"), at.to_string()))
             }
             Cause::Died(number) => {
-                let name = |id: RelayId| format!("relay {}", HEXLOWER.encode(&id.0[..NAME]));
-                book.id(number).map(|id| (format!("relay {number}"), name(id)))
+                let id = book.id(number);
+                id.map(|id| (format!("relay {number}"), format!("relay {}", id.short())))
             }
             _ => None,
         };

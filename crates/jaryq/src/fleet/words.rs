@@ -98,7 +98,7 @@ pub(crate) fn object(membership: &Membership, seats: usize) -> Value {
     json!({
         "hub": membership.invite.hub.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "order": order.number,
-        "posture": match order.posture { Posture::Quiet => "quiet", Posture::All => "all" },
+        "posture": order.posture.name(),
         "carries": match order.carries { Carries::Telegram => "telegram", Carries::Everything => "everything" },
         "epoch": order.epoch.0,
         "address": order.address,

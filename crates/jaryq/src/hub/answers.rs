@@ -23,8 +23,6 @@ use crate::ledger::unix;
 
 /// What people who were given their links by hand came in by.
 const BY_HAND: &str = "(by hand)";
-/// How much of a relay's id is shown.
-const SHORT: usize = 8;
 
 /// Whoever answers.
 pub(super) struct Office {
@@ -95,13 +93,13 @@ impl Office {
             (Standing::Carrying, _) => "carrying",
         };
         Relay {
-            id: short(relay.id),
+            id: relay.id.short(),
             owner: owner.clone(),
             address: relay.address.to_string(),
             standing: standing.to_owned(),
             is_vouched: relay.is_vouched,
             is_reached: relay.is_reached,
-            ports: if relay.posture == Posture::All { "all" } else { "quiet" }.to_owned(),
+            ports: relay.posture.name().to_owned(),
             is_at_ports: *is_at_ports,
             people: *people as u64,
             helped: relay.helped,
@@ -118,7 +116,7 @@ impl Office {
         let begins = begins.to_ascii_lowercase();
         let relays = self.clerk.relays();
         let mut meant =
-            relays.iter().filter(|relay| long(relay.view.relay.id).starts_with(&begins));
+            relays.iter().filter(|relay| relay.view.relay.id.long().starts_with(&begins));
         match (meant.next(), meant.next()) {
             (Some(relay), None) => Ok(relay.view.relay.id),
             (None, _) => bail!("no relay's id begins with {begins}; 'jaryq hub relays' lists them"),
@@ -168,7 +166,7 @@ impl Answers for Office {
             Ask::Vouch { relay, is_vouched } => {
                 let relay = self.relay(&relay)?;
                 clerk.vouch(relay, is_vouched).await?;
-                Told::Vouched { relay: short(relay), is_vouched }
+                Told::Vouched { relay: relay.short(), is_vouched }
             }
             Ask::Ports { relay, all } => {
                 let relay = relay.map(|relay| self.relay(&relay)).transpose()?;
@@ -214,14 +212,6 @@ impl Answers for Office {
 fn block(view: BlockView) -> Block {
     let BlockView { moment, endpoints, cause, people, .. } = view;
     Block { at: moment.0 / 1000, cause, endpoints: endpoints as u64, reseated: people as u64 }
-}
-
-fn long(relay: RelayId) -> String {
-    HEXLOWER.encode(&relay.0)
-}
-
-fn short(relay: RelayId) -> String {
-    long(relay)[..SHORT].to_owned()
 }
 
 fn hash(program: &mut File) -> io::Result<String> {

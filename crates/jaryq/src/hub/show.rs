@@ -83,11 +83,7 @@ fn relay_lines(relays: &[Relay]) -> Vec<String> {
         };
         let (live, all) = relay.datacentres;
         let heard = relay.heard.map_or_else(|| "never".to_owned(), |ago| format!("{ago} s ago"));
-        let ports = match (relay.ports.as_str(), relay.is_at_ports) {
-            (asked, true) => asked,
-            ("all", false) => "all soon",
-            (_, false) => "quiet soon",
-        };
+        let soon = if relay.is_at_ports { "" } else { " soon" };
         let vouched = if relay.is_vouched { "everything" } else { "Telegram" };
         let cells = [
             relay.id.clone(),
@@ -96,7 +92,7 @@ fn relay_lines(relays: &[Relay]) -> Vec<String> {
             relay.standing.clone(),
             vouched.to_owned(),
             reached.to_owned(),
-            ports.to_owned(),
+            format!("{}{soon}", relay.ports),
             heard,
             format!("{live}/{all}"),
             bytes(relay.carried),

@@ -32,6 +32,17 @@ pub enum Posture {
     All,
 }
 
+impl Posture {
+    /// `quiet` or `all`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::All => "all",
+        }
+    }
+}
+
 /// What it may carry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Carries {
