@@ -24,10 +24,6 @@ import chromium
 from chromium import PATIENCE
 
 
-# Where a page is, once it is all there.
-STATE = "document.readyState == 'complete' && location.href"
-
-
 class Chromium(browser.Chromium):
     def __init__(self, plan, home):
         self.asked = 0
@@ -42,8 +38,9 @@ class Chromium(browser.Chromium):
 
     def log_in(self, url):
         page, end = self.page(url), time.monotonic() + PATIENCE
+        state = "document.readyState == 'complete' && location.href"
         # It may try https:// first, and come back.
-        while (not page or self.value(STATE) != url) and time.monotonic() < end:
+        while (not page or self.value(state) != url) and time.monotonic() < end:
             time.sleep(0.2)
             page = self.value("document.documentElement?.outerHTML")
         return page or ""
@@ -57,6 +54,13 @@ database.addCertFromBase64(arguments[0], "C,,");
 OPEN = """
 const triggeringPrincipal = Services.scriptSecurityManager.getSystemPrincipal();
 gBrowser.selectedBrowser.fixupAndLoadURIString(arguments[0], { triggeringPrincipal });
+"""
+
+# Where the page is, once it is all there. Asked of the window: a page that is just being replaced by
+# the next one answers questions of its own with an error.
+SHOWN = """
+const { webProgress, currentURI } = gBrowser.selectedBrowser;
+return !webProgress.isLoadingDocument && currentURI.spec;
 """
 
 # Fills in every prompt for a password, as soon as its button can be pressed.
@@ -111,7 +115,7 @@ class Firefox(browser.Firefox):
         while time.monotonic() < end:
             time.sleep(0.2)
             try:
-                if self.marionette.execute_script(f"return {STATE}") == url:
+                if self.chrome(SHOWN) == url:
                     break
             except UnexpectedAlertOpen:
                 pass

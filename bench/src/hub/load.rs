@@ -28,7 +28,7 @@ pub(super) enum What {
 /// How it went.
 #[derive(Default)]
 pub(super) struct Times {
-    /// How long each answer took, from when it was due.
+    /// How long each answer took.
     pub latencies: Vec<Duration>,
     /// How many bytes request and answer have together.
     pub bytes: usize,
@@ -49,8 +49,9 @@ pub(super) struct Load {
     pub token: String,
     pub connections: usize,
     pub lasts: Duration,
-    /// How many requests a second are due, whether the ones before are answered or not; `None`: each
-    /// connection asks as soon as it has its answer.
+    /// How many requests a second are due, whether the ones before are answered or not: one for which no
+    /// connection was free in time counts from when it was due. `None`: each connection asks as soon as
+    /// it has its answer.
     pub rate: Option<f64>,
 }
 
@@ -94,7 +95,11 @@ impl Load {
             if let Some(rate) = self.rate {
                 let number = due.fetch_add(1, Ordering::Relaxed);
                 from = start + Duration::from_secs_f64(number as f64 / rate);
-                sleep_until(from).await;
+                if Instant::now() < from {
+                    sleep_until(from).await;
+                    // The timer has its milliseconds from the load, not from the server.
+                    from = Instant::now();
+                }
             }
             if from >= until {
                 return Ok(times);

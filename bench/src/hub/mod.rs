@@ -329,7 +329,7 @@ that of all its threads, the kernel's share of it included. People are in anothe
 loopback, on connections that stay open; both have the same cores.
 - A hand-out is `POST /v1/ask` for somebody new, with a ticket and a link in the answer. At most: each \
 connection asks as soon as it has its answer. Half of that, and 7,500 a second: due at even \
-times; who is answered late counts from when it was due.
+times; one for which no connection was free in time counts from when it was due.
 - A refresh is `GET /v1/seats` with a ticket and `If-None-Match`, answered by 304; request and answer \
 are counted in bytes, without TCP and TLS.
 - Memory is the process's (PSS) with that many people less that of the empty hub with its relays.

@@ -25,6 +25,9 @@ pub trait Journal: Clone + Send + Sync + 'static {
     /// When it may be.
     fn append(&self, number: u64, batch: &[u8]) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// The last batch is the last one of a snapshot that is to be kept: what comes after it stays.
+    fn turn(&self);
+
     /// Writes a snapshot in place of the last one, and forgets the batches that are in it; others can
     /// be written meanwhile.
     ///
@@ -44,6 +47,10 @@ impl Journal for store::Journal {
 
     async fn append(&self, number: u64, batch: &[u8]) -> Result<(), Error> {
         Self::append(self, number, batch).await
+    }
+
+    fn turn(&self) {
+        Self::turn(self);
     }
 
     async fn keep(&self, snapshot: Snapshot) -> Result<(), Error> {

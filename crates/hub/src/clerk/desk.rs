@@ -181,6 +181,7 @@ impl<J: Journal> Desk<J> {
     /// Begins to write a snapshot, beside the work.
     async fn keep(&mut self) -> Result<(), Failed> {
         self.kept().await?;
+        self.journal.turn();
         let bytes = self.clerk.state().office.write();
         (self.written, self.kept, self.snapshot) = (0, bytes.len().max(WORTH), Instant::now());
         let (journal, number) = (self.journal.clone(), self.number);

@@ -43,9 +43,9 @@ impl Office {
     /// All that decides what becomes of later events.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
-        let seats = self.seats.snapshot();
         // At once: growing by doubling would need three times the room.
-        let mut out = Vec::with_capacity(seats.len() + 32 * self.people.len() + (1 << 20));
+        let person = Record::SIZE + Seats::SIZE;
+        let mut out = Vec::with_capacity(person * self.people.len() + (1 << 20));
         out.push(VERSION);
         for number in [self.opened.0, self.now.0, self.swept, self.settled.0.0] {
             out.extend(number.to_be_bytes());
@@ -88,7 +88,7 @@ impl Office {
         all(&self.receipts, &mut out, |receipt, out| {
             write_list(out, receipt, receipt::LONGEST, |byte, out| out.push(*byte));
         });
-        out.extend(seats);
+        self.seats.snapshot(&mut out);
         out
     }
 

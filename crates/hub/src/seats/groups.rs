@@ -81,6 +81,9 @@ impl Seats {
         let (known, mut new): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|&id| self.people[id as usize].is_known);
         for &id in young {
+            if new.is_empty() {
+                break;
+            }
             let mut dose = self.dose(&self.endpoints[&id], now);
             let mut space = self.relay_at(id).space();
             let mut joins = Vec::new();

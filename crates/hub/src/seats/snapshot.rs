@@ -11,30 +11,31 @@ use super::welcome::Welcome;
 const HEAD: &[u8; 6] = b"seats\x02";
 
 impl Seats {
-    /// Everything, in about 40 bytes a person. The same events lead to the same seats after
-    /// [`Self::restore`].
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<u8> {
-        let mut to = HEAD.to_vec();
-        self.rule.write(&mut to);
-        self.people.write(&mut to);
-        self.vacant.write(&mut to);
-        super::state::number(self.endpoints.len()).write(&mut to);
+    /// Adds everything, in about [`Self::SIZE`] bytes a person. The same events lead to the same seats
+    /// after [`Self::restore`].
+    pub fn snapshot(&self, to: &mut Vec<u8>) {
+        to.extend_from_slice(HEAD);
+        self.rule.write(to);
+        self.people.write(to);
+        self.vacant.write(to);
+        super::state::number(self.endpoints.len()).write(to);
         for (id, endpoint) in &self.endpoints {
-            id.write(&mut to);
-            endpoint.write(&mut to);
+            id.write(to);
+            endpoint.write(to);
         }
-        self.opened.write(&mut to);
-        self.relays.write(&mut to);
-        self.waiting.write(&mut to);
-        self.learned.write(&mut to);
-        self.chance.write(&mut to);
-        self.supply.write(&mut to);
-        self.counted.write(&mut to);
-        self.settled.write(&mut to);
-        self.welcome.write(&mut to);
-        to
+        self.opened.write(to);
+        self.relays.write(to);
+        self.waiting.write(to);
+        self.learned.write(to);
+        self.chance.write(to);
+        self.supply.write(to);
+        self.counted.write(to);
+        self.settled.write(to);
+        self.welcome.write(to);
     }
+
+    /// How many bytes a person takes in a snapshot.
+    pub const SIZE: usize = 40;
 
     /// From the bytes of a snapshot. `None` if they are of another version, cut off, or say what
     /// cannot be.
@@ -126,12 +127,40 @@ impl Seats {
 
 fields!(Rule { dose, share, sleepers, merged, crowded, ahead, reserve });
 fields!(Place { relay, slot });
-fields!(Person { risk, since, seen, at, spare, word, is_abroad, is_known, is_here });
 fields!(Welcome { limit, relays, at, dose, young, next, most, pools });
 fields!(Endpoint { place, is_for, since, joined, members, exposed, dose, told, word, is_new });
 fields!(Relay { terms, status, slots, live, fresh, opened, idle, load, foul });
 fields!(Supply { unit, came, lately, started, expected, failed, middle });
 words!(Use { Test, Pool, Last, Idle });
+
+/// In one piece, since there may be a million of them.
+impl Written for Person {
+    fn write(&self, to: &mut Vec<u8>) {
+        let Self { risk, since, seen, at, spare, word, is_abroad, is_known, is_here } = *self;
+        let mut bytes = [0; 25];
+        let words = [risk.to_bits(), since.to_bits(), seen.to_bits(), at, spare];
+        for (four, word) in bytes.chunks_exact_mut(4).zip(words) {
+            four.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes[20..22].copy_from_slice(&word.to_le_bytes());
+        bytes[22..].copy_from_slice(&[is_abroad, is_known, is_here].map(u8::from));
+        to.extend_from_slice(&bytes);
+    }
+
+    fn read(from: &mut &[u8]) -> Option<Self> {
+        Some(Self {
+            risk: Written::read(from)?,
+            since: Written::read(from)?,
+            seen: Written::read(from)?,
+            at: Written::read(from)?,
+            spare: Written::read(from)?,
+            word: Written::read(from)?,
+            is_abroad: Written::read(from)?,
+            is_known: Written::read(from)?,
+            is_here: Written::read(from)?,
+        })
+    }
+}
 
 impl Written for Chance {
     fn write(&self, to: &mut Vec<u8>) {
