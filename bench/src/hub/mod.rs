@@ -182,6 +182,7 @@ struct Figures {
     refreshes: Vec<f64>,
     refreshes_second: Vec<f64>,
     refresh_bytes: usize,
+    memory: Vec<f64>,
 }
 
 fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
@@ -194,7 +195,7 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         drop(started.take());
         let folder = dir.join(round.to_string());
         std::fs::create_dir_all(&folder)?;
-        let hub = Hub::start(options, &folder)?;
+        let mut hub = Hub::start(options, &folder)?;
         let rest = hub.tree.pss()?;
         let most = hub.load(options, What::Ask, None)?;
         let half = hub.load(options, What::Ask, Some(most.each_second / 2.0))?;
@@ -208,16 +209,15 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         figures.refreshes.push(refreshes.each_cpu);
         figures.refreshes_second.push(refreshes.each_second);
         figures.refresh_bytes = figures.refresh_bytes.max(refreshes.bytes);
-        started = Some((hub, folder, rest));
+        let there = hub.ask("fill 0")?;
+        // A count.
+        #[allow(clippy::cast_possible_truncation)]
+        let missing = options.people.saturating_sub(there[0] as u64);
+        let filled = hub.ask(&format!("fill {missing}"))?;
+        figures.memory.push((hub.tree.pss()? - rest) / filled[0]);
+        started = Some((hub, folder, filled, rest));
     }
-    let (mut hub, folder, rest) = started.context("no round")?;
-    tell("hub: people");
-    let there = hub.ask("fill 0")?;
-    // A count.
-    #[allow(clippy::cast_possible_truncation)]
-    let missing = options.people.saturating_sub(there[0] as u64);
-    let filled = hub.ask(&format!("fill {missing}"))?;
-    let full = hub.tree.pss()?;
+    let (mut hub, folder, filled, rest) = started.context("no round")?;
     let mut cut = Vec::new();
     for _ in 0..options.rounds {
         cut.push(hub.ask(&format!("block {BLOCKED}"))?);
@@ -233,7 +233,6 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         head(f, "What a hub can do", "hub", &(before.clone(), after.clone()))
     });
     write!(page, "{shown}")?;
-    let memory = full - rest;
     let seconds: Vec<f64> = cut.iter().map(|cut| cut[2]).collect();
     let of = |samples: &[f64]| Summary::of(samples.to_vec());
     let goal = |measure: &str, limit, unit, reached| Goal {
@@ -268,7 +267,7 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
             " bytes",
             of(&[figures.refresh_bytes as f64]),
         ),
-        goal("memory for a million people", Limit::AtMost(100.0), " MB", of(&[memory / filled[0]])),
+        goal("memory for a million people", Limit::AtMost(100.0), " MB", of(&figures.memory)),
         goal("12,500 people seated elsewhere within", Limit::AtMost(5.0), " s", of(&seconds)),
     ];
     write!(page, "{}", std::fmt::from_fn(|f| goals(f, &reached)))?;
@@ -287,7 +286,7 @@ fn measure(options: &Options, dir: &Path) -> anyhow::Result<String> {
         filled[0],
         filled[1],
         options.relays,
-        memory / filled[0],
+        middle(&figures.memory),
         rest / MIB
     )?;
     writeln!(
