@@ -28,6 +28,9 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// How many bytes it is written in.
+    pub const SIZE: usize = 22;
+
     pub fn new(person: Person, network: u32, door: u16, heard: u16) -> Self {
         Self { person, network, relay: NOWHERE, slot: 0, door, heard, spared: 0 }
     }
@@ -37,20 +40,14 @@ impl Record {
         (self.relay != NOWHERE).then_some((self.relay, self.slot))
     }
 
-    /// In one piece, since there may be a million of them.
+    /// [`Self::SIZE`] bytes; as slices, since there may be a million of them, and arrays take longer.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; Self::SIZE];
-        bytes[..8].copy_from_slice(&self.person.0.to_be_bytes());
-        bytes[8..12].copy_from_slice(&self.network.to_be_bytes());
-        let numbers = [self.relay, self.slot, self.door, self.heard, self.spared];
-        for (two, number) in bytes[12..].chunks_exact_mut(2).zip(numbers) {
-            two.copy_from_slice(&number.to_be_bytes());
+        out.extend_from_slice(&self.person.0.to_be_bytes());
+        out.extend_from_slice(&self.network.to_be_bytes());
+        for number in [self.relay, self.slot, self.door, self.heard, self.spared] {
+            out.extend_from_slice(&number.to_be_bytes());
         }
-        out.extend_from_slice(&bytes);
     }
-
-    /// How many bytes it is written in.
-    pub const SIZE: usize = 22;
 
     /// The inverse of [`Self::write`].
     pub fn read(from: &mut Cursor<'_>) -> Option<Self> {

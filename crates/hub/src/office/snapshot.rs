@@ -55,7 +55,7 @@ impl Office {
         out.extend(self.prefixes.to_be_bytes());
         count(self.people.len(), &mut out);
         for (id, record) in self.people.iter() {
-            out.extend(id.to_be_bytes());
+            out.extend_from_slice(&id.to_be_bytes());
             record.write(&mut out);
         }
         all(&self.relays, &mut out, Relay::write);

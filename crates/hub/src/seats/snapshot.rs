@@ -11,7 +11,10 @@ use super::welcome::Welcome;
 const HEAD: &[u8; 6] = b"seats\x02";
 
 impl Seats {
-    /// Adds everything, in about [`Self::SIZE`] bytes a person. The same events lead to the same seats
+    /// About how many bytes a person takes in a snapshot.
+    pub const SIZE: usize = 40;
+
+    /// Adds everything, [`Self::SIZE`] bytes a person. The same events lead to the same seats
     /// after [`Self::restore`].
     pub fn snapshot(&self, to: &mut Vec<u8>) {
         to.extend_from_slice(HEAD);
@@ -33,9 +36,6 @@ impl Seats {
         self.settled.write(to);
         self.welcome.write(to);
     }
-
-    /// How many bytes a person takes in a snapshot.
-    pub const SIZE: usize = 40;
 
     /// From the bytes of a snapshot. `None` if they are of another version, cut off, or say what
     /// cannot be.
@@ -127,40 +127,12 @@ impl Seats {
 
 fields!(Rule { dose, share, sleepers, merged, crowded, ahead, reserve });
 fields!(Place { relay, slot });
+fields!(Person { risk, since, seen, at, spare, word, is_abroad, is_known, is_here });
 fields!(Welcome { limit, relays, at, dose, young, next, most, pools });
 fields!(Endpoint { place, is_for, since, joined, members, exposed, dose, told, word, is_new });
 fields!(Relay { terms, status, slots, live, fresh, opened, idle, load, foul });
 fields!(Supply { unit, came, lately, started, expected, failed, middle });
 words!(Use { Test, Pool, Last, Idle });
-
-/// In one piece, since there may be a million of them.
-impl Written for Person {
-    fn write(&self, to: &mut Vec<u8>) {
-        let Self { risk, since, seen, at, spare, word, is_abroad, is_known, is_here } = *self;
-        let mut bytes = [0; 25];
-        let words = [risk.to_bits(), since.to_bits(), seen.to_bits(), at, spare];
-        for (four, word) in bytes.chunks_exact_mut(4).zip(words) {
-            four.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes[20..22].copy_from_slice(&word.to_le_bytes());
-        bytes[22..].copy_from_slice(&[is_abroad, is_known, is_here].map(u8::from));
-        to.extend_from_slice(&bytes);
-    }
-
-    fn read(from: &mut &[u8]) -> Option<Self> {
-        Some(Self {
-            risk: Written::read(from)?,
-            since: Written::read(from)?,
-            seen: Written::read(from)?,
-            at: Written::read(from)?,
-            spare: Written::read(from)?,
-            word: Written::read(from)?,
-            is_abroad: Written::read(from)?,
-            is_known: Written::read(from)?,
-            is_here: Written::read(from)?,
-        })
-    }
-}
 
 impl Written for Chance {
     fn write(&self, to: &mut Vec<u8>) {
